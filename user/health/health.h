@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is known of every server: check state, admin state, effective weight; and the checks that find it out.
+ * Owned by the agent, which wires on_change to the reconciler. Health never touches a map and never logs: events say
+ * what happened, in words. Only health decides up and down.
+ * Runs on the agent's event loop and never blocks it.
+ */
+#ifndef HEALTH_HEALTH_H
+#define HEALTH_HEALTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/model.h"
+
+struct event_base;
+struct health;
+
+enum health_check_state {
+	HEALTH_UNCHECKED, /* no check configured: always up */
+	HEALTH_INIT,      /* no result yet: takes no traffic */
+	HEALTH_UP,
+	HEALTH_DOWN,
+};
+
+enum health_admin_state { HEALTH_READY, HEALTH_DRAIN, HEALTH_MAINT };
+
+/* A server's state as shown to people and to the reconciler. Pointers live until the next health_configure(). */
+struct health_view {
+	const char *backend, *server;
+	enum health_check_state check;
+	enum health_admin_state admin;
+	bool admin_is_override;      /* set at run time, not by the file */
+	unsigned weight;             /* in force */
+	bool weight_is_override;
+	unsigned weight_configured;
+	bool up;                     /* unchecked or up, and not maint */
+	bool accepts_new;            /* up, ready, weight > 0: may be given new connections (backup is the caller's matter) */
+	unsigned rise_count, fall_count; /* consecutive results towards the next transition */
+	uint64_t changed_at_ms;      /* wall clock, ms since the epoch, of the last transition; 0 = never */
+	uint64_t checks, failures, transitions; /* since start */
+	uint32_t last_duration_ms;
+	char last_result[128];       /* "L4OK", "L7STS 503: ...", "L4CON: connection refused" ... */
+};
+
+struct health_event {
+	const char *backend, *server;
+	const struct health_view *view; /* after the event */
+	bool went_up, went_down;        /* effective up changed */
+	char reason[192];               /* in words */
+};
+
+struct health_ops {
+	/* A server's up, accepts_new or weight changed. Several in one turn of the loop are several calls. */
+	void (*on_change)(const struct health_event *e, void *ctx);
+	/* Every checked server has its first result (at once when nothing is checked). Once after health_configure(). */
+	void (*on_first_round)(void *ctx);
+	void *ctx;
+};
+
+/* Creates it without servers. NULL when out of memory. */
+struct health *health_new(struct event_base *base, const struct health_ops *ops);
+void health_free(struct health *h); /* takes NULL; checks in flight are cancelled */
+
+/*
+ * Takes a new model: a server of the same BACKEND/SERVER name and address keeps its check state, counts, history and
+ * run-time overrides; changed timings apply from its next check; a new one starts at HEALTH_INIT (or as init-state
+ * says) and is checked at once. Removed servers are forgotten. on_change is called for none of it: the caller
+ * reconciles after. 0 or -errno; on failure nothing has changed.
+ */
+int health_configure(struct health *h, const struct model *m);
+
+/* State of server `server` of backend `backend` (indices of the model given last). */
+void health_view(const struct health *h, size_t backend, size_t server, struct health_view *ret);
+
+/* Admin verbs; path is BACKEND/SERVER. 0, -ENOENT, or -ERANGE (weight > 256). on_change follows where something changed. */
+int health_set_admin(struct health *h, const char *path, enum health_admin_state state);
+int health_set_weight(struct health *h, const char *path, unsigned weight);
+/* `ready`: clears drain, maint and (HAProxy: a drained weight 0) a weight override of 0. */
+
+#endif
