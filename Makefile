@@ -25,7 +25,7 @@ BUILD := $(BUILD)/san
 endif
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-address-of-packed-member \
-              -Iinclude -Ibpf -I/usr/include/$(MULTIARCH) -MMD -MP
+              -Iinclude -Ibpf -D__x86_64__ -I/usr/include/$(MULTIARCH) -MMD -MP
 
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 BPF_OBJ := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o)

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The flow table: what must be remembered of a connection. Two-choice buckets of four in a plain array shared with the
+ * agent, which sweeps it by reading memory (layout and states: alwayson/abi.h). `v6` is a compile-time constant in every
+ * function here: one source, two table shapes.
+ *
+ * Concurrency. Readers take no lock: an entry's payload is written while its tag says BUSY, published by xchg, and not
+ * reused before a grace period, so a tag that is LIVE when read belongs to the payload read after it. Two CPUs that
+ * insert the same key are serialised by a striped try-lock of its hash; claims of one entry by compare-and-swap.
+ * clang 14 has no BPF fences: xchg and cmpxchg are full barriers, and x86 keeps loads in order.
+ */
+#ifndef BPF_FLOW_H
+#define BPF_FLOW_H
+
+#include "account.h"
+
+/* The key as 64-bit words: the head of struct flow4 (12 bytes) or flow6 (24 bytes). */
+struct flow_key {
+	__u64 w[3];
+};
+
+/* A hit: tag is NULL when there was none. */
+struct flow {
+	__u64 *tag;
+	void *record;      /* struct flow4 or flow6 */
+	__u64 value;       /* the tag as read */
+};
+
+static __always_inline struct flow_key flow_key4(__be32 remote, __be16 rport, __be16 lport, __u16 local, __u8 kind)
+{
+	struct flow_key key = { { (__u64)remote | (__u64)rport << 32 | (__u64)lport << 48,
+				  (__u64)local | (__u64)kind << 16, 0 } };
+
+	return key;
+}
+
+static __always_inline struct flow_key flow_key6(const __u64 remote[2], __be16 rport, __be16 lport, __u16 local,
+						 __u8 kind)
+{
+	struct flow_key key = { { remote[0], remote[1],
+				  (__u64)rport | (__u64)lport << 16 | (__u64)local << 32 | (__u64)kind << 48 } };
+
+	return key;
+}
+
+static __always_inline struct flow_key flow_key_of(const __u64 remote[2], __be16 rport, __be16 lport, __u16 local,
+						   __u8 kind, const bool v6)
+{
+	return v6 ? flow_key6(remote, rport, lport, local, kind) : flow_key4(remote[0], rport, lport, local, kind);
+}
+
+static __always_inline __u64 flow_hash(const struct flow_key *key, const bool v6)
+{
+	struct hash_key k = { { flow_key.k[0], flow_key.k[1] } };
+
+	return v6 ? hash_3(&k, key->w[0], key->w[1], key->w[2]) : hash_2(&k, key->w[0], key->w[1]);
+}
+
+static __always_inline bool flow_matches(const void *record, const struct flow_key *key, const bool v6)
+{
+	const __u64 *w = record;
+
+	if (v6)
+		return w[0] == key->w[0] && w[1] == key->w[1] && w[2] == key->w[2];
+	return w[0] == key->w[0] && *(const __u32 *)&w[1] == (__u32)key->w[1];
+}
+
+static __always_inline void *flow_bucket(__u64 hash, const int choice, const bool v6)
+{
+	__u32 mask = v6 ? flow_mask6 : flow_mask4;
+	__u32 index = hash & mask;
+
+	if (choice) {
+		__u32 other = hash >> 32 & mask;
+
+		index = other == index ? other ^ (mask & 1) : other;
+	}
+	return v6 ? bpf_map_lookup_elem(&flows6, &index) : bpf_map_lookup_elem(&flows4, &index);
+}
+
+static __always_inline __u64 *flow_tag(void *bucket, __u32 way)
+{
+	return (__u64 *)bucket + way;
+}
+
+static __always_inline void *flow_record(void *bucket, __u32 way, const bool v6)
+{
+	return bucket + FLOW_WAYS * sizeof(__u64) + way * (v6 ? sizeof(struct flow6) : sizeof(struct flow4));
+}
+
+#define FLOW_MATCH_MASK (FLOW_TAG(0xffff, FLOW_LIFE, 0, 0, 0))
+
+/*
+ * Which of a bucket's ways have the tag bits `wanted` under `mask`: one bit a way. Without branches: that spares the
+ * CPU eight guesses, and the verifier (all kernels) 2^8 paths for each look-up; the asm keeps clang from putting them
+ * back.
+ */
+static __always_inline __u32 flow_ways(void *bucket, __u64 mask, __u64 wanted)
+{
+	__u32 ways = 0;
+
+#pragma unroll
+	for (int i = 0; i < FLOW_WAYS; i++) {
+		__u64 differs = (load_u64(flow_tag(bucket, i)) & mask) ^ wanted;
+		__u64 negative = -differs;
+
+		asm volatile("" : "+r"(negative));
+		ways |= (((differs | negative) >> 63) ^ 1) << i;
+	}
+	return ways;
+}
+
+/* Number of the lowest bit of a non-zero 4-bit set, and how many bits a 4-bit set has. */
+static __always_inline __u32 flow_lowest(__u32 ways)
+{
+	return 0x0102010301020100ULL >> (ways & 15) * 4 & 3;
+}
+
+static __always_inline __u32 flow_count(__u32 ways)
+{
+	return 0x4332322132212110ULL >> (ways & 15) * 4 & 7;
+}
+
+/* Finds the live entry of a key. Both buckets' tags are loaded before any is compared: one miss, not two. */
+static __always_inline struct flow flow_find(const struct flow_key *key, __u64 hash, const bool v6)
+{
+	const __u64 wanted = FLOW_TAG(hash >> 48, FLOW_LIVE, 0, 0, 0);
+	void *first = flow_bucket(hash, 0, v6);
+	void *second = flow_bucket(hash, 1, v6);
+	struct flow f = {};
+	__u32 ways;
+
+	if (!first || !second)
+		return f;
+	ways = flow_ways(first, FLOW_MATCH_MASK, wanted) | flow_ways(second, FLOW_MATCH_MASK, wanted) << FLOW_WAYS;
+	for (int i = 0; i < 2 * FLOW_WAYS && ways; i++) {
+		const bool in_first = ways & 15;
+		const __u32 way = flow_lowest(in_first ? ways : ways >> FLOW_WAYS);
+		void *bucket = in_first ? first : second;
+		void *record = flow_record(bucket, way, v6);
+
+		if (flow_matches(record, key, v6)) {
+			f.tag = flow_tag(bucket, way);
+			f.record = record;
+			f.value = load_u64(f.tag);
+			return f;
+		}
+		ways &= ways - 1;
+	}
+	return f;
+}
+
+/* Changes the state bits of a live entry and stamps it; false when it is no longer live. */
+static __always_inline bool flow_change(struct flow *f, __u8 clear, __u8 set, __u16 tick)
+{
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		__u64 old = f->value;
+		__u64 new = (old & ~(FLOW_STATE_BITS(clear) | 0xffff)) | FLOW_STATE_BITS(set) | tick;
+
+		if ((old & FLOW_STATE_BITS(FLOW_LIFE)) != FLOW_STATE_BITS(FLOW_LIVE))
+			return false;
+		f->value = __sync_val_compare_and_swap(f->tag, old, new);
+		if (f->value == old) {
+			f->value = new;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Notes that a packet passed. Writes at most once a tick. */
+static __always_inline void flow_touch(struct flow *f, __u16 tick)
+{
+	if (FLOW_TICK(f->value) != tick)
+		*(volatile __u16 *)f->tag = tick;
+}
+
+/* From now on the entry matches nothing. True for the one caller that killed it. */
+static __always_inline bool flow_kill(struct flow *f)
+{
+	return flow_change(f, 0, FLOW_DEAD, FLOW_TICK(f->value));
+}
+
+static __always_inline __u64 *flow_lock(__u64 hash)
+{
+	__u32 index = hash >> 16 & (LOCK_COUNT - 1);
+	__u64 *lock = bpf_map_lookup_elem(&locks, &index);
+
+	if (!lock)
+		return NULL;
+	for (int i = 0; i < LOCK_SPINS; i++)
+		if (__sync_val_compare_and_swap(lock, 0, 1) == 0)
+			return lock;
+	return NULL;
+}
+
+static __always_inline void flow_unlock(__u64 *lock)
+{
+	__sync_lock_test_and_set(lock, 0);
+}
+
+/*
+ * Claims an entry of the bucket with more room, writes the record, publishes the tag. The caller holds the key's lock
+ * and has found it absent. Fills *f and returns true; false = both buckets are full.
+ */
+static __always_inline bool flow_insert(__u64 hash, const __u64 *record, __u64 tag, struct flow *f, const bool v6)
+{
+	const int words = (v6 ? sizeof(struct flow6) : sizeof(struct flow4)) / sizeof(__u64);
+	void *first = flow_bucket(hash, 0, v6);
+	void *second = flow_bucket(hash, 1, v6);
+	__u32 ways, other;
+
+	if (!first || !second)
+		return false;
+	ways = flow_ways(first, ~0ULL, 0);
+	other = flow_ways(second, ~0ULL, 0);
+	if (flow_count(other) > flow_count(ways)) {
+		void *swap = first;
+		__u32 swap_ways = ways;
+
+		first = second;
+		second = swap;
+		ways = other;
+		other = swap_ways;
+	}
+	ways |= other << FLOW_WAYS;
+	for (int i = 0; i < 2 * FLOW_WAYS && ways; i++) {
+		const bool in_first = ways & 15;
+		const __u32 way = flow_lowest(in_first ? ways : ways >> FLOW_WAYS);
+		void *bucket = in_first ? first : second;
+		__u64 *t = flow_tag(bucket, way);
+
+		if (__sync_val_compare_and_swap(t, 0, FLOW_STATE_BITS(FLOW_BUSY)) == 0) {
+			__u64 *r = flow_record(bucket, way, v6);
+
+#pragma unroll
+			for (int w = 0; w < words; w++)
+				*(volatile __u64 *)&r[w] = record[w];
+			__sync_lock_test_and_set(t, tag);
+			f->tag = t;
+			f->record = r;
+			f->value = tag;
+			return true;
+		}
+		ways &= ways - 1;
+	}
+	return false;
+}
+
+static __always_inline __u64 flow_new_tag(__u64 hash, __u8 state, __u32 server, __u64 server_word)
+{
+	return FLOW_TAG(hash >> 48, FLOW_LIVE | state, SERVER_GENERATION(server_word), server, tick_now());
+}
+
+#endif

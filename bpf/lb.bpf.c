@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The load balancer in the kernel. It reads like a table of contents: parse, then is it a server's reply, then is it
+ * for a service of ours and where does it go, then act and account. Each stage answers with one verdict
+ * (alwayson/abi.h); CONTINUE means that the next one decides.
+ */
+#include "steer.h"
+
+enum action { ACTION_PASS, ACTION_DROP, ACTION_TX, ACTION_SEND };
+
+static __always_inline enum action action_of(enum verdict verdict)
+{
+	switch (verdict) {
+#define X(name, action, label, text) \
+	case VERDICT_##name:         \
+		return ACTION_##action;
+		VERDICTS(X)
+#undef X
+	default:
+		return ACTION_DROP;
+	}
+}
+
+static __always_inline bool is_nat_port(__be16 port)
+{
+	__u32 zero = 0;
+	struct control *c = bpf_map_lookup_elem(&control, &zero);
+	__u16 p = bpf_ntohs(port);
+
+	return c && p >= c->nat_low && p <= c->nat_high;
+}
+
+static __always_inline enum verdict handle(struct packet *p, __u64 word, const bool v6)
+{
+	enum verdict verdict = v6 ? packet_parse6(p) : packet_parse4(p);
+
+	if (verdict)
+		return verdict;
+	if (with_nat && is_nat_port(p->dport)) {
+		verdict = nat_reply(p, word, v6);
+		if (verdict)
+			return verdict;
+	}
+	return steer(p, word, v6);
+}
+
+static __noinline int handle4(struct packet *p, __u64 word)
+{
+	return handle(p, word, false);
+}
+
+static __noinline int handle6(struct packet *p, __u64 word)
+{
+	return handle(p, word, true);
+}
+
+SEC("xdp.frags")
+int lb(struct xdp_md *ctx)
+{
+	struct packet p = { .ctx = ctx };
+	enum verdict verdict = VERDICT_NOT_IP;
+	__u32 zero = 0;
+	struct control *c = bpf_map_lookup_elem(&control, &zero);
+	__u64 word = c ? load_u64(&c->word) : 0;
+
+	p.eth = (void *)(long)ctx->data;
+	p.end = (void *)(long)ctx->data_end;
+	p.length = p.end - (void *)p.eth;
+	if ((void *)(p.eth + 1) > p.end)
+		verdict = VERDICT_TRUNCATED;
+	else if (p.eth->h_proto == bpf_htons(ETH_P_IP))
+		verdict = handle4(&p, word);
+	else if (with_ipv6 && p.eth->h_proto == bpf_htons(ETH_P_IPV6))
+		verdict = handle6(&p, word);
+
+	account_verdict(verdict, p.length);
+	switch (action_of(verdict)) {
+	case ACTION_PASS:
+		return XDP_PASS;
+	case ACTION_TX:
+		return XDP_TX;
+	case ACTION_SEND:
+		return p.way_out == ctx->ingress_ifindex ? XDP_TX :
+							      bpf_redirect_map(&devices, p.way_out, XDP_DROP);
+	default:
+		return XDP_DROP;
+	}
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

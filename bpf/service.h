@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Second stage: is the packet for a service, or for an own address of ours? Open-addressed tables laid out by the
+ * agent, compared inline: no BPF hash map stands on the packet's way. Reads the half that `word` names.
+ */
+#ifndef BPF_SERVICE_H
+#define BPF_SERVICE_H
+
+#include "packet.h"
+
+/* What a look-up found. address 0 = nothing. */
+struct place {
+	__u32 service;
+	__u32 address;
+};
+
+static __always_inline __u32 table_size_mask(__u64 word, int shift)
+{
+	return ((1U << (word >> shift & 31)) - 1) & (SERVICE_TABLE_MAX - 1);
+}
+
+static __always_inline __u64 entry_key(__be16 port, __u8 protocol, __u8 kind)
+{
+	return (__u64)port | (__u64)protocol << 16 | (__u64)kind << 24;
+}
+
+static __always_inline struct place service_find4(__u64 word, __be32 addr, __be16 port, __u8 protocol, __u8 kind)
+{
+	__u64 key = (__u64)addr | entry_key(port, protocol, kind) << 32;
+	__u32 mask = table_size_mask(word, CONTROL_SIZE4_SHIFT);
+	__u32 base = (word & CONTROL_HALF) * SERVICE_TABLE_MAX;
+	__u32 hash = SERVICE_HASH(key);
+	struct place none = {};
+
+#pragma unroll
+	for (__u32 i = 0; i < SERVICE_PROBES; i++) {
+		__u32 index = base + ((hash + i) & mask);
+		struct service_entry4 *e = bpf_map_lookup_elem(&services4, &index);
+		__u64 found;
+
+		if (!e)
+			break;
+		found = load_u64((__u64 *)e);
+		if (found == key) {
+			struct place p = { .service = e->service, .address = e->address };
+
+			return p;
+		}
+		if (!found)
+			break;
+	}
+	return none;
+}
+
+static __always_inline struct place service_find6(__u64 word, const __u64 addr[2], __be16 port, __u8 protocol,
+						  __u8 kind)
+{
+	__u64 tail = entry_key(port, protocol, kind);
+	__u32 mask = table_size_mask(word, CONTROL_SIZE6_SHIFT);
+	__u32 base = (word & CONTROL_HALF) * SERVICE_TABLE_MAX;
+	__u32 hash = SERVICE_HASH(addr[0] ^ SERVICE_FOLD(addr[1]) ^ tail << 32);
+	struct place none = {};
+
+#pragma unroll
+	for (__u32 i = 0; i < SERVICE_PROBES; i++) {
+		__u32 index = base + ((hash + i) & mask);
+		struct service_entry6 *e = bpf_map_lookup_elem(&services6, &index);
+
+		if (!e)
+			break;
+		if (e->addr[0] == addr[0] && e->addr[1] == addr[1] && *(__u32 *)&e->port == (__u32)tail) {
+			struct place p = { .service = e->service, .address = e->address };
+
+			return p;
+		}
+		if (!e->kind)
+			break;
+	}
+	return none;
+}
+
+static __always_inline struct service *service_get(__u64 word, __u32 id)
+{
+	__u32 index = (word & CONTROL_HALF) * MAX_SERVICES + id;
+
+	return bpf_map_lookup_elem(&services, &index);
+}
+
+static __always_inline struct server *server_get(__u64 word, __u32 id)
+{
+	__u32 index = (word & CONTROL_HALF) * MAX_SERVERS + id;
+
+	return bpf_map_lookup_elem(&servers, &index);
+}
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the program in the kernel and the agent share: map keys and values, limits, and the verdicts. Compiled by gcc,
+ * clang and clang -target bpf; a struct with a hole is refused by all three. Little-endian machines only (the words
+ * below are taken apart by shifts; the Makefile and the loader refuse others).
+ *
+ * Who writes: "agent" = only the agent, by memory; "program" = only the program; where both do, the word says how.
+ */
+#ifndef ALWAYSON_ABI_H
+#define ALWAYSON_ABI_H
+
+#include <linux/types.h>
+
+#define ABI_VERSION 1
+
+/*
+ * The verdicts: X(NAME, action, label, what it means). One line here is the counter's index, the metric's label, and,
+ * by the table made from it, the XDP action. SEND is XDP_TX, or a redirect when the way out is another NIC.
+ */
+#define VERDICTS(X)                                                                                                 \
+	X(NAT_REQUEST, SEND, "nat_request", "to a server, addresses translated")                                    \
+	X(NAT_REPLY, SEND, "nat_reply", "from a server back to its client, addresses translated")                   \
+	X(DSR, SEND, "dsr", "to a server, frame rewritten, answered by the server directly")                        \
+	X(REJECTED, TX, "rejected", "no server was up; the client was told (RST, ICMP unreachable)")                \
+	X(NO_FLOW, TX, "no_flow", "a TCP packet that belongs to no known connection; answered with RST")            \
+	X(NOT_IP, PASS, "not_ip", "neither IPv4 nor IPv6; given to the host")                                       \
+	X(OTHER_PROTOCOL, PASS, "other_protocol", "neither TCP nor UDP; given to the host")                         \
+	X(FRAGMENT, PASS, "fragment", "an IP fragment; given to the host")                                          \
+	X(EXTENSION, PASS, "extension_header", "IPv6 with an extension header; given to the host")                  \
+	X(TRUNCATED, PASS, "truncated", "headers shorter than they say; given to the host, which drops them")       \
+	X(NO_SERVICE, PASS, "no_service", "for no service of ours; given to the host untouched")                    \
+	X(STRAY, DROP, "stray", "a RST that belongs to no known connection")                                        \
+	X(MALFORMED, DROP, "malformed", "for a service, but its TCP or UDP header cannot be valid")                 \
+	X(NO_SERVER, DROP, "no_server", "no server was up, and the backend says on-all-down drop")                  \
+	X(LIMITED, DROP, "limited", "would have been answered with RST or ICMP, but the rate limit was reached")    \
+	X(NO_NEIGHBOUR, DROP, "no_neighbour", "the next hop's MAC address is not known")                            \
+	X(TTL_EXCEEDED, DROP, "ttl_exceeded", "TTL or hop limit used up")                                           \
+	X(TOO_BIG, DROP, "too_big", "larger than the MTU of the way out")                                           \
+	X(PORTS_EXHAUSTED, DROP, "ports_exhausted", "no free own port towards the server")                          \
+	X(HALF_OPEN_LIMIT, DROP, "half_open_limit", "half of the own ports towards the server are half-open")       \
+	X(FLOW_TABLE_FULL, DROP, "flow_table_full", "no room to remember the new connection")                       \
+	X(LOCK_BUSY, DROP, "lock_busy", "another CPU held the flow's lock for too long")                            \
+	X(INTERNAL, DROP, "internal", "a table had no entry where the agent had to put one: a defect")
+
+enum verdict {
+	VERDICT_CONTINUE = 0, /* no verdict yet: the next stage decides */
+#define X(name, action, label, text) VERDICT_##name,
+	VERDICTS(X)
+#undef X
+	VERDICT_MAX
+};
+
+/* Sizes of the tables. Each is named in docs/limits.md and tested at the limit and one above. */
+#define MAX_SERVERS   16384   /* ids 1 .. MAX_SERVERS-1; 0 = none */
+#define MAX_SERVICES  16384   /* ids 0 .. MAX_SERVICES-1 */
+#define MAX_BACKENDS  16384
+#define MAX_ADDRESSES 16384   /* service and own addresses; ids 1 .. MAX_ADDRESSES-1 */
+#define MAX_HOPS      4096    /* next hops towards clients; ids 1 .. MAX_HOPS-1 */
+#define MAX_DEVICES   64      /* NICs that can be redirected to */
+
+#define SERVICE_TABLE_MAX   131072 /* entries of one half of one family's service table */
+#define SERVICE_PROBES      8      /* an entry stands at most this far from its hash; the agent enlarges until it does */
+#define HOP_PROBES          4
+#define NAT_PROBES          8      /* own ports tried for one new connection */
+#define LOCK_COUNT          4096
+#define LOCK_SPINS          64
+#define RESETS_PER_SECOND   10000  /* RST and ICMP answers of our own, for each CPU */
+
+enum abi_forward { FORWARD_NAT, FORWARD_DSR };
+enum abi_balance { BALANCE_ROUNDROBIN, BALANCE_MAGLEV, BALANCE_SOURCE };
+enum abi_all_down { ALL_DOWN_REJECT, ALL_DOWN_DROP };
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
+/* control[0]. agent. Read once a packet, one volatile load of `word`. */
+struct control {
+	__u64 word;        /* CONTROL_* below */
+	__u16 nat_low;     /* lowest and highest own port of any source pool, host order; 1, 0 = none */
+	__u16 nat_high;
+	__u32 zero;
+	__u64 zeros[6];
+};
+
+#define CONTROL_HALF            1ULL        /* which half of services4/6, services and servers is active */
+#define CONTROL_SIZE4_SHIFT     8           /* log2 of the entries in use of a half of services4 ... */
+#define CONTROL_SIZE6_SHIFT     16          /* ... and of services6 */
+#define CONTROL_SIZE_MASK       0xffULL
+
+/* What an entry of the service tables is. */
+#define ENTRY_EMPTY   0
+#define ENTRY_SERVICE 1 /* address, port and protocol of a service */
+#define ENTRY_OWN     2 /* an own address of a source pool; port and protocol are 0 */
+
+/* services4[half * SERVICE_TABLE_MAX + i]: open addressing, linear probing. agent, the inactive half only. */
+struct service_entry4 {
+	__be32 addr;       /* addr .. kind are the key, compared as one 64-bit word */
+	__be16 port;
+	__u8 protocol;
+	__u8 kind;
+	__u32 service;     /* service id */
+	__u16 address;     /* address id */
+	__u16 zero;
+};
+
+struct service_entry6 {
+	__u64 addr[2];     /* as it lies in the packet */
+	__be16 port;       /* port .. kind are the key's last 32 bits */
+	__u8 protocol;
+	__u8 kind;
+	__u32 service;
+	__u16 address;
+	__u16 zero;
+	__u32 zero2;
+};
+
+/* Where a key's probe begins; not secret: only the agent chooses what is in the table. */
+#define SERVICE_HASH(key) ((__u32)((__u64)(key) * 0x9e3779b97f4a7c15ULL >> 32))
+#define SERVICE_FOLD(word) ((__u64)(word) * 0xc2b2ae3d27d4eb4fULL)
+
+#define SERVICE_RECORDS 1 /* every flow is remembered: nat and round robin need it */
+
+/* services[half * MAX_SERVICES + id]: one bind of a frontend. agent; `slots` also in the active half, one store. */
+struct service {
+	__u64 slots;       /* offset of its backend's region in slots << 32 | number of slots; count 0 = no server */
+	__u64 key[2];      /* struct hash_key of its slots */
+	__u16 backend;     /* index of its backend's cursor */
+	__u8 forward;      /* enum abi_forward */
+	__u8 balance;      /* enum abi_balance */
+	__u8 all_down;     /* enum abi_all_down */
+	__u8 flags;        /* SERVICE_* */
+	__u16 zero;
+	__u64 zeros[4];
+};
+
+/* slots[offset + i]. agent, one release store. */
+#define SLOT_CURRENT(slot)  ((__u32)((slot) & 0xffffff))
+#define SLOT_PREVIOUS(slot) ((__u32)((slot) >> 24 & 0xffffff))
+#define SLOT_STATE(slot)    ((__u32)((slot) >> 48))
+#define SLOT(current, previous, state) ((__u64)(current) | (__u64)(previous) << 24 | (__u64)(state) << 48)
+
+#define SERVER_ACCEPTS  0x01 /* may be given new connections */
+#define SERVER_RESOLVED 0x02 /* the MAC is known */
+
+/* servers[half * MAX_SERVERS + id]. agent; `word` also in the active half, one store. */
+struct server {
+	__u64 word;        /* bytes 0-5: next hop's MAC; 6: SERVER_* flags; 7: generation of the id */
+	__u8 own_mac[6];   /* of the NIC towards it */
+	__u16 mtu;         /* of the way to it; IP bytes */
+	__u32 ifindex;     /* NIC towards it */
+	__be16 port;       /* 0 = the packet's own destination port is kept */
+	__u16 zero;
+	__u64 addr[2];     /* IPv4 in the first 4 bytes */
+	__u32 pool_offset; /* its part of ports: own address and port pairs (nat) */
+	__u32 pool_count;
+	__u64 zeros[2];
+};
+
+#define SERVER_FLAGS(word)      ((__u8)((word) >> 48))
+#define SERVER_GENERATION(word) ((__u8)((word) >> 56))
+
+/* use[id]: what the program counts of a server across packets. program adds; agent subtracts half-open, atomically. */
+struct server_use {
+	__u64 next_port;   /* how many own ports were handed out; modulo pool_count it is the next to try */
+	__s64 half_open;   /* recorded connections towards it that are not proven yet */
+	__u64 zeros[6];
+};
+
+/* cursors[backend]: how many connections the backend's round robin has dealt. program. */
+struct cursor {
+	__u64 next;
+	__u64 zeros[7];
+};
+
+/* ports[]: the own address and port pairs of source pools, in the order in which they are used. agent. */
+struct own_port {
+	__u16 address;     /* address id */
+	__be16 port;
+	__u32 zero;
+};
+
+/* addresses[id]. agent. */
+struct address {
+	__u64 addr[2];     /* IPv4 in the first 4 bytes */
+};
+
+/* hops[id]: how to send to clients. program claims and publishes; agent frees. */
+struct hop {
+	__u64 peer;        /* bytes 0-5: the client's or its router's MAC; 6-7: HOP_* */
+	__u64 own;         /* bytes 0-5: our MAC on that NIC; 6-7: zero */
+	__u32 ifindex;
+	__u32 zero;
+};
+#define HOP_BUSY (1ULL << 48)
+#define HOP_LIVE (2ULL << 48)
+
+/*
+ * The flow table: buckets of four, two choices (hash bits 0.. and 32..). A tag is the published word of an entry:
+ *   bits 0-15 tick last seen, 16-31 server id, 32-39 the server id's generation, 40-47 state, 48-63 fingerprint.
+ * Ticks are jiffies >> tick_shift, about 4 s. The tick is stored alone (16 bits); all else of a live tag changes by
+ * compare-and-swap; the rest of an entry never changes while it is live, but for `hop`.
+ */
+#define FLOW_WAYS 4
+#define FLOW_LIFE     0x03
+#define FLOW_EMPTY    0x00
+#define FLOW_BUSY     0x01 /* claimed, being written */
+#define FLOW_LIVE     0x02
+#define FLOW_DEAD     0x03 /* matches nothing; freed by the agent after a grace period */
+#define FLOW_OPENED   0x04 /* TCP: a SYN opened it; UDP reply: answered once */
+#define FLOW_PROVEN   0x08 /* TCP: the client has answered the server; UDP reply: answered twice */
+#define FLOW_FIN      0x10 /* a FIN passed in this direction */
+#define FLOW_RST      0x20 /* a RST passed in this direction, and nothing since */
+
+#define FLOW_TAG(fingerprint, state, generation, server, tick)                                    \
+	((__u64)(__u16)(tick) | (__u64)(__u16)(server) << 16 | (__u64)(__u8)(generation) << 32 | \
+	 (__u64)(__u8)(state) << 40 | (__u64)(__u16)(fingerprint) << 48)
+#define FLOW_TICK(tag)        ((__u16)(tag))
+#define FLOW_SERVER(tag)      ((__u16)((tag) >> 16))
+#define FLOW_GENERATION(tag)  ((__u8)((tag) >> 32))
+#define FLOW_STATE(tag)       ((__u8)((tag) >> 40))
+#define FLOW_FINGERPRINT(tag) ((__u16)((tag) >> 48))
+#define FLOW_STATE_BITS(state) ((__u64)(state) << 40)
+
+/* kind: protocol number in the low 7 bits (TCP 6, UDP 17), direction above. */
+#define FLOW_REPLY 0x80
+
+/*
+ * Key (remote .. kind): who sent the packet, and to which address (by id), port and protocol of ours.
+ * A request's entry says: send to to:to_port with source from:from_port (nat; zero in dsr).
+ * A reply's entry says the same of the way back: to = the client, from = the service's address.
+ */
+struct flow4 {
+	__be32 remote;
+	__be16 remote_port;
+	__be16 local_port;
+	__u16 local;       /* address id */
+	__u8 kind;
+	__u8 zero;
+	__be32 to;
+	__be16 to_port;
+	__be16 from_port;
+	__u16 from;        /* address id */
+	__u16 hop;         /* way back to the client; 16-bit stores by the program */
+};
+
+struct flow6 {
+	__u64 remote[2];
+	__be16 remote_port;
+	__be16 local_port;
+	__u16 local;
+	__u8 kind;
+	__u8 zero;
+	__u64 to[2];
+	__be16 to_port;
+	__be16 from_port;
+	__u16 from;
+	__u16 hop;
+};
+
+struct bucket4 {
+	__u64 tags[FLOW_WAYS];
+	struct flow4 flows[FLOW_WAYS];
+};
+
+struct bucket6 {
+	__u64 tags[FLOW_WAYS];
+	struct flow6 flows[FLOW_WAYS];
+};
+
+/* verdict_counters[cpu * VERDICT_MAX + verdict]. program, each CPU its own. */
+struct counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* service_counters[cpu * MAX_SERVICES + id], server_counters[cpu * MAX_SERVERS + id]. program, each CPU its own. */
+struct traffic {
+	__u64 packets_in, bytes_in;   /* from clients */
+	__u64 packets_out, bytes_out; /* back to clients; nat only */
+	__u64 connections;            /* new ones */
+	__u64 refused;                /* new ones that could not be served */
+};
+
+/* events[cpu * EVENT_MAX + event]: things worth counting that are no verdict. program, each CPU its own. */
+#define EVENTS(X)                                                                                  \
+	X(EARLY_REUSE, "early_reuse", "an own port was used again before its time")                \
+	X(UNRECORDED, "unrecorded", "a flow was steered by hash alone as the flow table was full") \
+	X(HOPS_FULL, "hops_full", "no room for a client's next hop; looked up for each packet")
+
+enum event {
+#define X(name, label, text) EVENT_##name,
+	EVENTS(X)
+#undef X
+	EVENT_MAX
+};
+
+#pragma GCC diagnostic pop
+
+_Static_assert(sizeof(struct control) == 64, "control");
+_Static_assert(sizeof(struct service_entry4) == 16, "service_entry4");
+_Static_assert(sizeof(struct service_entry6) == 32, "service_entry6");
+_Static_assert(sizeof(struct service) == 64, "service");
+_Static_assert(sizeof(struct server) == 64, "server");
+_Static_assert(sizeof(struct server_use) == 64, "server_use");
+_Static_assert(sizeof(struct cursor) == 64, "cursor");
+_Static_assert(sizeof(struct flow4) == 24, "flow4");
+_Static_assert(sizeof(struct flow6) == 48, "flow6");
+_Static_assert(sizeof(struct bucket4) == 128, "bucket4");
+_Static_assert(sizeof(struct bucket6) == 224, "bucket6");
+_Static_assert(sizeof(struct traffic) == 48, "traffic");
+
+#endif
