@@ -40,6 +40,20 @@ PROGRAMS := $(BUILD)/alwaysond $(BUILD)/alwayson
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNITS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 
+# Suites of the real program: tests/packet/test_*.c, each linked with the rest of that folder.
+PACKET_SRC := $(wildcard tests/packet/test_*.c)
+PACKETS := $(PACKET_SRC:tests/packet/%.c=$(BUILD)/tests/packet/%)
+PACKET_LIB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(PACKET_SRC),$(wildcard tests/packet/*.c)))
+
+# Programs of the tests' and the bench's own for the kernel.
+TEST_BPF_SRC := $(wildcard tests/*/*.bpf.c)
+TEST_BPF_OBJ := $(TEST_BPF_SRC:%.bpf.c=$(BUILD)/%.bpf.o)
+TEST_SKELS := $(foreach s,$(TEST_BPF_SRC),$(BUILD)/skel/$(notdir $(s:.bpf.c=.skel.h)))
+
+# Small programs that the system tests and the bench run: tests/system/*.c, tests/bench/*.c.
+TOOL_SRC := $(wildcard tests/system/*.c tests/bench/*.c)
+TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
+
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all
@@ -70,5 +84,28 @@ $(BUILD)/alwayson: $(BUILD)/user/cli/main.o $(LIB)
 $(BUILD)/tests/unit/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests $(ALL_LDFLAGS) $< $(LIB) -lcmocka $(LDLIBS) -o $@
+
+$(BUILD)/tests/packet/%: tests/packet/%.c $(PACKET_LIB_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $< $(PACKET_LIB_OBJ) $(LIB) -lcmocka $(LDLIBS) -o $@
+
+$(BUILD)/tests/%.bpf.o: tests/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+define TEST_SKEL
+$(BUILD)/skel/$(notdir $(1:.bpf.c=.skel.h)): $(BUILD)/$(1:.bpf.c=.bpf.o)
+	@mkdir -p $$(@D)
+	$(BPFTOOL) gen skeleton $$< name $(notdir $(1:.bpf.c=))_bpf > $$@
+endef
+$(foreach s,$(TEST_BPF_SRC),$(eval $(call TEST_SKEL,$(s))))
+
+$(BUILD)/tests/system/%: tests/system/%.c $(LIB) | $(TEST_SKELS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $< $(LIB) $(LDLIBS) -o $@
+
+$(BUILD)/tests/bench/%: tests/bench/%.c $(LIB) | $(TEST_SKELS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $< $(LIB) $(LDLIBS) -lm -o $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dataplane/dataplane.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.skel.h"
+#include "lb.skel.h"
+
+#include "base/cleanup.h"
+#include "dataplane/internal.h"
+
+/* The pinned map `instance`: what a later agent must know before it can take the other maps over. */
+struct instance {
+	uint32_t abi;
+	uint32_t cpu_count;
+	uint32_t slots, ports, buckets4, buckets6;
+	uint32_t tick_shift, hz;
+	struct hash_key flow_key;
+};
+
+enum { ID_COUNT = MAX_SERVERS + MAX_SERVICES + MAX_BACKENDS };
+
+int dataplane_fail(int r, char error[DATAPLANE_ERROR_MAX], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, DATAPLANE_ERROR_MAX, format, args);
+	va_end(args);
+	return r;
+}
+
+static int silent(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return 0;
+}
+
+/* Jiffies by a test run; their low 32 bits. */
+static int read_jiffies(const struct dataplane *d, uint32_t *ret)
+{
+	uint8_t packet[64] = {};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet));
+	int r = bpf_prog_test_run_opts(bpf_program__fd(d->clock->progs.clock_jiffies), &opts);
+
+	if (r < 0)
+		return r;
+	*ret = opts.retval;
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* The kernel's HZ is one of these; 60 ms of jiffies tell which (250 and 300 give the same tick, were they confused). */
+static int measure_hz(const struct dataplane *d, unsigned *ret)
+{
+	static const unsigned known[] = { 100, 250, 300, 1000 };
+	uint32_t first, last;
+	uint64_t begin, end, rate;
+	unsigned best = 0;
+	int r = read_jiffies(d, &first);
+
+	if (r < 0)
+		return r;
+	do { /* start on the edge of a jiffy */
+		r = read_jiffies(d, &last);
+	} while (r == 0 && last == first);
+	begin = now_ns();
+	usleep(60000);
+	if (r < 0 || (r = read_jiffies(d, &first)) < 0)
+		return r;
+	end = now_ns();
+	rate = (uint64_t)(first - last) * 1000000000ULL / (end - begin);
+	for (unsigned i = 1; i < array_size(known); i++)
+		if (llabs((long long)known[i] - (long long)rate) < llabs((long long)known[best] - (long long)rate))
+			best = i;
+	*ret = known[best];
+	return 0;
+}
+
+/* A tick is a power of two of jiffies: the largest below 5.2 s, so that every HZ gets 3.4 to 5.1 s. */
+static unsigned shift_for(unsigned hz)
+{
+	unsigned shift = 0;
+
+	while ((2U << shift) <= 5 * hz + hz / 5)
+		shift++;
+	return shift;
+}
+
+uint16_t dataplane_tick(const struct dataplane *d)
+{
+	uint32_t jiffies = 0;
+
+	read_jiffies(d, &jiffies);
+	return jiffies >> d->maps.tick_shift;
+}
+
+uint32_t dataplane_ticks_from_ms(const struct dataplane *d, uint64_t ms)
+{
+	uint64_t tick_ms = (1000ULL << d->maps.tick_shift) / d->maps.hz;
+
+	return (ms + tick_ms - 1) / tick_ms;
+}
+
+uint64_t dataplane_ms_from_ticks(const struct dataplane *d, uint32_t ticks)
+{
+	return ((uint64_t)ticks * 1000 << d->maps.tick_shift) / d->maps.hz;
+}
+
+static int make_directories(const char *path)
+{
+	if (mkdir(DATAPLANE_PIN_ROOT, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static void remove_pins(const struct dataplane *d)
+{
+	DIR *dir = opendir(d->pin_dir);
+	struct dirent *e;
+
+	if (!dir)
+		return;
+	while ((e = readdir(dir)))
+		if (e->d_name[0] != '.')
+			unlinkat(dirfd(dir), e->d_name, 0);
+	closedir(dir);
+	rmdir(d->pin_dir);
+	rmdir(DATAPLANE_PIN_ROOT); /* stays while other instances are there */
+}
+
+/* A map of the agent's own (the program does not use it): found by its pin, or made and pinned. */
+static int own_map(struct dataplane *d, const char *name, uint32_t value_size, uint32_t entries, int *ret_fd)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", d->pin_dir, name);
+	fd = bpf_obj_get(path);
+	if (fd < 0) {
+		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), value_size, entries, &opts);
+		if (fd < 0)
+			return -errno;
+		if (bpf_obj_pin(fd, path) < 0) {
+			int r = -errno;
+
+			close(fd);
+			return r;
+		}
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Reads what an earlier agent left, if it can be taken over: same ABI, same sizes, same number of CPUs. */
+static bool read_instance(struct dataplane *d, const struct instance *wanted, struct instance *found)
+{
+	char path[256];
+	uint32_t zero = 0;
+	int fd;
+	bool fits;
+
+	snprintf(path, sizeof(path), "%s/instance", d->pin_dir);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return false;
+	fits = bpf_map_lookup_elem(fd, &zero, found) == 0 && found->abi == wanted->abi &&
+	       found->cpu_count == wanted->cpu_count && found->slots == wanted->slots &&
+	       found->ports == wanted->ports && found->buckets4 == wanted->buckets4 &&
+	       found->buckets6 == wanted->buckets6;
+	close(fd);
+	return fits;
+}
+
+static int write_instance(struct dataplane *d, const struct instance *i)
+{
+	uint32_t zero = 0;
+	int r = own_map(d, "instance", sizeof(*i), 1, &d->instance_fd);
+
+	if (r < 0)
+		return r;
+	return bpf_map_update_elem(d->instance_fd, &zero, i, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static int set_sizes(struct dataplane *d, const struct instance *i)
+{
+	const struct {
+		struct bpf_map *map;
+		uint32_t entries;
+	} sizes[] = {
+		{ d->lb->maps.slots, i->slots },
+		{ d->lb->maps.ports, i->ports },
+		{ d->lb->maps.flows4, i->buckets4 },
+		{ d->lb->maps.flows6, i->buckets6 },
+		{ d->lb->maps.verdict_counters, i->cpu_count * VERDICT_MAX },
+		{ d->lb->maps.event_counters, i->cpu_count * EVENT_MAX },
+		{ d->lb->maps.service_counters, i->cpu_count * MAX_SERVICES },
+		{ d->lb->maps.server_counters, i->cpu_count * MAX_SERVERS },
+	};
+
+	for (size_t n = 0; n < array_size(sizes); n++) {
+		int r = bpf_map__set_max_entries(sizes[n].map, sizes[n].entries);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int pin_maps(struct dataplane *d)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, d->lb->obj) {
+		char path[256];
+		int r;
+
+		if (bpf_map__is_internal(map))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", d->pin_dir, bpf_map__name(map));
+		r = bpf_map__set_pin_path(map, path);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int remember_mapping(struct dataplane *d, void *memory, size_t size)
+{
+	struct mapping *m = vec_push(&d->mappings);
+
+	if (!m) {
+		munmap(memory, size);
+		return -ENOMEM;
+	}
+	m->memory = memory;
+	m->size = size;
+	return 0;
+}
+
+static int map_memory(struct dataplane *d, const struct bpf_map *map, void *ret)
+{
+	size_t value = (bpf_map__value_size(map) + 7) / 8 * 8;
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t size = (value * bpf_map__max_entries(map) + page - 1) / page * page;
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	*(void **)ret = memory;
+	return remember_mapping(d, memory, size);
+}
+
+static int map_all(struct dataplane *d)
+{
+	struct dataplane_maps *m = &d->maps;
+	struct {
+		const struct bpf_map *map;
+		void *memory;
+	} all[] = {
+		{ d->lb->maps.control, &m->control },
+		{ d->lb->maps.services4, &m->services4 },
+		{ d->lb->maps.services6, &m->services6 },
+		{ d->lb->maps.services, &m->services },
+		{ d->lb->maps.slots, &m->slots },
+		{ d->lb->maps.servers, &m->servers },
+		{ d->lb->maps.addresses, &m->addresses },
+		{ d->lb->maps.ports, &m->ports },
+		{ d->lb->maps.hops, &m->hops },
+		{ d->lb->maps.use, &m->use },
+		{ d->lb->maps.flows4, &m->flows4 },
+		{ d->lb->maps.flows6, &m->flows6 },
+		{ d->lb->maps.verdict_counters, &m->verdict_counters },
+		{ d->lb->maps.event_counters, &m->event_counters },
+		{ d->lb->maps.service_counters, &m->service_counters },
+		{ d->lb->maps.server_counters, &m->server_counters },
+	};
+	void *ids;
+
+	for (size_t i = 0; i < array_size(all); i++) {
+		int r = map_memory(d, all[i].map, all[i].memory);
+
+		if (r < 0)
+			return r;
+	}
+	ids = mmap(NULL, ID_COUNT * sizeof(*m->server_ids), PROT_READ | PROT_WRITE, MAP_SHARED, d->ids_fd, 0);
+	if (ids == MAP_FAILED)
+		return -errno;
+	m->server_ids = ids;
+	m->service_ids = m->server_ids + MAX_SERVERS;
+	m->backend_ids = m->service_ids + MAX_SERVICES;
+	return remember_mapping(d, ids, ID_COUNT * sizeof(*m->server_ids));
+}
+
+static int load_clock(struct dataplane *d, char error[DATAPLANE_ERROR_MAX])
+{
+	d->clock = clock_bpf__open_and_load();
+	if (d->clock)
+		return 0;
+	if (errno == EPERM || errno == EACCES)
+		return dataplane_fail(-errno, error, "not allowed to load BPF programs: run as root "
+						     "(or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)");
+	return dataplane_fail(-errno, error, "cannot load a BPF program: %s; the kernel must be 6.1 or newer "
+					     "with CONFIG_BPF_SYSCALL and BTF", strerror(errno));
+}
+
+static int load_program(struct dataplane *d, const struct instance *i, char error[DATAPLANE_ERROR_MAX])
+{
+	static char log[1 << 16];
+	const char *processed, *last;
+	int r;
+
+	d->lb = lb_bpf__open();
+	if (!d->lb)
+		return dataplane_fail(-errno, error, "cannot open the program: %s", strerror(errno));
+	d->lb->rodata->tick_shift = i->tick_shift;
+	d->lb->rodata->flow_mask4 = i->buckets4 - 1;
+	d->lb->rodata->flow_mask6 = i->buckets6 - 1;
+	d->lb->rodata->flow_key.k[0] = i->flow_key.k[0];
+	d->lb->rodata->flow_key.k[1] = i->flow_key.k[1];
+	d->lb->rodata->resets_per_jiffy = RESETS_PER_SECOND / i->hz;
+	r = set_sizes(d, i);
+	if (r == 0)
+		r = pin_maps(d);
+	if (r < 0)
+		return dataplane_fail(r, error, "cannot prepare the maps: %s", strerror(-r));
+	log[0] = '\0';
+	bpf_program__set_log_buf(d->lb->progs.lb, log, sizeof(log));
+	bpf_program__set_log_level(d->lb->progs.lb, 4); /* the verifier's statistics */
+	r = lb_bpf__load(d->lb);
+	if (r == -EPERM || r == -EACCES) {
+		last = strrchr(log, '\n');
+		return dataplane_fail(r, error, "the kernel refused the program (%s): %.200s", strerror(-r),
+				      last ? log : "not allowed to load BPF programs");
+	}
+	if (r < 0)
+		return dataplane_fail(r, error, "cannot load the program: %s: %.300s", strerror(-r), log);
+	processed = strstr(log, "processed ");
+	d->verified = processed ? strtoul(processed + strlen("processed "), NULL, 10) : 0;
+	return 0;
+}
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+	return value ? value : otherwise;
+}
+
+int dataplane_open(const struct dataplane_options *options, struct dataplane **ret, char error[DATAPLANE_ERROR_MAX])
+{
+	struct instance found, wanted = {
+		.abi = ABI_VERSION,
+		.slots = or_default(options->slots, DATAPLANE_SLOTS),
+		.ports = or_default(options->ports, DATAPLANE_PORTS),
+		.buckets4 = or_default(options->buckets4, DATAPLANE_BUCKETS4),
+		.buckets6 = or_default(options->buckets6, DATAPLANE_BUCKETS6),
+	};
+	struct dataplane *d = calloc(1, sizeof(*d));
+	int cpus = libbpf_num_possible_cpus();
+	int r;
+
+	if (!d)
+		return dataplane_fail(-ENOMEM, error, "out of memory");
+	d->instance_fd = d->ids_fd = -1;
+	libbpf_set_print(silent);
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	snprintf(d->pin_dir, sizeof(d->pin_dir), "%s/%s", DATAPLANE_PIN_ROOT, options->name);
+	wanted.cpu_count = cpus > 0 ? cpus : 1;
+	r = make_directories(d->pin_dir);
+	if (r < 0) {
+		dataplane_fail(r, error, "%s: %s; is bpffs mounted? (mount -t bpf bpf /sys/fs/bpf)", d->pin_dir,
+			       strerror(-r));
+		goto fail;
+	}
+	r = load_clock(d, error);
+	if (r < 0)
+		goto fail;
+	if (!options->fresh && read_instance(d, &wanted, &found)) {
+		wanted = found;
+		d->maps.taken_over = true;
+	} else {
+		remove_pins(d);
+		r = make_directories(d->pin_dir);
+		if (r == 0)
+			r = measure_hz(d, &wanted.hz);
+		if (r == 0 && getrandom(&wanted.flow_key, sizeof(wanted.flow_key), 0) != sizeof(wanted.flow_key))
+			r = -EIO;
+		if (r < 0) {
+			dataplane_fail(r, error, "cannot measure the kernel's clock: %s", strerror(-r));
+			goto fail;
+		}
+		wanted.tick_shift = shift_for(wanted.hz);
+	}
+	r = load_program(d, &wanted, error);
+	if (r < 0)
+		goto fail;
+	r = own_map(d, "ids", sizeof(struct dataplane_identity), ID_COUNT, &d->ids_fd);
+	if (r == 0)
+		r = map_all(d);
+	if (r == 0)
+		r = write_instance(d, &wanted);
+	if (r < 0) {
+		dataplane_fail(r, error, "cannot map the tables: %s", strerror(-r));
+		goto fail;
+	}
+	d->maps.slot_count = wanted.slots;
+	d->maps.port_count = wanted.ports;
+	d->maps.bucket4_count = wanted.buckets4;
+	d->maps.bucket6_count = wanted.buckets6;
+	d->maps.cpu_count = wanted.cpu_count;
+	d->maps.flow_key = wanted.flow_key;
+	d->maps.tick_shift = wanted.tick_shift;
+	d->maps.hz = wanted.hz;
+	if (d->maps.taken_over)
+		links_take_over(d);
+	*ret = d;
+	return 0;
+fail:
+	dataplane_close(d, d->maps.taken_over);
+	return r;
+}
+
+void dataplane_close(struct dataplane *d, bool leave)
+{
+	if (!d)
+		return;
+	links_close(d, leave);
+	if (!leave)
+		remove_pins(d);
+	if (d->instance_fd >= 0)
+		close(d->instance_fd);
+	if (d->ids_fd >= 0)
+		close(d->ids_fd);
+	for (size_t i = 0; i < d->mappings.count; i++)
+		munmap(d->mappings.items[i].memory, d->mappings.items[i].size);
+	vec_done(&d->mappings);
+	lb_bpf__destroy(d->lb);
+	clock_bpf__destroy(d->clock);
+	vec_done(&d->links);
+	vec_done(&d->shown);
+	free(d);
+}
+
+struct dataplane_maps *dataplane_maps(struct dataplane *d)
+{
+	return &d->maps;
+}
+
+int dataplane_program_fd(const struct dataplane *d)
+{
+	return bpf_program__fd(d->lb->progs.lb);
+}
+
+unsigned dataplane_verified_instructions(const struct dataplane *d)
+{
+	return d->verified;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The program in the kernel and its maps: loads it, pins it, attaches it, and gives the agent the maps as memory. The
+ * only user of libbpf and libxdp. Does not know what the contents mean (agent/reconcile does) and never logs.
+ *
+ * Everything of an instance is pinned under DATAPLANE_PIN_ROOT/NAME, so that a new agent finds what an earlier one left:
+ * maps of the same layout are taken over with all flows, a link that is still attached gets the new program atomically.
+ */
+#ifndef DATAPLANE_DATAPLANE_H
+#define DATAPLANE_DATAPLANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <alwayson/abi.h>
+#include <alwayson/hash.h>
+
+#include "model/model.h"
+
+#define DATAPLANE_PIN_ROOT "/sys/fs/bpf/alwayson"
+
+enum dataplane_limit {
+	DATAPLANE_ERROR_MAX = 512,
+	DATAPLANE_SLOTS = 1 << 22,        /* 32 MiB */
+	DATAPLANE_PORTS = 1 << 20,        /* 8 MiB */
+	DATAPLANE_BUCKETS4 = 1 << 18,     /* 1 M entries, 32 MiB: a nat connection takes two */
+	DATAPLANE_BUCKETS6 = 1 << 16,     /* 256 K entries, 14 MiB */
+};
+
+struct dataplane;
+
+struct dataplane_options {
+	const char *name;         /* instance */
+	uint32_t slots, ports;    /* entries; 0 = the defaults above */
+	uint32_t buckets4, buckets6; /* powers of two; 0 = the defaults */
+	bool fresh;               /* take nothing over */
+};
+
+/* What an id stands for, pinned: an id is the same thing's across restarts, and its generation is never repeated. */
+struct dataplane_identity {
+	uint64_t identity;        /* hash of what the id stands for; 0 = free */
+	uint8_t generation;       /* servers: of the id */
+	uint8_t state;            /* the agent's */
+	uint16_t zero;
+	uint32_t zero2;
+};
+
+/* The maps as memory, shared with the program. Writing them is the reconciler's (and the sweep's) alone. */
+struct dataplane_maps {
+	struct control *control;
+	struct service_entry4 *services4; /* two halves of SERVICE_TABLE_MAX */
+	struct service_entry6 *services6;
+	struct service *services;         /* two halves of MAX_SERVICES */
+	uint64_t *slots;
+	struct server *servers;           /* two halves of MAX_SERVERS */
+	struct address *addresses;
+	struct own_port *ports;
+	struct hop *hops;
+	struct server_use *use;
+	struct bucket4 *flows4;
+	struct bucket6 *flows6;
+	const struct counter *verdict_counters; /* [cpu * VERDICT_MAX + verdict] */
+	const uint64_t *event_counters;         /* [cpu * EVENT_MAX + event] */
+	const struct traffic *service_counters; /* [cpu * MAX_SERVICES + id] */
+	const struct traffic *server_counters;  /* [cpu * MAX_SERVERS + id] */
+	struct dataplane_identity *server_ids;  /* MAX_SERVERS */
+	struct dataplane_identity *service_ids; /* MAX_SERVICES */
+	struct dataplane_identity *backend_ids; /* MAX_BACKENDS */
+	uint32_t slot_count, port_count, bucket4_count, bucket6_count, cpu_count;
+	struct hash_key flow_key;
+	unsigned tick_shift;
+	unsigned hz;
+	bool taken_over;                  /* found, not made */
+};
+
+/* Loads everything; attaches nothing. 0 or -errno with a line for people in error. */
+int dataplane_open(const struct dataplane_options *options, struct dataplane **ret, char error[DATAPLANE_ERROR_MAX]);
+/* Releases what this process holds. `leave`: program, pins and attachments stay and go on steering; else all is removed. */
+void dataplane_close(struct dataplane *d, bool leave); /* takes NULL */
+
+struct dataplane_maps *dataplane_maps(struct dataplane *d);
+/* File descriptor of the program, for test runs. */
+int dataplane_program_fd(const struct dataplane *d);
+/* How many instructions the verifier looked at. */
+unsigned dataplane_verified_instructions(const struct dataplane *d);
+
+/* The program's clock now, as it stamps flows. */
+uint16_t dataplane_tick(const struct dataplane *d);
+uint32_t dataplane_ticks_from_ms(const struct dataplane *d, uint64_t ms); /* rounded up */
+uint64_t dataplane_ms_from_ticks(const struct dataplane *d, uint32_t ticks);
+
+struct dataplane_attachment {
+	unsigned ifindex;
+	char name[16];
+	bool native;
+	uint64_t since_ms;        /* wall clock */
+};
+
+/*
+ * Attaches to a NIC: natively if the driver can (AUTO) or must (NATIVE), else in generic mode. An attachment left by an
+ * earlier agent of this instance is taken over. -EBUSY: another program is there (named in error); -EALREADY.
+ */
+int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
+		     char error[DATAPLANE_ERROR_MAX]);
+/* 0 or -ENOENT. */
+int dataplane_detach(struct dataplane *d, unsigned ifindex);
+size_t dataplane_attachments(const struct dataplane *d, const struct dataplane_attachment **ret);
+
+#endif

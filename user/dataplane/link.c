@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Attachments of the program to NICs: bpf_links, pinned as link-IFINDEX, so that they outlive the agent and are replaced
+ * atomically. Also fills `devices`, the NICs that frames may be redirected to.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <xdp/libxdp.h>
+
+#include "base/cleanup.h"
+#include "dataplane/internal.h"
+
+#include "lb.skel.h"
+
+static void link_path(const struct dataplane *d, unsigned ifindex, char path[256])
+{
+	snprintf(path, 256, "%s/link-%u", d->pin_dir, ifindex);
+}
+
+static uint64_t wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int add_device(struct dataplane *d, unsigned ifindex)
+{
+	return bpf_map_update_elem(bpf_map__fd(d->lb->maps.devices), &ifindex, &ifindex, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static bool is_native(unsigned ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	return bpf_xdp_query(ifindex, 0, &query) == 0 && query.attach_mode == XDP_ATTACHED_DRV;
+}
+
+static int remember(struct dataplane *d, unsigned ifindex, const char *name, int fd)
+{
+	struct link *l = vec_push(&d->links);
+
+	if (!l)
+		return -ENOMEM;
+	l->fd = fd;
+	l->shown.ifindex = ifindex;
+	l->shown.native = is_native(ifindex);
+	l->shown.since_ms = wall_ms();
+	snprintf(l->shown.name, sizeof(l->shown.name), "%s", name);
+	return add_device(d, ifindex);
+}
+
+/* The name of the program that holds the NIC already, for the message. */
+static void name_other(unsigned ifindex, char *name, size_t size)
+{
+	struct xdp_multiprog *multi = xdp_multiprog__get_from_ifindex(ifindex);
+	struct xdp_program *main_program;
+
+	snprintf(name, size, "another program");
+	if (libxdp_get_error(multi))
+		return;
+	main_program = xdp_multiprog__main_prog(multi);
+	if (!xdp_multiprog__is_legacy(multi))
+		snprintf(name, size, "libxdp's dispatcher");
+	else if (main_program)
+		snprintf(name, size, "the program \"%s\"", xdp_program__name(main_program));
+	xdp_multiprog__close(multi);
+}
+
+static int create_link(struct dataplane *d, unsigned ifindex, enum model_xdp_mode mode, int *ret_fd)
+{
+	const int program = dataplane_program_fd(d);
+	LIBBPF_OPTS(bpf_link_create_opts, opts);
+	int fd = -1, r = -EOPNOTSUPP;
+
+	if (mode != MODEL_XDP_GENERIC) {
+		opts.flags = XDP_FLAGS_DRV_MODE;
+		fd = bpf_link_create(program, ifindex, BPF_XDP, &opts);
+		r = fd < 0 ? -errno : 0;
+	}
+	if (fd < 0 && mode != MODEL_XDP_NATIVE && r != -EBUSY && r != -EEXIST && r != -EPERM) {
+		opts.flags = XDP_FLAGS_SKB_MODE;
+		fd = bpf_link_create(program, ifindex, BPF_XDP, &opts);
+		r = fd < 0 ? -errno : 0;
+	}
+	if (fd >= 0)
+		*ret_fd = fd;
+	return r;
+}
+
+static struct link *find_link(struct dataplane *d, unsigned ifindex)
+{
+	for (size_t i = 0; i < d->links.count; i++)
+		if (d->links.items[i].shown.ifindex == ifindex)
+			return &d->links.items[i];
+	return NULL;
+}
+
+int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
+		     char error[DATAPLANE_ERROR_MAX])
+{
+	char path[256], other[128];
+	int fd = -1, r;
+
+	if (find_link(d, ifindex))
+		return dataplane_fail(-EALREADY, error, "%s: already attached", name);
+	r = create_link(d, ifindex, mode, &fd);
+	if (r == -EBUSY || r == -EEXIST) {
+		name_other(ifindex, other, sizeof(other));
+		return dataplane_fail(-EBUSY, error, "%s: %s is attached there already; remove it first "
+						     "(ip link set dev %s xdp off)", name, other, name);
+	}
+	if (r == -ERANGE)
+		return dataplane_fail(r, error, "%s: its MTU is too large for native XDP on this driver; lower it, or use "
+						"`interface %s xdp generic`", name, name);
+	if (r == -EOPNOTSUPP && mode == MODEL_XDP_NATIVE)
+		return dataplane_fail(r, error, "%s: its driver has no native XDP; use `xdp auto` or `xdp generic`", name);
+	if (r < 0)
+		return dataplane_fail(r, error, "%s: cannot attach: %s", name, strerror(-r));
+	link_path(d, ifindex, path);
+	unlink(path);
+	if (bpf_obj_pin(fd, path) < 0) {
+		r = -errno;
+		close(fd);
+		return dataplane_fail(r, error, "%s: cannot pin the attachment at %s: %s", name, path, strerror(-r));
+	}
+	r = remember(d, ifindex, name, fd);
+	if (r < 0) {
+		unlink(path);
+		close(fd);
+		return dataplane_fail(r, error, "%s: cannot add it to the devices: %s", name, strerror(-r));
+	}
+	return 0;
+}
+
+int dataplane_detach(struct dataplane *d, unsigned ifindex)
+{
+	struct link *l = find_link(d, ifindex);
+	char path[256];
+
+	if (!l)
+		return -ENOENT;
+	bpf_map_delete_elem(bpf_map__fd(d->lb->maps.devices), &ifindex);
+	link_path(d, ifindex, path);
+	bpf_link_detach(l->fd);
+	unlink(path);
+	close(l->fd);
+	*l = d->links.items[--d->links.count];
+	return 0;
+}
+
+size_t dataplane_attachments(const struct dataplane *d, const struct dataplane_attachment **ret)
+{
+	struct dataplane *own = (struct dataplane *)d; /* the list is rebuilt for the caller; nothing else changes */
+
+	own->shown.count = 0;
+	for (size_t i = 0; i < d->links.count; i++) {
+		struct dataplane_attachment *a = vec_push(&own->shown);
+
+		if (a)
+			*a = d->links.items[i].shown;
+	}
+	*ret = d->shown.items;
+	return d->shown.count;
+}
+
+static void take_over(struct dataplane *d, const char *file, unsigned ifindex)
+{
+	char path[256], name[IF_NAMESIZE];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", d->pin_dir, file);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return;
+	/* A link whose NIC is gone is severed (ENOLINK). */
+	if (!if_indextoname(ifindex, name) || bpf_link_update(fd, dataplane_program_fd(d), NULL) < 0 ||
+	    remember(d, ifindex, name, fd) < 0) {
+		unlink(path);
+		close(fd);
+	}
+}
+
+void links_take_over(struct dataplane *d)
+{
+	DIR *dir = opendir(d->pin_dir);
+	struct dirent *e;
+
+	if (!dir)
+		return;
+	while ((e = readdir(dir))) {
+		unsigned ifindex;
+
+		if (sscanf(e->d_name, "link-%u", &ifindex) == 1)
+			take_over(d, e->d_name, ifindex);
+	}
+	closedir(dir);
+}
+
+void links_close(struct dataplane *d, bool leave)
+{
+	if (!leave)
+		while (d->links.count)
+			dataplane_detach(d, d->links.items[0].shown.ifindex);
+	for (size_t i = 0; i < d->links.count; i++)
+		close(d->links.items[i].fd);
+	d->links.count = 0;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "table/maglev.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <alwayson/hash.h>
+
+#include "base/cleanup.h"
+#include "base/gcd.h"
+
+/* Each the largest prime below a power of two. */
+static const uint32_t ladder[] = {
+	509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071, 262139, 524287, MAGLEV_SLOTS_MAX,
+};
+
+uint32_t maglev_size(const struct maglev_server *servers, size_t count)
+{
+	uint64_t weights = 0, wanted;
+	uint32_t divisor = 0;
+	size_t owners = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		weights += servers[i].weight;
+		divisor = gcd(divisor, servers[i].weight);
+		owners += servers[i].weight > 0;
+	}
+	if (!weights)
+		return 0;
+	wanted = weights / divisor * MAGLEV_SLOTS_PER_SHARE;
+	if (wanted < owners * MAGLEV_SLOTS_PER_SERVER)
+		wanted = owners * MAGLEV_SLOTS_PER_SERVER;
+	for (size_t i = 0; i < array_size(ladder); i++)
+		if (ladder[i] >= wanted)
+			return ladder[i];
+	return MAGLEV_SLOTS_MAX;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct maglev_server *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+/* A server's walk through the slots: offset, then steps of skip, modulo the prime size: it visits every slot once. */
+struct walk {
+	uint32_t next, skip;
+	uint64_t credit;
+};
+
+static struct walk walk_begin(uint64_t key, uint32_t size)
+{
+	static const struct hash_key offset_key = { { 0x6f66667365740000ULL, 1 } };
+	static const struct hash_key skip_key = { { 0x736b697000000000ULL, 2 } };
+	struct walk w = {
+		.next = hash_2(&offset_key, key, 0) % size,
+		.skip = hash_2(&skip_key, key, 0) % (size - 1) + 1,
+	};
+
+	return w;
+}
+
+static uint32_t walk_step(struct walk *w, uint32_t size)
+{
+	uint32_t slot = w->next;
+	uint64_t next = (uint64_t)slot + w->skip;
+
+	w->next = next >= size ? next - size : next;
+	return slot;
+}
+
+/* Base table: owner[slot] = index of the configured server. In each round a server claims weight / largest weight. */
+static int fill_base(const struct maglev_server *servers, size_t count, uint32_t *owner, uint32_t size)
+{
+	_cleanup_free_ struct walk *walks = calloc(count, sizeof(*walks));
+	uint32_t largest = 0, filled = 0;
+
+	if (!walks)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		walks[i] = walk_begin(servers[i].key, size);
+		if (servers[i].weight > largest)
+			largest = servers[i].weight;
+	}
+	memset(owner, 0xff, (size_t)size * sizeof(*owner));
+	while (filled < size) {
+		for (size_t i = 0; i < count && filled < size; i++) {
+			uint32_t slot;
+
+			walks[i].credit += servers[i].weight;
+			if (walks[i].credit < largest)
+				continue;
+			walks[i].credit -= largest;
+			do
+				slot = walk_step(&walks[i], size);
+			while (owner[slot] != UINT32_MAX);
+			owner[slot] = i;
+			filled++;
+		}
+	}
+	return 0;
+}
+
+/*
+ * -log2(u / 2^64) in units of 2^-24, rounded down, by repeated squaring: exact to the bit on every machine.
+ * u > 0.
+ */
+static uint64_t negative_log2(uint64_t u)
+{
+	int zeros = __builtin_clzll(u);
+	uint64_t mantissa = u << zeros;
+	uint64_t fraction = 0;
+
+	for (int i = 0; i < 24; i++) {
+		unsigned __int128 square = (unsigned __int128)mantissa * mantissa;
+
+		fraction <<= 1;
+		if (square >> 127) {
+			fraction |= 1;
+			mantissa = square >> 64;
+		} else {
+			mantissa = square >> 63;
+		}
+	}
+	return ((uint64_t)(zeros + 1) << 24) - fraction;
+}
+
+/* The highest score of those up. With weight w, -log(hash) / w is smallest; equal weights compare hashes alone. */
+static uint32_t rendezvous(const struct maglev_server *servers, const uint32_t *up, size_t count, uint32_t slot,
+			   bool equal_weights)
+{
+	static const struct hash_key key = { { 0x72656e6465000000ULL, 3 } };
+	uint64_t best_hash = 0, best_log = 0, best_weight = 0;
+	uint32_t best = UINT32_MAX;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct maglev_server *s = &servers[up[i]];
+		uint64_t hash = hash_2(&key, s->key, slot) | 1;
+
+		if (equal_weights) {
+			if (best == UINT32_MAX || hash > best_hash) {
+				best = up[i];
+				best_hash = hash;
+			}
+		} else {
+			uint64_t log = negative_log2(hash);
+
+			/* log / weight < best_log / best_weight, without a division */
+			if (best == UINT32_MAX ||
+			    (unsigned __int128)log * best_weight < (unsigned __int128)best_log * s->weight) {
+				best = up[i];
+				best_log = log;
+				best_weight = s->weight;
+			}
+		}
+	}
+	return best;
+}
+
+int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, uint32_t size)
+{
+	_cleanup_free_ uint32_t *up = calloc(count ? count : 1, sizeof(*up));
+	bool equal_weights = true;
+	size_t ups = 0, owners = 0;
+	int r;
+
+	if (!up)
+		return -ENOMEM;
+	qsort(servers, count, sizeof(*servers), compare_keys);
+	for (size_t i = 0; i < count; i++) {
+		if (i && servers[i].key == servers[i - 1].key)
+			return -EEXIST;
+		owners += servers[i].weight > 0;
+		if (!servers[i].up || !servers[i].weight)
+			continue;
+		up[ups++] = i;
+		if (servers[i].weight != servers[up[0]].weight)
+			equal_weights = false;
+	}
+	if (!owners || !ups) {
+		memset(slots, 0, (size_t)size * sizeof(*slots));
+		return 0;
+	}
+	r = fill_base(servers, count, slots, size);
+	if (r < 0)
+		return r;
+	for (uint32_t slot = 0; slot < size; slot++) {
+		const struct maglev_server *owner = &servers[slots[slot]];
+
+		if (!owner->up)
+			owner = &servers[rendezvous(servers, up, ups, slot, equal_weights)];
+		slots[slot] = owner->value;
+	}
+	return 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The consistent-hash table of a backend: which server owns each of its M slots. A pure function of the configured
+ * servers and of which of them are up, with no history and integer arithmetic only, so that every balancer of a cluster
+ * builds the same table whatever came before. Called by the agent; touches no map.
+ *
+ * The base is Maglev over all configured servers (Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load
+ * Balancer", NSDI 2016, section 3.4; weights by turns). A slot whose owner is down goes to the server that is up with
+ * the highest rendezvous score (Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998;
+ * weights by the logarithmic method), so a server that goes or comes moves its own slots and no others. Plain Maglev
+ * over the servers that are up would move some of everybody's.
+ */
+#ifndef TABLE_MAGLEV_H
+#define TABLE_MAGLEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum maglev_limit {
+	MAGLEV_SLOTS_PER_SERVER = 256,
+	MAGLEV_SLOTS_PER_SHARE = 64,  /* a share: a server's weight divided by the weights' common divisor */
+	MAGLEV_SLOTS_MIN = 509,
+	MAGLEV_SLOTS_MAX = 1048573,   /* backends that want more get this, with less even shares */
+};
+
+struct maglev_server {
+	uint64_t key;    /* of its identity, the same on every balancer; unique in the table */
+	uint32_t weight; /* configured; 0 owns no slot and gets none */
+	bool up;         /* takes new connections now */
+	uint32_t value;  /* what its slots are given: a server id; never 0 */
+};
+
+/* How many slots a table over these servers wants: a prime of a ladder that about doubles. 0 when none has weight. */
+uint32_t maglev_size(const struct maglev_server *servers, size_t count);
+
+/*
+ * Fills slots[0..size). `servers` is sorted by key first. With nobody up every slot is 0.
+ * 0, -ENOMEM, or -EEXIST when two servers have the same key.
+ */
+int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, uint32_t size);
+
+#endif
