@@ -8,6 +8,7 @@
 #ifndef HEALTH_HEALTH_H
 #define HEALTH_HEALTH_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,7 +19,7 @@ struct health;
 
 enum health_check_state {
 	HEALTH_UNCHECKED, /* no check configured: always up */
-	HEALTH_INIT,      /* no result yet: takes no traffic */
+	HEALTH_INIT,      /* no result yet: takes no traffic; the first result makes it up or down at once */
 	HEALTH_UP,
 	HEALTH_DOWN,
 };
@@ -35,12 +36,12 @@ struct health_view {
 	bool weight_is_override;
 	unsigned weight_configured;
 	bool up;                     /* unchecked or up, and not maint */
-	bool accepts_new;            /* up, ready, weight > 0: may be given new connections (backup is the caller's matter) */
+	bool accepts_new;            /* up, ready, weight > 0; that it is a backup is the caller's matter */
 	unsigned rise_count, fall_count; /* consecutive results towards the next transition */
-	uint64_t changed_at_ms;      /* wall clock, ms since the epoch, of the last transition; 0 = never */
-	uint64_t checks, failures, transitions; /* since start */
+	uint64_t changed_at_ms;      /* wall clock, ms since the epoch: check or admin last changed; 0 = never */
+	uint64_t checks, failures, transitions; /* since start; transitions of the check state */
 	uint32_t last_duration_ms;
-	char last_result[128];       /* "L4OK", "L7STS 503: ...", "L4CON: connection refused" ... */
+	char last_result[128];       /* "L4OK", "L7STS/503: ...", "L4CON: Connection refused" ...; "" = none yet */
 };
 
 struct health_event {
@@ -51,9 +52,17 @@ struct health_event {
 };
 
 struct health_ops {
-	/* A server's up, accepts_new or weight changed. Several in one turn of the loop are several calls. */
+	/*
+	 * A server's check state, admin state, up, accepts_new or weight changed: from the loop after a check, or
+	 * from within an admin verb. Several in one turn of the loop are several calls. It may call anything but
+	 * health_free(); health_configure() ends the life of the event's strings.
+	 */
 	void (*on_change)(const struct health_event *e, void *ctx);
-	/* Every checked server has its first result (at once when nothing is checked). Once after health_configure(). */
+	/*
+	 * Every server that is checked has had its first check (a local failure such as EMFILE is one too, so that
+	 * it can't hold readiness up for ever). Once after each health_configure(), from the loop, never from within
+	 * a call. Several health_configure() before it are answered by one.
+	 */
 	void (*on_first_round)(void *ctx);
 	void *ctx;
 };
@@ -63,19 +72,36 @@ struct health *health_new(struct event_base *base, const struct health_ops *ops)
 void health_free(struct health *h); /* takes NULL; checks in flight are cancelled */
 
 /*
- * Takes a new model: a server of the same BACKEND/SERVER name and address keeps its check state, counts, history and
- * run-time overrides; changed timings apply from its next check; a new one starts at HEALTH_INIT (or as init-state
- * says) and is checked at once. Removed servers are forgotten. on_change is called for none of it: the caller
- * reconciles after. 0 or -errno; on failure nothing has changed.
+ * Takes a new model: a server of the same BACKEND/SERVER name, address and port keeps its check state, counts, history
+ * and run-time overrides; changed timings apply from its next check, which comes no later than they say; one whose
+ * check asks something else or elsewhere (port, addr, httpchk, expect) keeps its state and is checked anew at once; one
+ * whose `check` is new stays up until its first result. A new one starts at HEALTH_INIT (or as init-state says) and is
+ * checked at once. Removed servers are forgotten. on_change is called for none of it: the caller reconciles after.
+ * Nothing of the model is referred to afterwards. 0 or -errno; on failure nothing has changed.
  */
 int health_configure(struct health *h, const struct model *m);
 
 /* State of server `server` of backend `backend` (indices of the model given last). */
 void health_view(const struct health *h, size_t backend, size_t server, struct health_view *ret);
 
-/* Admin verbs; path is BACKEND/SERVER. 0, -ENOENT, or -ERANGE (weight > 256). on_change follows where something changed. */
+/*
+ * Admin verbs; path is BACKEND/SERVER. 0, -ENOENT, or -ERANGE (weight > 256). on_change is called from within where
+ * something changed. `ready` clears drain, maint and (HAProxy: a drained weight 0) a weight override of 0. A server
+ * that leaves maint starts over like a new one. A weight equal to the file's ends the override.
+ */
 int health_set_admin(struct health *h, const char *path, enum health_admin_state state);
 int health_set_weight(struct health *h, const char *path, unsigned weight);
-/* `ready`: clears drain, maint and (HAProxy: a drained weight 0) a weight override of 0. */
+
+/*
+ * What should outlive the agent: overrides and last check states, as JSON (the format is in persist.c). 0 or -ENOMEM.
+ */
+int health_save(const struct health *h, json_t **ret);
+/*
+ * Takes saved state over, for servers of the same name, address and port; to be called right after the first
+ * health_configure(). A restored check state holds until the first new result, which decides alone. Unknown servers
+ * are passed over. on_change is called for none of it. 0, or -EINVAL (health_save() can't have written it; nothing has
+ * changed).
+ */
+int health_restore(struct health *h, const json_t *from);
 
 #endif

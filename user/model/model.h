@@ -22,6 +22,16 @@ enum model_limit {
 	MODEL_STATUS_RANGES_MAX = 16,
 	MODEL_SOURCES_MAX = 16,   /* source-pool lines of one backend */
 	MODEL_INTERFACES_MAX = 32,
+	MODEL_LOGS_MAX = 8,
+	MODEL_COUNT_MAX = 65535,  /* rise, fall */
+	MODEL_TIME_MAX_MS = 86400000, /* 24 h: every time that works here; what a flow's record can measure */
+	MODEL_SOCKET_PATH_MAX = 107, /* sun_path without its NUL */
+	MODEL_BACKENDS_MAX = 8192,
+	MODEL_SERVERS_MAX = 8192, /* of all backends: half of abi.h's ids, so that a reload may replace them all */
+	MODEL_SERVICES_MAX = 8192,
+	MODEL_PORTS_MAX = 65536,  /* of all services together */
+	MODEL_IDLE_TIMEOUT_DEFAULT_MS = 3600000,
+	MODEL_CONNECT_TIMEOUT_DEFAULT_MS = 5000,
 };
 
 enum model_protocol { MODEL_TCP, MODEL_UDP };
@@ -32,8 +42,18 @@ enum model_all_down { MODEL_REJECT, MODEL_DROP };
 enum model_check { MODEL_CHECK_TCP, MODEL_CHECK_HTTP };
 enum model_xdp_mode { MODEL_XDP_AUTO, MODEL_XDP_NATIVE, MODEL_XDP_GENERIC, MODEL_XDP_SHARED };
 enum model_level { MODEL_LEVEL_USER, MODEL_LEVEL_ADMIN };
-/* What a server's state is before its first check result; HAProxy's init-state (3.1). */
-enum model_init_state { MODEL_INIT_UP, MODEL_INIT_DOWN, MODEL_INIT_FULLY_UP, MODEL_INIT_FULLY_DOWN };
+/*
+ * What a server's state is before its first check result; HAProxy's init-state (3.1). DEFAULT, where the file says
+ * nothing: unknown, no traffic until the first result, which alone decides. UP: traffic at once, one bad result ends
+ * it; FULLY_UP: traffic at once, `fall` bad ones end it. DOWN: one good result brings it up; FULLY_DOWN: `rise` do.
+ */
+enum model_init_state {
+	MODEL_INIT_DEFAULT,
+	MODEL_INIT_UP,
+	MODEL_INIT_DOWN,
+	MODEL_INIT_FULLY_UP,
+	MODEL_INIT_FULLY_DOWN,
+};
 
 /* Where a thing was written, for messages and for `explain config`. line 0 = a built-in default or the command line. */
 struct model_place {
@@ -86,7 +106,9 @@ struct model_backend {
 	enum model_all_down on_all_down;
 	bool all_backups;          /* option allbackups */
 	uint32_t connect_timeout_ms; /* life of a half-open connection; limit of a check's connect */
-	uint32_t idle_timeout_ms;  /* timeout tunnel, else max(client, server); default 1 h */
+	uint32_t server_timeout_ms; /* timeout server; default 1 h */
+	uint32_t tunnel_timeout_ms; /* timeout tunnel, which wins over client and server; 0 = not set */
+	uint32_t idle_timeout_ms;  /* the longest model_idle_timeout_ms() of its services; never 0 */
 	uint32_t check_timeout_ms; /* timeout check; 0 = not set */
 	enum model_check check;
 	struct model_http_check http;
@@ -100,13 +122,13 @@ struct model_backend {
  * ranges that share one bind line and address stay one service each address; `:: v4v6` gives two (one a family).
  */
 struct model_service {
-	char *name;                /* unique: FRONTEND, or FRONTEND/ADDR:PORT where a frontend has several binds */
+	char *name; /* unique: FRONTEND[/NAME of the bind], and /[udp@]ADDR:PORT behind it where that fits several */
 	char *frontend;
-	bool any_addr;             /* `*`, an empty address, 0.0.0.0 or `::`: every address of the attached interfaces */
+	bool any_addr; /* `*`, an empty address, 0.0.0.0 or `::`: all addresses of the attached interfaces */
 	struct addr addr;          /* family always set; bytes zero when any_addr */
 	uint16_t port_low, port_high; /* inclusive, host order */
 	enum model_protocol protocol;
-	uint32_t client_timeout_ms; /* timeout client of the frontend: idle time together with the backend's */
+	uint32_t client_timeout_ms; /* timeout client of the frontend; default 1 h. See model_idle_timeout_ms() */
 	size_t backend;            /* index into model.backends */
 	struct model_place place;
 };
@@ -125,12 +147,26 @@ struct model_stats_socket {
 	enum model_level level;    /* what a peer that is not root may do; default user. Root is always admin */
 };
 
+/* One `log` line of global: where events of this weight go, as RFC 3164 datagrams or as lines. */
+enum model_log_kind { MODEL_LOG_SOCKET, MODEL_LOG_UDP, MODEL_LOG_STDOUT, MODEL_LOG_STDERR };
+
+struct model_log {
+	enum model_log_kind kind;
+	char *path;                /* MODEL_LOG_SOCKET: a datagram socket such as /dev/log */
+	struct endpoint at;        /* MODEL_LOG_UDP; port 514 unless given */
+	unsigned length_max;       /* bytes of a line, default 1024 */
+	unsigned facility;         /* syslog's number, not shifted: 0 kern .. 23 local7 */
+	unsigned level;            /* events up to this level: 0 emerg .. 7 debug (default) */
+	unsigned level_min;        /* what is graver is sent as this level; default 0 */
+	struct model_place place;
+};
+
 struct model_global {
 	struct vec(struct model_interface) interfaces;
 	struct model_stats_socket stats;
 	char *hash_secret_file;    /* NULL = generated in the state directory */
 	char *state_dir;           /* NULL = /var/lib/alwayson */
-	char *log;                 /* the log line's words as given; NULL = stderr only */
+	struct vec(struct model_log) logs; /* none = stderr only */
 };
 
 struct model {
@@ -144,11 +180,18 @@ void model_free(struct model *m); /* takes NULL */
 /* Looks up "BACKEND/SERVER". Returns the server and fills *ret_backend (may be NULL), or NULL. */
 const struct model_server *model_find_server(const struct model *m, const char *path,
 					     const struct model_backend **ret_backend);
-/* Idle time of a remembered flow of this service. */
+/* Idle time of a remembered flow of this service: timeout tunnel, else the longer of client and server. */
 uint32_t model_idle_timeout_ms(const struct model *m, const struct model_service *s);
 
 const char *model_balance_name(enum model_balance b);
 const char *model_forward_name(enum model_forward f);
 const char *model_protocol_name(enum model_protocol p);
+const char *model_all_down_name(enum model_all_down a);
+const char *model_xdp_mode_name(enum model_xdp_mode m);
+const char *model_init_state_name(enum model_init_state s);
+
+/* The whole model as JSON, for `alwayson show config`: a new reference, or NULL when out of memory. */
+struct json_t;
+struct json_t *model_to_json(const struct model *m);
 
 #endif

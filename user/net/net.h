@@ -2,7 +2,7 @@
 /*
  * What the kernel knows of the network, kept current over rtnetlink (libmnl): interfaces, their addresses, and for
  * each watched destination the next hop: egress interface, source address, neighbour's MAC. Owned by the agent.
- * Never touches maps, never logs. On the loop, never blocking it.
+ * Never touches maps, never logs. On the loop, never blocking it. Probing neighbours needs CAP_NET_ADMIN.
  */
 #ifndef NET_NET_H
 #define NET_NET_H
@@ -19,29 +19,40 @@ struct net;
 struct net_interface {
 	unsigned ifindex;
 	char name[16];
-	uint8_t mac[6];
+	uint8_t mac[6]; /* zero when it is no Ethernet device */
 	unsigned mtu;
-	bool up; /* IFF_UP and carrier */
+	bool up;       /* IFF_UP and carrier */
+	bool ethernet; /* frames have an Ethernet header; false for lo, tun, wireguard, ipip ... */
 };
 
 enum net_hop_state {
 	NET_HOP_UNKNOWN,     /* not asked yet */
 	NET_HOP_NO_ROUTE,
-	NET_HOP_UNRESOLVED,  /* routed; the neighbour's MAC is not known (being asked for) */
+	NET_HOP_UNRESOLVED,  /* routed; the neighbour's MAC is not known (being asked for), or the interface is down */
 	NET_HOP_LOCAL,       /* the address is this host's own */
-	NET_HOP_RESOLVED,
+	NET_HOP_RESOLVED,    /* the one state in which mac is valid */
+	NET_HOP_NO_NEIGHBOUR, /* routed, but not by a MAC: over lo, tun, NOARP, an encapsulating route; XDP can't send there */
 };
 
+/*
+ * A MAC once known stays RESOLVED while the kernel asks again (entry flushed, collected, or its unicast probes
+ * unanswered); it is given up when its broadcast probes stay unanswered as well.
+ */
 struct net_hop {
 	enum net_hop_state state;
+	int error;            /* why it is NO_ROUTE or UNRESOLVED, a positive errno; 0 = not known (yet). See net_hop_text() */
 	unsigned ifindex;     /* egress */
 	unsigned mtu;         /* of the egress interface or the route, the smaller */
-	struct addr gateway;  /* family 0 = on link */
-	struct addr source;   /* the address the kernel would use towards it */
-	uint8_t mac[6];       /* of the gateway, or of the destination itself */
+	struct addr gateway;  /* family 0 = on link; may be IPv6 for an IPv4 destination (RFC 5549) */
+	struct addr source;   /* the address the kernel would use towards it; family 0 = it has none */
+	uint8_t mac[6];       /* of the gateway, or of the destination itself; zero unless RESOLVED */
 	uint8_t own_mac[6];   /* of the egress interface */
 };
 
+/*
+ * Called from the loop only, never from inside a net_ function; they may call any of those except net_free(). on_links
+ * comes before the on_hop calls of the same turn. What net_new() found is not announced.
+ */
 struct net_ops {
 	/* An interface appeared, vanished, changed, or got or lost an address. Coalesced: at most one a loop turn. */
 	void (*on_links)(void *ctx);
@@ -50,23 +61,52 @@ struct net_ops {
 	void *ctx;
 };
 
+struct net_stats {
+	uint64_t overruns;  /* ENOBUFS on either socket; each was answered by a dump or by asking again */
+	uint64_t dumps;     /* complete ones, the first included */
+	uint64_t malformed; /* messages of the kernel's that could not be read */
+	uint64_t queries;   /* routes asked for */
+	uint64_t probes;    /* neighbours the kernel was told to ask */
+	size_t watched;     /* destinations, now */
+};
+
 /* Opens the netlink sockets, dumps what is there. 0 or -errno. An overrun (ENOBUFS) is answered by a new dump. */
 int net_new(struct event_base *base, const struct net_ops *ops, struct net **ret);
-void net_free(struct net *n);
+void net_free(struct net *n); /* takes NULL */
+void net_stats(const struct net *n, struct net_stats *ret);
 
+/* Pointers live until the loop's next turn. */
 const struct net_interface *net_interface_by_name(const struct net *n, const char *name);
 const struct net_interface *net_interface_by_index(const struct net *n, unsigned ifindex);
-/* Calls visit for every address of the interface (0 = of all), link-local IPv6 included; stops when it returns false. */
+void net_interfaces(const struct net *n, bool (*visit)(const struct net_interface *i, void *ctx), void *ctx);
+/*
+ * Calls visit for every address of the interface (0 = of all), link-local IPv6 included; stops when it returns false.
+ * An IPv6 address comes once duplicate detection has passed; one with two prefixes comes twice.
+ */
 void net_addresses(const struct net *n, unsigned ifindex,
 		   bool (*visit)(const struct addr *a, unsigned ifindex, unsigned prefix, void *ctx), void *ctx);
 
 /*
- * Watches the way to a destination: resolved at once where the kernel knows, kept resolved afterwards (an unresolved
- * or stale neighbour is probed, through the kernel, with back-off from 200 ms to 5 s). Watching twice counts. 0 or -errno.
+ * Watches the way to a destination: resolved at once where the kernel knows (a turn of the loop later, by on_hop), kept
+ * resolved afterwards: an unresolved neighbour is probed, through the kernel, with back-off from 200 ms to 5 s, a
+ * known one is asked again every 5 to 10 s, because the kernel sees nothing of the traffic that XDP forwards.
+ * Permanent entries and those that another program looks after are left alone. Watching twice counts.
+ * 0, -ENOMEM, or -EINVAL (unspecified, multicast, or IPv6 link-local, which no route leads to without an interface).
  */
 int net_watch(struct net *n, const struct addr *destination);
 void net_unwatch(struct net *n, const struct addr *destination);
 /* The hop as known now; false when the destination is not watched. */
 bool net_hop(const struct net *n, const struct addr *destination, struct net_hop *ret);
+/* The state and its error in words, without a full stop: "no route to it", "the neighbour does not answer" ... */
+const char *net_hop_text(const struct net_hop *hop);
+
+/*
+ * Calls visit for each TCP listener and each bound, unconnected UDP socket of this host (of this network namespace),
+ * until it returns false. A dual-stack socket on :: is reported for :: and for 0.0.0.0; duplicates happen. Reads
+ * sock_diag, or /proc/net where the kernel lacks it. Short, but it blocks: for start and reload. 0 or -errno.
+ */
+int net_listeners(bool (*visit)(const struct endpoint *at, bool udp, void *ctx), void *ctx);
+/* The ports the kernel gives to sockets that don't care (ip_local_port_range), inclusive. 0 or -errno. */
+int net_port_range(uint16_t *ret_low, uint16_t *ret_high);
 
 #endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Handlers of the global section: interfaces, files, logs and the control socket. Called through the keyword table.
+ * They fill the model's global part directly; user and group names are looked up in the system's databases.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <net/if.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/parser.h"
+#include "config/value.h"
+
+/* Copies an absolute path into the model; an error for any other. */
+static void take_path(struct parser *p, const struct config_word *word, const char *what, size_t limit, char **to)
+{
+	if (word->text[0] != '/') {
+		parser_error(p, word, "%s '%s' must be an absolute path", what, word->text);
+		return;
+	}
+	if (strlen(word->text) > limit) {
+		parser_error(p, word, "the path of %s has at most %zu bytes", what, limit);
+		return;
+	}
+	free(*to);
+	*to = parser_model_string(p, word->text);
+}
+
+/* Reports a second line of a thing there is one of. */
+static bool seen_before(struct parser *p, const struct config_word *word, const char *what, bool *seen)
+{
+	if (*seen)
+		parser_error(p, word, "a second '%s': there is one, and it is set above", what);
+	if (*seen)
+		return true;
+	*seen = true;
+	return false;
+}
+
+void parse_hash_secret(struct parser *p, const struct config_word *args, size_t count)
+{
+	if (!seen_before(p, &args[-1], "hash-secret", &p->hash_secret_seen))
+		take_path(p, &args[0], "hash-secret", PATH_MAX - 1, &p->model->global.hash_secret_file);
+}
+
+void parse_state_dir(struct parser *p, const struct config_word *args, size_t count)
+{
+	if (!seen_before(p, &args[-1], "state-dir", &p->state_dir_seen))
+		take_path(p, &args[0], "state-dir", PATH_MAX - 1, &p->model->global.state_dir);
+}
+
+static bool interface_name_valid(const char *name)
+{
+	size_t length = strlen(name), i;
+
+	if (!length || length >= IFNAMSIZ || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (i = 0; i < length; i++) {
+		if (!isascii((unsigned char)name[i]) || !isgraph((unsigned char)name[i]) || name[i] == '/' ||
+		    name[i] == ':')
+			return false;
+	}
+	return true;
+}
+
+/* interface NAME [xdp MODE] */
+void parse_interface(struct parser *p, const struct config_word *args, size_t count)
+{
+	struct model_global *g = &p->model->global;
+	struct model_interface *interface;
+	int mode = MODEL_XDP_AUTO;
+	size_t i;
+
+	if (!interface_name_valid(args[0].text)) {
+		parser_error(p, &args[0],
+			     "'%s' cannot be the name of an interface (1 to %d ASCII characters, no blank, / or :)",
+			     args[0].text, IFNAMSIZ - 1);
+		return;
+	}
+	if (count > 1 && strcmp(args[1].text, "xdp")) {
+		parser_error(p, &args[1], "unexpected '%s'; it is written: interface NAME [xdp MODE]", args[1].text);
+		return;
+	}
+	if (count == 2) {
+		parser_error(p, &args[1], "'xdp' lacks its mode: auto, native, generic or shared");
+		return;
+	}
+	if (count == 3 && !statement_choice(p, &values_xdp, &args[2], &mode))
+		return;
+	for (i = 0; i < g->interfaces.count; i++) {
+		if (!strcmp(g->interfaces.items[i].name, args[0].text)) {
+			parser_error(p, &args[0], "interface '%s' is given twice", args[0].text);
+			return;
+		}
+	}
+	if (g->interfaces.count == MODEL_INTERFACES_MAX) {
+		parser_error(p, &args[-1], "more than %d interfaces (MODEL_INTERFACES_MAX)", MODEL_INTERFACES_MAX);
+		return;
+	}
+	interface = vec_push(&g->interfaces);
+	if (!interface) {
+		p->failed = -ENOMEM;
+		return;
+	}
+	strcpy(interface->name, args[0].text);
+	interface->mode = mode;
+	interface->place = parser_model_place(p, p->at);
+}
+
+/* The address of a log line: a path, stdout, stderr or an IP address. */
+static bool read_log_target(struct parser *p, const struct config_word *word, struct model_log *log)
+{
+	struct value_address a;
+	const char *why, *path = word->text;
+
+	if (!strncmp(path, "unix@", 5) || !strncmp(path, "uxdg@", 5))
+		path += 5;
+	if (path[0] == '/') {
+		if (strlen(path) > MODEL_SOCKET_PATH_MAX) {
+			parser_error(p, word, "the path of a log socket has at most %d bytes (MODEL_SOCKET_PATH_MAX)",
+				     MODEL_SOCKET_PATH_MAX);
+			return false;
+		}
+		log->kind = MODEL_LOG_SOCKET;
+		log->path = parser_model_string(p, path);
+		return true;
+	}
+	if (!strcmp(path, "stdout") || !strcmp(path, "stderr")) {
+		log->kind = path[3] == 'o' ? MODEL_LOG_STDOUT : MODEL_LOG_STDERR;
+		return true;
+	}
+	if (!strcmp(path, "global"))
+		why = "'global' is for the other sections: it means the lines that are written here";
+	else
+		why = value_address(path, &a);
+	if (!why && (a.any || (a.has_ports && a.port_low != a.port_high) || a.tcp))
+		why = "a log line needs one address, one port and UDP";
+	if (why) {
+		parser_error(p, word, "'%s': %s (a path, stdout, stderr or an IP address is expected)", word->text,
+			     why);
+		return false;
+	}
+	log->kind = MODEL_LOG_UDP;
+	log->at = (struct endpoint){ .addr = a.addr, .port = a.has_ports ? a.port_low : 514 };
+	return true;
+}
+
+/* FACILITY [LEVEL [MINIMUM]] after the options. */
+static bool read_log_levels(struct parser *p, const struct config_word *args, size_t count, struct model_log *log)
+{
+	unsigned *const to[] = { &log->facility, &log->level, &log->level_min };
+	size_t i;
+
+	if (!count) {
+		parser_error(p, &args[-1], "the log line lacks its facility, such as local0 or daemon");
+		return false;
+	}
+	for (i = 0; i < count; i++) {
+		int value = 0;
+
+		if (i == 3) {
+			parser_error(p, &args[i], "unexpected '%s' after the log line's levels", args[i].text);
+			return false;
+		}
+		if (!statement_choice(p, i ? &values_log_level : &values_facility, &args[i], &value))
+			return false;
+		*to[i] = (unsigned)value;
+	}
+	return true;
+}
+
+/* log ADDRESS [len N] [format F] FACILITY [LEVEL [MINIMUM]] */
+void parse_log_global(struct parser *p, const struct config_word *args, size_t count)
+{
+	struct model_log log = { .length_max = 1024, .level = 7 }, *to;
+	size_t i = 1;
+	int format;
+
+	if (!read_log_target(p, &args[0], &log))
+		return;
+	for (; i + 1 < count; i += 2) {
+		if (!strcmp(args[i].text, "len")) {
+			if (!statement_number(p, &args[i + 1], 80, 65535, NULL, &log.length_max))
+				goto refused;
+		} else if (!strcmp(args[i].text, "format")) {
+			if (!statement_choice(p, &values_log_format, &args[i + 1], &format))
+				goto refused;
+		} else if (!strcmp(args[i].text, "sample")) {
+			parser_error(p, &args[i], "'sample' is refused: every event is sent to every log");
+			goto refused;
+		} else {
+			break;
+		}
+	}
+	if (!read_log_levels(p, &args[i], count - i, &log))
+		goto refused;
+	if (p->model->global.logs.count == MODEL_LOGS_MAX) {
+		parser_error(p, &args[-1], "more than %d log lines (MODEL_LOGS_MAX)", MODEL_LOGS_MAX);
+		goto refused;
+	}
+	to = vec_push(&p->model->global.logs);
+	if (!to) {
+		p->failed = -ENOMEM;
+		goto refused;
+	}
+	log.place = parser_model_place(p, p->at);
+	*to = log;
+	return;
+refused:
+	free(log.path);
+}
+
+/* stats socket PATH [OPTION ...] */
+void parse_stats_socket(struct parser *p, const struct config_word *args, size_t count)
+{
+	struct config_word path = args[0];
+
+	if (!strncmp(path.text, "unix@", 5))
+		path.text += 5;
+	if (path.text[0] != '/') {
+		parser_error(p, &path, "'%s': the control socket is a UNIX socket; an absolute path is expected",
+			     path.text);
+		return;
+	}
+	if (seen_before(p, &args[-1], "stats socket", &p->stats_seen))
+		return;
+	take_path(p, &path, "stats socket", MODEL_SOCKET_PATH_MAX, &p->model->global.stats.path);
+	statement_options(p, &keywords_stats_socket, args + 1, count - 1);
+}
+
+void parse_stats_mode(struct parser *p, const struct config_word *args, size_t count)
+{
+	char *end;
+	unsigned long mode = strtoul(args[0].text, &end, 8);
+
+	if (args[0].text[0] < '0' || args[0].text[0] > '7' || *end || mode > 0777)
+		parser_error(p, &args[0], "'%s' is no file mode; three octal digits are expected, such as 660",
+			     args[0].text);
+	else
+		p->model->global.stats.mode = (mode_t)mode;
+}
+
+void parse_stats_uid(struct parser *p, const struct config_word *args, size_t count)
+{
+	unsigned uid;
+
+	if (statement_number(p, &args[0], 0, UINT32_MAX - 1, NULL, &uid))
+		p->model->global.stats.uid = uid;
+}
+
+void parse_stats_gid(struct parser *p, const struct config_word *args, size_t count)
+{
+	unsigned gid;
+
+	if (statement_number(p, &args[0], 0, UINT32_MAX - 1, NULL, &gid))
+		p->model->global.stats.gid = gid;
+}
+
+void parse_stats_user(struct parser *p, const struct config_word *args, size_t count)
+{
+	char buffer[4096];
+	struct passwd entry, *found = NULL;
+
+	if (getpwnam_r(args[0].text, &entry, buffer, sizeof(buffer), &found) || !found)
+		parser_error(p, &args[0], "there is no user '%s' on this system", args[0].text);
+	else
+		p->model->global.stats.uid = entry.pw_uid;
+}
+
+void parse_stats_group(struct parser *p, const struct config_word *args, size_t count)
+{
+	char buffer[16384];
+	struct group entry, *found = NULL;
+
+	if (getgrnam_r(args[0].text, &entry, buffer, sizeof(buffer), &found) || !found)
+		parser_error(p, &args[0], "there is no group '%s' on this system", args[0].text);
+	else
+		p->model->global.stats.gid = entry.gr_gid;
+}
+
+void parse_stats_level(struct parser *p, const struct config_word *args, size_t count)
+{
+	int level;
+
+	if (statement_choice(p, &values_level, &args[0], &level))
+		p->model->global.stats.level = level;
+}

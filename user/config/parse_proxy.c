@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Handlers of defaults, frontend, listen and backend sections, but for binds, servers and checks. Called through the
+ * keyword table, which has seen to section and number of arguments.
+ */
+#include <string.h>
+
+#include "config/parser.h"
+#include "config/suggest.h"
+#include "config/value.h"
+
+void parse_mode(struct parser *p, const struct config_word *args, size_t count)
+{
+	int mode;
+
+	if (statement_choice(p, &values_mode, &args[0], &mode))
+		p->settings->mode = mode;
+}
+
+/* balance ALGORITHM: what stands in parentheses belongs to algorithms that are refused as a whole. */
+void parse_balance(struct parser *p, const struct config_word *args, size_t count)
+{
+	struct config_word name = args[0];
+	const char *parenthesis = strchr(name.text, '(');
+	char text[MODEL_NAME_MAX + 1];
+	int balance;
+
+	if (parenthesis && (size_t)(parenthesis - name.text) < sizeof(text)) {
+		memcpy(text, name.text, (size_t)(parenthesis - name.text));
+		text[parenthesis - name.text] = '\0';
+		name.text = text;
+	}
+	if (!statement_choice(p, &values_balance, &name, &balance))
+		return;
+	if (count > 1 || parenthesis)
+		parser_error(p, &args[count - 1], "'balance %s' takes no arguments", name.text);
+	else
+		p->settings->balance = balance;
+}
+
+void parse_hash_type(struct parser *p, const struct config_word *args, size_t count)
+{
+	int ignored;
+	size_t i;
+
+	if (!statement_choice(p, &values_hash_type, &args[0], &ignored))
+		return;
+	for (i = 1; i < count; i++) {
+		if (!statement_choice(p, &values_hash_function, &args[i], &ignored))
+			return;
+		if (i == 2 && strcmp(args[i].text, "avalanche"))
+			parser_error(p, &args[i], "unexpected '%s'; only 'avalanche' may stand here", args[i].text);
+	}
+}
+
+void parse_forward(struct parser *p, const struct config_word *args, size_t count)
+{
+	int forward;
+
+	if (statement_choice(p, &values_forward, &args[0], &forward))
+		p->settings->forward = forward;
+}
+
+void parse_on_all_down(struct parser *p, const struct config_word *args, size_t count)
+{
+	int action;
+
+	if (statement_choice(p, &values_on_all_down, &args[0], &action))
+		p->settings->on_all_down = action;
+}
+
+/* Switches a whole frontend off. A backend has no listener to close: its servers are disabled one by one. */
+void parse_disabled(struct parser *p, const struct config_word *args, size_t count)
+{
+	if (p->section == SECTION_BACKEND)
+		parser_error(p, &args[-1], "'disabled' is refused in a backend: write it on the server lines");
+	else
+		p->settings->disabled = true;
+}
+
+void parse_enabled(struct parser *p, const struct config_word *args, size_t count)
+{
+	p->settings->disabled = false;
+}
+
+static void read_timeout(struct parser *p, const struct config_word *word, struct time_setting *to)
+{
+	uint32_t ms;
+
+	if (!statement_time(p, word, &ms))
+		return;
+	to->ms = ms;
+	to->place = parser_place(p, word);
+}
+
+void parse_timeout_client(struct parser *p, const struct config_word *args, size_t count)
+{
+	read_timeout(p, &args[0], &p->settings->client);
+}
+
+void parse_timeout_server(struct parser *p, const struct config_word *args, size_t count)
+{
+	read_timeout(p, &args[0], &p->settings->server);
+}
+
+void parse_timeout_connect(struct parser *p, const struct config_word *args, size_t count)
+{
+	read_timeout(p, &args[0], &p->settings->connect);
+}
+
+void parse_timeout_tunnel(struct parser *p, const struct config_word *args, size_t count)
+{
+	read_timeout(p, &args[0], &p->settings->tunnel);
+}
+
+void parse_timeout_check(struct parser *p, const struct config_word *args, size_t count)
+{
+	read_timeout(p, &args[0], &p->settings->check);
+}
+
+void parse_option_allbackups(struct parser *p, const struct config_word *args, size_t count)
+{
+	p->settings->all_backups = p->form == FORM_PLAIN;
+}
+
+void parse_default_backend(struct parser *p, const struct config_word *args, size_t count)
+{
+	p->settings->default_backend.name = parser_keep(p, args[0].text);
+	p->settings->default_backend.place = parser_place(p, &args[0]);
+}
+
+/* use_backend NAME: without a condition the first one decides, and nothing after it is ever looked at. */
+void parse_use_backend(struct parser *p, const struct config_word *args, size_t count)
+{
+	if (count > 1 && (!strcmp(args[1].text, "if") || !strcmp(args[1].text, "unless"))) {
+		parser_error(p, &args[1],
+			     "'use_backend' with a condition is refused: conditions and rules on connections "
+			     "are not evaluated at layer 4");
+		return;
+	}
+	if (count > 1) {
+		parser_error(p, &args[1], "unexpected '%s' after 'use_backend %s'", args[1].text, args[0].text);
+		return;
+	}
+	if (strchr(args[0].text, '%')) {
+		parser_error(p, &args[0],
+			     "a backend's name cannot be an expression: those are not evaluated at layer 4");
+		return;
+	}
+	if (p->proxy->use_backend.name) {
+		parser_notice(p, &args[-1], "this 'use_backend' is never reached: %s decides",
+			      parser_where(p, p->at, p->proxy->use_backend.place));
+		return;
+	}
+	p->proxy->use_backend.name = parser_keep(p, args[0].text);
+	p->proxy->use_backend.place = parser_place(p, &args[0]);
+}
+
+static const struct source_setting *overlapping_source(const struct proxy_settings *s, const struct source_setting *new)
+{
+	size_t i;
+
+	for (i = 0; i < s->source_count; i++) {
+		const struct source_setting *old = &s->sources[i];
+
+		if (addr_equal(&old->addr, &new->addr) && old->port_low <= new->port_high &&
+		    new->port_low <= old->port_high)
+			return old;
+	}
+	return NULL;
+}
+
+/* source-pool ADDR[:LOW-HIGH]; `*` is the interface's own address. A section's lines replace those it inherits. */
+void parse_source_pool(struct parser *p, const struct config_word *args, size_t count)
+{
+	struct source_setting source = { .port_low = 10240, .port_high = 32767, .place = parser_place(p, &args[0]) };
+	struct proxy_settings *s = p->settings;
+	const struct source_setting *other;
+	struct value_address a;
+	const char *why = value_address(args[0].text, &a);
+
+	if (!why && (a.udp || a.tcp))
+		why = "the prefix says nothing here: the ports are used for TCP and UDP";
+	if (why) {
+		parser_error(p, &args[0], "'%s': %s", args[0].text, why);
+		return;
+	}
+	if (!a.any)
+		source.addr = a.addr;
+	if (a.has_ports) {
+		source.port_low = a.port_low;
+		source.port_high = a.port_high;
+	}
+	if (!s->sources_own)
+		s->source_count = 0;
+	s->sources_own = true;
+	other = overlapping_source(s, &source);
+	if (other) {
+		parser_error(p, &args[0], "'%s' shares ports with the source-pool of %s", args[0].text,
+			     parser_where(p, p->at, other->place));
+		return;
+	}
+	if (s->source_count == MODEL_SOURCES_MAX) {
+		parser_error(p, &args[-1], "more than %d source-pool lines (MODEL_SOURCES_MAX)", MODEL_SOURCES_MAX);
+		return;
+	}
+	s->sources[s->source_count++] = source;
+}

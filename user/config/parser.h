@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The parser's state, and what its parts offer each other. Used inside config/ only: parser.c reads lines and finds
+ * keywords, the parse_*.c hold the handlers that the keyword tables name, build.c and validate.c make the model.
+ */
+#ifndef CONFIG_PARSER_H
+#define CONFIG_PARSER_H
+
+#include "config/arena.h"
+#include "config/config.h"
+#include "config/keywords.h"
+#include "config/lexer.h"
+
+struct place {
+	size_t file; /* index into model.files */
+	unsigned line, column;
+};
+
+/* A value, and where it was written; line 0 = it was not. */
+struct time_setting {
+	uint32_t ms;
+	struct place place;
+};
+
+struct name_setting {
+	const char *name; /* NULL = none */
+	struct place place;
+};
+
+/* What `server` and `default-server` lines can say. */
+struct server_settings {
+	unsigned weight, rise, fall;
+	bool backup, disabled, check, shutdown_sessions;
+	enum model_init_state init_state;
+	uint32_t inter_ms, fastinter_ms, downinter_ms;
+	struct addr check_addr; /* family 0 = the server's own */
+	uint16_t check_port;    /* 0 = the server's own */
+	bool check_detail;      /* this line has a word that only means something with `check` */
+	struct place check_detail_place;
+};
+
+struct http_settings {
+	bool own; /* this section has a line about it, and so inherits nothing of it */
+	const char *method, *uri, *version;
+	struct name_setting host;
+	struct place expect_place, send_place; /* of this section's own lines; line 0 = inherited or none */
+	bool expect_negated;
+	struct model_status_range expect[MODEL_STATUS_RANGES_MAX];
+	size_t expect_count;
+};
+
+struct source_setting {
+	struct addr addr;
+	uint16_t port_low, port_high;
+	struct place place;
+};
+
+/* What a section inherits from its defaults: copied by assignment, its strings are in the arena. */
+struct proxy_settings {
+	enum model_mode mode;
+	enum model_balance balance;
+	enum model_forward forward;
+	enum model_all_down on_all_down;
+	bool all_backups, disabled;
+	struct time_setting client, server, connect, tunnel, check;
+	enum model_check check_kind;
+	struct http_settings http;
+	struct name_setting default_backend;
+	struct server_settings default_server;
+	struct source_setting sources[MODEL_SOURCES_MAX];
+	size_t source_count;
+	bool sources_own; /* written in this section, not inherited */
+};
+
+struct bind_draft {
+	struct addr addr;
+	bool any;
+	uint16_t port_low, port_high;
+	enum model_protocol protocol;
+	const char *name; /* NULL = none */
+	struct place place;
+};
+
+struct server_draft {
+	const char *name;
+	struct endpoint at;
+	struct server_settings settings;
+	struct place place;
+};
+
+/* A frontend, backend or listen section as written. */
+struct proxy {
+	enum section section;
+	const char *name;
+	struct place place;
+	struct proxy_settings settings;
+	struct vec(struct bind_draft) binds;
+	struct vec(struct server_draft) servers;
+	struct name_setting use_backend;
+	bool broken; /* has an error: what it lacks may be what could not be read */
+	/* Filled by build.c. */
+	struct proxy *target; /* where its packets go; NULL = nowhere */
+	bool referenced;      /* is the target of one */
+	size_t backend;       /* its index in the model's backends */
+};
+
+/* What a service of the model was made of, for messages. */
+struct service_origin {
+	const struct proxy *frontend;
+	const struct bind_draft *bind;
+};
+
+struct defaults {
+	const char *name; /* NULL = none */
+	struct place place;
+	struct proxy_settings settings;
+};
+
+struct message_draft {
+	enum config_severity severity;
+	struct place place;
+	size_t sequence;
+	const char *text; /* in the arena */
+};
+
+/* A notice is given once; what follows is counted. */
+struct notice_count {
+	const struct keyword *keyword;
+	struct place place;
+	const char *text;
+	unsigned count;
+};
+
+/* `no option X`, `default option X` */
+enum form { FORM_PLAIN, FORM_NO, FORM_DEFAULT };
+
+struct parser {
+	struct arena arena;
+	int failed;                /* -ENOMEM once memory ran out; looked at at the end */
+	struct vec(struct message_draft) messages;
+	size_t errors, errors_kept, left_out; /* errors: all of them; errors_kept: those among messages */
+	struct vec(struct notice_count) notices;
+
+	struct place at;           /* the line being read */
+	struct lexer_line line;
+	enum section section;
+	const char *section_name;
+	enum form form;
+
+	struct vec(struct defaults *) defaults;
+	struct vec(struct proxy *) proxies;
+	struct proxy *proxy;       /* of this section; NULL in global and defaults */
+	struct proxy_settings *settings; /* of this section; NULL in global */
+	struct bind_draft *bind;   /* what the options of a `bind` line apply to */
+	bool bind_v4v6, bind_v6only;
+	struct server_settings *server; /* ... of a `server` or `default-server` line */
+
+	struct model *model;       /* files and global are filled as they are read */
+	struct vec(struct service_origin) services; /* beside model.services */
+	struct vec(const struct proxy *) backends;  /* beside model.backends */
+	bool stats_seen, hash_secret_seen, state_dir_seen;
+};
+
+/* "Did you mean" costs a look at every candidate: a text that is no configuration at all gets it for its first errors.
+ */
+bool parser_suggests(const struct parser *p);
+
+/* report.c. Places without a word: column 1 of the line being read. */
+void parser_error(struct parser *p, const struct config_word *at, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void parser_notice(struct parser *p, const struct config_word *at, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void parser_error_at(struct parser *p, struct place at, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void parser_notice_at(struct parser *p, struct place at, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* A keyword of the notice class was used: says so once for all its uses. */
+void parser_notice_keyword(struct parser *p, const struct keyword_table *t, const struct keyword *k,
+			   const struct config_word *at);
+/* Sorts all messages by place and moves them into the report. */
+int parser_report(struct parser *p, struct config_report *report);
+struct place parser_place(const struct parser *p, const struct config_word *at);
+/* A copy that lives as long as the parser; "" when out of memory. */
+const char *parser_keep(struct parser *p, const char *text);
+/* "line N", or "FILE:N" where it is another file than `from`'s: for messages that point elsewhere. */
+const char *parser_where(struct parser *p, struct place from, struct place at);
+/* A place as the model holds it. */
+struct model_place parser_model_place(const struct parser *p, struct place at);
+/* A copy for the model; NULL when out of memory. */
+char *parser_model_string(struct parser *p, const char *text);
+
+/* parser.c: reading lines */
+int parser_init(struct parser *p);
+void parser_done(struct parser *p);
+/* Reads one text as the next file. */
+void parser_read(struct parser *p, const char *name, const char *text, size_t length);
+
+/* statement.c: from words to handlers */
+/* Looks the first word up, admits it or says why not, and hands the rest to its handler. */
+void statement_run(struct parser *p, const struct keyword_table *t, const struct config_word *words, size_t count);
+/* The same for the options that follow on a line, each with its arguments. */
+void statement_options(struct parser *p, const struct keyword_table *t, const struct config_word *words, size_t count);
+/* Looks up the word of an enumeration; false after an error. */
+bool statement_choice(struct parser *p, const struct keyword_table *t, const struct config_word *word, int *ret);
+/* Numbers and times with their limits; false after an error. */
+bool statement_number(struct parser *p, const struct config_word *word, unsigned low, unsigned high,
+		      const char *limit, unsigned *ret);
+bool statement_time(struct parser *p, const struct config_word *word, uint32_t *ret_ms);
+/* A name made of HAProxy's letters, at most MODEL_NAME_MAX bytes; false after an error. */
+bool statement_name(struct parser *p, const struct config_word *word, const char *what);
+
+/* The handlers that the tables name. */
+#define PARSE_HANDLERS(X)                                                                                            \
+	X(hash_secret) X(interface) X(log_global) X(state_dir) X(stats_socket)                                       \
+	X(stats_mode) X(stats_user) X(stats_uid) X(stats_group) X(stats_gid) X(stats_level)                          \
+	X(balance) X(bind) X(default_backend) X(default_server) X(disabled) X(enabled) X(forward) X(hash_type)       \
+	X(mode) X(on_all_down) X(option_allbackups) X(option_httpchk) X(option_tcp_check) X(server) X(source_pool)   \
+	X(timeout_check) X(timeout_client) X(timeout_connect) X(timeout_server) X(timeout_tunnel) X(use_backend)     \
+	X(expect) X(expect_status) X(expect_not) X(expect_not_status) X(send) X(send_hdr) X(send_meth) X(send_uri)   \
+	X(send_ver)                                                                                                  \
+	X(bind_name) X(bind_v4v6) X(bind_v6only)                                                                     \
+	X(server_addr) X(server_backup) X(server_check) X(server_disabled) X(server_downinter) X(server_enabled)     \
+	X(server_fall) X(server_fastinter) X(server_init_state) X(server_inter) X(server_no_backup)                  \
+	X(server_no_check) X(server_on_marked_down) X(server_port) X(server_rise) X(server_weight)
+#define X(name) void parse_##name(struct parser *p, const struct config_word *args, size_t count);
+PARSE_HANDLERS(X)
+#undef X
+
+/* parse_server.c, parse_check.c: what holds where nothing is written */
+struct server_settings server_settings_default(void);
+struct http_settings http_settings_default(void);
+
+/* build.c: from what was written to the model; reports what does not fit together. */
+void build_model(struct parser *p);
+/* validate.c: what only shows once the model is whole. Called by build_model(). */
+void validate_model(struct parser *p);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From one configuration to the next: who stays, who comes, who goes. Called by the agent at start and on reload.
+ * Two steps: a plan, which allocates all that is needed and may fail, and its commitment, which can't.
+ */
+#include "health/health.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "health/server.h"
+
+struct plan {
+	struct server_settings *settings; /* taken over one by one in commit() */
+	struct health_server **servers;   /* those that stay, and new ones */
+	size_t count;
+	size_t *first;
+	struct health_index index;
+};
+
+static int settings_init(struct server_settings *ret, const struct model_backend *b, const struct model_server *m)
+{
+	struct server_settings s = {
+		.at = m->at,
+		.check = m->check,
+		.disabled = m->disabled,
+		.init_state = m->init_state,
+		.weight = m->weight,
+		.rise = m->rise,
+		.fall = m->fall,
+		.schedule = {
+			.inter_ms = m->inter_ms ? m->inter_ms : 1,
+			.fastinter_ms = m->fastinter_ms,
+			.downinter_ms = m->downinter_ms,
+			.connect_timeout_ms = b->connect_timeout_ms,
+			.check_timeout_ms = b->check_timeout_ms,
+		},
+	};
+
+	s.backend = strdup(b->name);
+	s.server = strdup(m->name);
+	if (asprintf(&s.path, "%s/%s", b->name, m->name) < 0)
+		s.path = NULL;
+	if (!s.backend || !s.server || !s.path || attempt_target_init(&s.target, b, m) < 0) {
+		server_settings_done(&s);
+		return -ENOMEM;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* Another address under the same name is another server. */
+static bool is_same_server(const struct health_server *old, const struct server_settings *s)
+{
+	return addr_equal(&old->settings.at.addr, &s->at.addr) && old->settings.at.port == s->at.port;
+}
+
+static int plan_server(struct plan *p, struct health *h, const struct model_backend *b, const struct model_server *m)
+{
+	size_t i = p->count;
+	struct health_server *old;
+
+	if (settings_init(&p->settings[i], b, m) < 0)
+		return -ENOMEM;
+	p->count++;
+	old = health_index_find(&h->index, p->settings[i].path);
+	if (old && !old->claimed && is_same_server(old, &p->settings[i])) {
+		old->claimed = true;
+		p->servers[i] = old;
+	} else {
+		p->servers[i] = health_server_new(h, &p->settings[i]);
+	}
+	return p->servers[i] ? 0 : -ENOMEM;
+}
+
+static int plan_init(struct plan *p, struct health *h, const struct model *m)
+{
+	size_t total = 0, b, i;
+
+	for (b = 0; b < m->backends.count; b++)
+		total += m->backends.items[b].servers.count;
+	/* One more than needed: calloc(0) may give NULL. */
+	p->settings = calloc(total + 1, sizeof(p->settings[0]));
+	p->servers = calloc(total + 1, sizeof(p->servers[0]));
+	p->first = calloc(m->backends.count + 1, sizeof(p->first[0]));
+	if (!p->settings || !p->servers || !p->first || health_index_init(&p->index, total) < 0)
+		return -ENOMEM;
+	for (b = 0; b < m->backends.count; b++) {
+		const struct model_backend *backend = &m->backends.items[b];
+
+		p->first[b] = p->count;
+		for (i = 0; i < backend->servers.count; i++)
+			if (plan_server(p, h, backend, &backend->servers.items[i]) < 0)
+				return -ENOMEM;
+	}
+	return 0;
+}
+
+static void plan_undo(struct plan *p, struct health *h)
+{
+	size_t i;
+
+	for (i = 0; i < p->count; i++) {
+		if (p->servers[i] && !p->servers[i]->claimed)
+			health_server_free(p->servers[i]);
+		server_settings_done(&p->settings[i]);
+	}
+	for (i = 0; i < h->count; i++)
+		h->servers[i]->claimed = false;
+	health_index_done(&p->index);
+	free(p->settings);
+	free(p->servers);
+	free(p->first);
+}
+
+/*
+ * An override that says what the file now says too is over. But a maint or drain by hand stays until `ready`: to lose
+ * it because a file came and went would put a server back to work that somebody is at work on.
+ */
+static void settle_overrides(struct health_server *s)
+{
+	if (s->weight_is_override && s->weight_override == s->settings.weight)
+		s->weight_is_override = false;
+	if (s->admin_is_override && s->admin_override == HEALTH_READY && !s->settings.disabled)
+		s->admin_is_override = false;
+}
+
+enum restart {
+	KEEP_CHECKING,
+	CHECK_ANEW, /* at once, in the crowd of those that start together */
+};
+
+/* A server that stays gets its new settings. */
+static enum restart adopt(struct health_server *s, struct server_settings *settings)
+{
+	struct server_settings old = s->settings;
+	bool was_maint = health_server_status(s).admin == HEALTH_MAINT;
+	enum restart restart = KEEP_CHECKING;
+
+	s->settings = *settings;
+	memset(settings, 0, sizeof(*settings));
+	settle_overrides(s);
+	if (!s->settings.check) {
+		health_server_stop_checks(s);
+		s->last_result[0] = '\0';
+	} else if (!old.check) {
+		/* It carried traffic unchecked: it goes on doing so until the first result says otherwise. */
+		tally_assume(&s->tally, HEALTH_UP);
+		restart = CHECK_ANEW;
+	} else if (!attempt_target_equal(&old.target, &s->settings.target)) {
+		/* The state stands until checks of the new target contradict it often enough. */
+		tally_forget(&s->tally);
+		restart = CHECK_ANEW;
+	} else {
+		health_server_hasten(s);
+	}
+	server_settings_done(&old);
+	if (health_server_follow_maint(s, was_maint))
+		restart = CHECK_ANEW;
+	return health_server_is_checked(s) ? restart : KEEP_CHECKING;
+}
+
+struct starting {
+	struct health_server **servers;
+	size_t count;
+};
+
+static void start_checks(struct health *h, const struct starting *who)
+{
+	bool crowded = schedule_is_crowded(who->count);
+	size_t i;
+
+	for (i = 0; i < who->count; i++) {
+		struct health_server *s = who->servers[i];
+		uint32_t delay_ms = schedule_first_delay_ms(i, who->count, s->settings.schedule.inter_ms,
+							    health_random(h));
+
+		health_server_check_in(s, delay_ms);
+		health_server_await(s);
+		s->settling = crowded;
+	}
+}
+
+static void commit(struct plan *p, struct health *h, struct health_server **starting)
+{
+	struct starting who = { .servers = starting };
+	size_t i;
+
+	for (i = 0; i < h->count; i++)
+		if (!h->servers[i]->claimed)
+			health_server_free(h->servers[i]);
+	for (i = 0; i < p->count; i++) {
+		struct health_server *s = p->servers[i];
+		bool starts = s->claimed ? adopt(s, &p->settings[i]) == CHECK_ANEW : health_server_is_checked(s);
+
+		s->claimed = false;
+		health_index_add(&p->index, s);
+		if (starts)
+			who.servers[who.count++] = s;
+	}
+	health_index_done(&h->index);
+	free(h->servers);
+	free(h->first);
+	free(p->settings);
+	h->servers = p->servers;
+	h->count = p->count;
+	h->first = p->first;
+	h->index = p->index;
+	start_checks(h, &who);
+	health_round_open(h);
+}
+
+int health_configure(struct health *h, const struct model *m)
+{
+	_cleanup_free_ struct health_server **starting = NULL;
+	struct plan p = {};
+
+	if (plan_init(&p, h, m) == 0)
+		starting = calloc(p.count + 1, sizeof(starting[0]));
+	if (!starting) {
+		plan_undo(&p, h);
+		return -ENOMEM;
+	}
+	commit(&p, h, starting);
+	return 0;
+}

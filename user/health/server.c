@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A server's life between configurations: when its checks start, and the one funnel all their results go through.
+ * Called by libevent and by the other files of health/. One timer and one attempt a server, both embedded: a check
+ * allocates nothing, and two of one server never overlap, since the timer is set when the attempt has ended.
+ */
+#include "health/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void on_timer(evutil_socket_t fd, short what, void *arg);
+static void on_result(struct attempt *a, const struct check_result *r);
+
+uint64_t health_wall_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+struct health_server *health_server_new(struct health *h, struct server_settings *settings)
+{
+	struct health_server *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->settings = *settings;
+	memset(settings, 0, sizeof(*settings));
+	s->health = h;
+	tally_start(&s->tally, s->settings.init_state);
+	attempt_init(&s->attempt, h->base, on_result);
+	event_assign(&s->timer, h->base, -1, 0, on_timer, s);
+	return s;
+}
+
+void server_settings_done(struct server_settings *s)
+{
+	free(s->path);
+	free(s->backend);
+	free(s->server);
+	attempt_target_done(&s->target);
+}
+
+void health_server_free(struct health_server *s)
+{
+	if (!s)
+		return;
+	health_server_stop_checks(s);
+	server_settings_done(&s->settings);
+	free(s);
+}
+
+struct server_status health_server_status(const struct health_server *s)
+{
+	struct server_status now = {};
+
+	now.check = s->settings.check ? s->tally.state : HEALTH_UNCHECKED;
+	now.admin = s->settings.disabled ? HEALTH_MAINT : HEALTH_READY;
+	if (s->admin_is_override)
+		now.admin = s->admin_override;
+	now.weight = s->weight_is_override ? s->weight_override : s->settings.weight;
+	now.up = (now.check == HEALTH_UNCHECKED || now.check == HEALTH_UP) && now.admin != HEALTH_MAINT;
+	now.accepts_new = now.up && now.admin == HEALTH_READY && now.weight > 0;
+	return now;
+}
+
+void health_server_view(const struct health_server *s, struct health_view *ret)
+{
+	struct server_status now = health_server_status(s);
+
+	*ret = (struct health_view){
+		.backend = s->settings.backend,
+		.server = s->settings.server,
+		.check = now.check,
+		.admin = now.admin,
+		.admin_is_override = s->admin_is_override,
+		.weight = now.weight,
+		.weight_is_override = s->weight_is_override,
+		.weight_configured = s->settings.weight,
+		.up = now.up,
+		.accepts_new = now.accepts_new,
+		.rise_count = now.check == HEALTH_DOWN ? s->tally.count : 0,
+		.fall_count = now.check == HEALTH_UP ? s->tally.count : 0,
+		.changed_at_ms = s->changed_at_ms,
+		.checks = s->checks,
+		.failures = s->failures,
+		.transitions = s->transitions,
+		.last_duration_ms = s->last_duration_ms,
+	};
+	_Static_assert(sizeof(ret->last_result) == sizeof(s->last_result), "a result's text fits");
+	memcpy(ret->last_result, s->last_result, sizeof(ret->last_result));
+}
+
+void health_server_notify(struct health_server *s, const struct server_status *before, const char *reason)
+{
+	const struct health_ops *ops = &s->health->ops;
+	struct server_status now = health_server_status(s);
+	struct health_event e = {};
+	struct health_view view;
+
+	if (!ops->on_change ||
+	    (now.check == before->check && now.admin == before->admin && now.weight == before->weight &&
+	     now.up == before->up && now.accepts_new == before->accepts_new))
+		return;
+	health_server_view(s, &view);
+	e.backend = view.backend;
+	e.server = view.server;
+	e.view = &view;
+	e.went_up = now.up && !before->up;
+	e.went_down = !now.up && before->up;
+	snprintf(e.reason, sizeof(e.reason), "%s", reason);
+	ops->on_change(&e, ops->ctx);
+}
+
+bool health_server_is_checked(const struct health_server *s)
+{
+	return s->settings.check && health_server_status(s).admin != HEALTH_MAINT;
+}
+
+/* Sets the timer; what is due, or overdue, starts with the next turn of the loop. */
+static void arm(struct health_server *s, uint64_t at_ms)
+{
+	uint64_t now = attempt_clock_ms();
+	uint64_t left = at_ms > now ? at_ms - now : 0;
+	struct timeval delay = { .tv_sec = (time_t)(left / 1000), .tv_usec = (suseconds_t)(left % 1000 * 1000) };
+
+	s->next_ms = at_ms;
+	/* Out of memory: the next turn of the loop tries again, so that no server is ever left unchecked. */
+	if (event_add(&s->timer, &delay) < 0)
+		event_active(&s->timer, EV_TIMEOUT, 0);
+}
+
+static void stop_awaiting(struct health_server *s)
+{
+	struct health *h = s->health;
+
+	if (!s->awaited)
+		return;
+	s->awaited = false;
+	if (!--h->awaited && h->round_open)
+		event_active(&h->round, EV_TIMEOUT, 0);
+}
+
+void health_server_check_in(struct health_server *s, uint32_t delay_ms)
+{
+	attempt_cancel(&s->attempt);
+	arm(s, attempt_clock_ms() + delay_ms);
+}
+
+void health_server_await(struct health_server *s)
+{
+	if (s->awaited)
+		return;
+	s->awaited = true;
+	s->health->awaited++;
+}
+
+void health_server_stop_checks(struct health_server *s)
+{
+	attempt_cancel(&s->attempt);
+	event_del(&s->timer);
+	stop_awaiting(s);
+}
+
+bool health_server_follow_maint(struct health_server *s, bool was_maint)
+{
+	bool is_maint = health_server_status(s).admin == HEALTH_MAINT;
+
+	if (is_maint && !was_maint)
+		health_server_stop_checks(s);
+	if (is_maint || !was_maint)
+		return false;
+	/* What was known is as old as the maintenance. HAProxy applies init-state here too. */
+	tally_start(&s->tally, s->settings.init_state);
+	return true;
+}
+
+static uint32_t interval_ms(const struct health_server *s)
+{
+	return schedule_interval_ms(&s->settings.schedule, tally_pace(&s->tally));
+}
+
+void health_server_hasten(struct health_server *s)
+{
+	uint64_t latest = s->started_ms + interval_ms(s);
+
+	if (s->started_ms && evtimer_pending(&s->timer, NULL) && latest < s->next_ms)
+		arm(s, latest);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct health_server *s = arg;
+	uint64_t now = attempt_clock_ms();
+
+	/* libevent counts from a cached time, so that a timer set late in a long turn comes too early. */
+	if (now < s->next_ms) {
+		arm(s, s->next_ms);
+		return;
+	}
+	s->started_ms = now;
+	attempt_start(&s->attempt, &s->settings.target, &s->settings.schedule);
+}
+
+static void schedule_next(struct health_server *s, uint64_t now)
+{
+	uint32_t random = health_random(s->health);
+
+	if (s->settling)
+		arm(s, schedule_settle_ms(s->started_ms, interval_ms(s), now, random));
+	else
+		arm(s, schedule_next_ms(s->started_ms, interval_ms(s), now, random));
+	s->settling = false;
+}
+
+/* "L4CON: Connection refused; 3 of 3 checks failed" */
+static void describe(const struct health_server *s, const struct check_result *r, bool first, char *buf, size_t size)
+{
+	bool passed = check_result_outcome(r) == CHECK_PASSED;
+	unsigned needed = passed ? s->settings.rise : s->settings.fall;
+
+	if (first)
+		snprintf(buf, size, "%s; first check", s->last_result);
+	else
+		snprintf(buf, size, "%s; %u consecutive check%s %s", s->last_result, needed, needed == 1 ? "" : "s",
+			 passed ? "passed" : "failed");
+}
+
+/* The funnel: whatever a check was and however it ended, its result comes by here. */
+static void on_result(struct attempt *a, const struct check_result *r)
+{
+	struct health_server *s = (struct health_server *)((char *)a - offsetof(struct health_server, attempt));
+	struct server_status before = health_server_status(s);
+	bool first = s->tally.first_decides;
+	uint64_t now = attempt_clock_ms();
+	char reason[192] = "";
+
+	s->checks++;
+	if (check_result_outcome(r) == CHECK_FAILED)
+		s->failures++;
+	s->last_duration_ms = (uint32_t)(now - s->started_ms);
+	check_result_format(r, s->last_result);
+	if (tally_count(&s->tally, check_result_outcome(r), s->settings.rise, s->settings.fall)) {
+		s->transitions++;
+		s->changed_at_ms = health_wall_ms();
+		describe(s, r, first, reason, sizeof(reason));
+	}
+	schedule_next(s, now);
+	stop_awaiting(s);
+	health_server_notify(s, &before, reason);
+}

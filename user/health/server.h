@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A server from the inside of health/: its settings, its state, its timer, its running check. Seen by the files of this
+ * room only. All results go through server.c's one funnel.
+ */
+#ifndef HEALTH_SERVER_H
+#define HEALTH_SERVER_H
+
+#include "health/attempt.h"
+#include "health/health.h"
+#include "health/schedule.h"
+#include "health/tally.h"
+
+/* What the configuration says of a server. Replaced as a whole by health_configure(). */
+struct server_settings {
+	char *path;      /* "BACKEND/SERVER" */
+	char *backend, *server;
+	struct endpoint at;
+	bool check, disabled;
+	enum model_init_state init_state;
+	unsigned weight, rise, fall;
+	struct schedule schedule;
+	struct attempt_target target;
+};
+
+struct health_server {
+	struct server_settings settings;
+	struct health *health;
+	struct health_server *hash_next;
+	bool claimed;            /* during health_configure(): the new model has it too */
+
+	struct tally tally;
+	bool admin_is_override, weight_is_override;
+	enum health_admin_state admin_override;
+	unsigned weight_override;
+
+	bool awaited;            /* the first round waits for its check to end */
+	bool settling;           /* its next check starts early, to leave the crowd of the first round */
+	struct event timer;      /* the next check's start */
+	uint64_t started_ms;     /* of the last check; 0 = none yet */
+	uint64_t next_ms;        /* of the next check, while the timer runs */
+	struct attempt attempt;
+
+	uint64_t changed_at_ms, checks, failures, transitions;
+	uint32_t last_duration_ms;
+	char last_result[CHECK_TEXT_MAX];
+};
+
+struct health_index {
+	struct health_server **buckets;
+	size_t mask;
+};
+
+struct health {
+	struct event_base *base;
+	struct health_ops ops;
+	struct health_server **servers; /* in the model's order, backend by backend */
+	size_t count;
+	size_t *first;                  /* backend -> index of its first server */
+	size_t backends;
+	struct health_index index;
+	size_t awaited;                 /* servers whose first check the round waits for */
+	bool round_open;                /* on_first_round is owed */
+	struct event round;             /* tells of the round's end from the loop, never from within a call */
+	uint64_t random;
+};
+
+/* What others act on; two of them compared say whether an event is due. */
+struct server_status {
+	enum health_check_state check;
+	enum health_admin_state admin;
+	unsigned weight;
+	bool up, accepts_new;
+};
+
+/* Takes over the settings. NULL when out of memory. */
+struct health_server *health_server_new(struct health *h, struct server_settings *settings);
+void health_server_free(struct health_server *s);
+void server_settings_done(struct server_settings *s);
+
+struct server_status health_server_status(const struct health_server *s);
+void health_server_view(const struct health_server *s, struct health_view *ret);
+/* Tells of what differs from `before`, if anything does. Last act of its callers: the callback may reconfigure. */
+void health_server_notify(struct health_server *s, const struct server_status *before, const char *reason);
+
+bool health_server_is_checked(const struct health_server *s); /* check configured, and not in maint */
+/* The next check starts in delay_ms; one under way is cancelled. */
+void health_server_check_in(struct health_server *s, uint32_t delay_ms);
+/* The first round waits for the next check to end. */
+void health_server_await(struct health_server *s);
+void health_server_stop_checks(struct health_server *s);
+/*
+ * After a change of the admin state: maint stops the checks; who leaves it starts over like a new server. True in the
+ * latter case: the caller sets the time of the first check.
+ */
+bool health_server_follow_maint(struct health_server *s, bool was_maint);
+/* New timings: the check that is due never starts later than they say. */
+void health_server_hasten(struct health_server *s);
+
+/* Makes on_first_round follow, from the loop, once nothing is awaited. */
+void health_round_open(struct health *h);
+uint32_t health_random(struct health *h);
+uint64_t health_wall_ms(void);
+
+/* The index by path. Room for count servers is made at once, so that adding can't fail. 0 or -ENOMEM. */
+int health_index_init(struct health_index *i, size_t count);
+void health_index_done(struct health_index *i);
+void health_index_add(struct health_index *i, struct health_server *s);
+struct health_server *health_index_find(const struct health_index *i, const char *path);
+
+#endif

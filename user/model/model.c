@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The model's own functions: release, look-ups, names. Called by every room that reads a model. Builds nothing.
+ */
+#include "model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+static void backend_done(struct model_backend *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->servers.count; i++)
+		free(b->servers.items[i].name);
+	vec_done(&b->servers);
+	vec_done(&b->sources);
+	free(b->http.host);
+	free(b->name);
+}
+
+static void global_done(struct model_global *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->logs.count; i++)
+		free(g->logs.items[i].path);
+	vec_done(&g->logs);
+	vec_done(&g->interfaces);
+	free(g->stats.path);
+	free(g->hash_secret_file);
+	free(g->state_dir);
+}
+
+void model_free(struct model *m)
+{
+	size_t i;
+
+	if (!m)
+		return;
+	for (i = 0; i < m->backends.count; i++)
+		backend_done(&m->backends.items[i]);
+	for (i = 0; i < m->services.count; i++) {
+		free(m->services.items[i].name);
+		free(m->services.items[i].frontend);
+	}
+	for (i = 0; i < m->files.count; i++)
+		free(m->files.items[i]);
+	vec_done(&m->backends);
+	vec_done(&m->services);
+	vec_done(&m->files);
+	global_done(&m->global);
+	free(m);
+}
+
+const struct model_server *model_find_server(const struct model *m, const char *path,
+					     const struct model_backend **ret_backend)
+{
+	const char *slash = strchr(path, '/');
+	size_t length, i, j;
+
+	if (!slash)
+		return NULL;
+	length = (size_t)(slash - path);
+	for (i = 0; i < m->backends.count; i++) {
+		const struct model_backend *b = &m->backends.items[i];
+
+		if (strlen(b->name) != length || memcmp(b->name, path, length))
+			continue;
+		for (j = 0; j < b->servers.count; j++) {
+			if (strcmp(b->servers.items[j].name, slash + 1))
+				continue;
+			if (ret_backend)
+				*ret_backend = b;
+			return &b->servers.items[j];
+		}
+	}
+	return NULL;
+}
+
+uint32_t model_idle_timeout_ms(const struct model *m, const struct model_service *s)
+{
+	const struct model_backend *b = &m->backends.items[s->backend];
+
+	if (b->tunnel_timeout_ms)
+		return b->tunnel_timeout_ms;
+	return s->client_timeout_ms > b->server_timeout_ms ? s->client_timeout_ms : b->server_timeout_ms;
+}
+
+static const char *name_of(const char *const *names, size_t count, size_t value)
+{
+	return value < count && names[value] ? names[value] : "?";
+}
+
+const char *model_balance_name(enum model_balance b)
+{
+	static const char *const names[] = {
+		[MODEL_ROUNDROBIN] = "roundrobin", [MODEL_MAGLEV] = "maglev", [MODEL_SOURCE] = "source",
+	};
+
+	return name_of(names, array_size(names), b);
+}
+
+const char *model_forward_name(enum model_forward f)
+{
+	static const char *const names[] = { [MODEL_NAT] = "nat", [MODEL_DSR] = "dsr" };
+
+	return name_of(names, array_size(names), f);
+}
+
+const char *model_protocol_name(enum model_protocol p)
+{
+	static const char *const names[] = { [MODEL_TCP] = "tcp", [MODEL_UDP] = "udp" };
+
+	return name_of(names, array_size(names), p);
+}
+
+const char *model_all_down_name(enum model_all_down a)
+{
+	static const char *const names[] = { [MODEL_REJECT] = "reject", [MODEL_DROP] = "drop" };
+
+	return name_of(names, array_size(names), a);
+}
+
+const char *model_xdp_mode_name(enum model_xdp_mode m)
+{
+	static const char *const names[] = {
+		[MODEL_XDP_AUTO] = "auto", [MODEL_XDP_NATIVE] = "native",
+		[MODEL_XDP_GENERIC] = "generic", [MODEL_XDP_SHARED] = "shared",
+	};
+
+	return name_of(names, array_size(names), m);
+}
+
+const char *model_init_state_name(enum model_init_state s)
+{
+	static const char *const names[] = {
+		[MODEL_INIT_DEFAULT] = "default", [MODEL_INIT_UP] = "up", [MODEL_INIT_DOWN] = "down",
+		[MODEL_INIT_FULLY_UP] = "fully-up", [MODEL_INIT_FULLY_DOWN] = "fully-down",
+	};
+
+	return name_of(names, array_size(names), s);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The model as JSON: the effective configuration, with every default filled in, as `alwayson show config` gives it.
+ * Called by the agent. Names of fields are those of the configuration's words, units in them.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/model.h"
+
+/* A path may hold any bytes; JSON may not: what is not UTF-8 is shown with question marks. */
+static json_t *path_json(const char *path)
+{
+	json_t *text;
+	char *copy, *c;
+
+	if (!path)
+		return json_null();
+	text = json_string(path);
+	if (text)
+		return text;
+	copy = strdup(path);
+	if (!copy)
+		return NULL;
+	for (c = copy; *c; c++) {
+		if (*c & 0x80)
+			*c = '?';
+	}
+	text = json_string(copy);
+	free(copy);
+	return text;
+}
+
+/* An object with the place a thing was written at, or NULL (jansson's packers then fail as a whole). */
+static json_t *place_json(const struct model_place *p)
+{
+	if (!p->line)
+		return json_null();
+	return json_pack("{s:o, s:i}", "file", path_json(p->file), "line", (int)p->line);
+}
+
+static json_t *endpoint_json(const struct endpoint *e)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (!e->addr.family)
+		return json_null();
+	if (e->port)
+		return json_string(endpoint_format(e, text));
+	return json_string(addr_format(&e->addr, text));
+}
+
+/* Appends; takes the value in either case. 0 or -1. */
+static int append(json_t *array, json_t *value)
+{
+	return json_array_append_new(array, value);
+}
+
+static json_t *server_json(const struct model_server *s)
+{
+	return json_pack("{s:s, s:o, s:i, s:b, s:b, s:b, s:s, s:b, s:o, s:i, s:i, s:i, s:i, s:i, s:o}",
+			 "name", s->name,
+			 "address", endpoint_json(&s->at),
+			 "weight", (int)s->weight,
+			 "backup", s->backup,
+			 "disabled", s->disabled,
+			 "check", s->check,
+			 "init_state", model_init_state_name(s->init_state),
+			 "shutdown_sessions", s->shutdown_sessions,
+			 "check_address", endpoint_json(&s->check_at),
+			 "inter_ms", (int)s->inter_ms,
+			 "fastinter_ms", (int)(s->fastinter_ms ? s->fastinter_ms : s->inter_ms),
+			 "downinter_ms", (int)(s->downinter_ms ? s->downinter_ms : s->inter_ms),
+			 "rise", (int)s->rise,
+			 "fall", (int)s->fall,
+			 "place", place_json(&s->place));
+}
+
+static json_t *expect_json(const struct model_http_check *h)
+{
+	static const struct model_status_range usual = { 200, 399 };
+	const struct model_status_range *ranges = h->expect_count ? h->expect : &usual;
+	size_t count = h->expect_count ? h->expect_count : 1, i;
+	json_t *array = json_array();
+
+	for (i = 0; i < count; i++) {
+		if (append(array, json_pack("[i, i]", ranges[i].low, ranges[i].high))) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return json_pack("{s:b, s:o}", "not", h->expect_negated, "status", array);
+}
+
+static json_t *check_json(const struct model_backend *b)
+{
+	if (b->check == MODEL_CHECK_TCP)
+		return json_pack("{s:s}", "kind", "tcp");
+	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:o}", "kind", "http", "method", b->http.method, "uri",
+			 b->http.uri, "version", b->http.version, "host", b->http.host, "expect",
+			 expect_json(&b->http));
+}
+
+static json_t *source_json(const struct model_source *s)
+{
+	char text[ADDR_TEXT_MAX];
+
+	return json_pack("{s:s, s:i, s:i, s:o}", "address", s->addr.family ? addr_format(&s->addr, text) : "*",
+			 "port_low", s->port_low, "port_high", s->port_high, "place", place_json(&s->place));
+}
+
+static json_t *backend_json(const struct model_backend *b)
+{
+	json_t *servers = json_array(), *sources = json_array();
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < b->servers.count; i++)
+		r |= append(servers, server_json(&b->servers.items[i]));
+	for (i = 0; i < b->sources.count; i++)
+		r |= append(sources, source_json(&b->sources.items[i]));
+	if (r) {
+		json_decref(servers);
+		json_decref(sources);
+		return NULL;
+	}
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o}",
+			 "name", b->name,
+			 "mode", b->mode == MODEL_MODE_HTTP ? "http" : "tcp",
+			 "balance", model_balance_name(b->balance),
+			 "forward", model_forward_name(b->forward),
+			 "on_all_down", model_all_down_name(b->on_all_down),
+			 "allbackups", b->all_backups,
+			 "timeout_connect_ms", (int)b->connect_timeout_ms,
+			 "timeout_server_ms", (int)b->server_timeout_ms,
+			 "timeout_tunnel_ms", (int)b->tunnel_timeout_ms,
+			 "timeout_check_ms", (int)b->check_timeout_ms,
+			 "idle_ms", (int)b->idle_timeout_ms,
+			 "check", check_json(b),
+			 "servers", servers,
+			 "source_pool", sources,
+			 "place", place_json(&b->place));
+}
+
+static json_t *service_json(const struct model *m, const struct model_service *s)
+{
+	char text[ADDR_TEXT_MAX];
+
+	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:s, s:i, s:i, s:o}",
+			 "name", s->name,
+			 "frontend", s->frontend,
+			 "address", addr_format(&s->addr, text),
+			 "any_address", s->any_addr,
+			 "protocol", model_protocol_name(s->protocol),
+			 "port_low", s->port_low,
+			 "port_high", s->port_high,
+			 "backend", m->backends.items[s->backend].name,
+			 "timeout_client_ms", (int)s->client_timeout_ms,
+			 "idle_ms", (int)model_idle_timeout_ms(m, s),
+			 "place", place_json(&s->place));
+}
+
+static json_t *log_json(const struct model_log *l)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	const char *to = l->kind == MODEL_LOG_SOCKET ? "" : l->kind == MODEL_LOG_STDOUT ? "stdout" :
+			 l->kind == MODEL_LOG_STDERR ? "stderr" : endpoint_format(&l->at, text);
+
+	return json_pack("{s:o, s:i, s:i, s:i, s:i, s:o}", "to", l->path ? path_json(l->path) : json_string(to),
+			 "length", (int)l->length_max, "facility", (int)l->facility, "level", (int)l->level, "minimum",
+			 (int)l->level_min, "place", place_json(&l->place));
+}
+
+static json_t *interface_json(const struct model_interface *i)
+{
+	return json_pack("{s:s, s:s, s:o}", "name", i->name, "xdp", model_xdp_mode_name(i->mode), "place",
+			 place_json(&i->place));
+}
+
+static json_t *stats_json(const struct model_stats_socket *s)
+{
+	return json_pack("{s:o, s:o, s:I, s:I, s:s}", "path", path_json(s->path),
+			 "mode", json_sprintf("%04o", (unsigned)s->mode),
+			 "uid", s->uid == (uid_t)-1 ? (json_int_t)-1 : (json_int_t)s->uid, /* -1 = unchanged */
+			 "gid", s->gid == (gid_t)-1 ? (json_int_t)-1 : (json_int_t)s->gid,
+			 "level", s->level == MODEL_LEVEL_ADMIN ? "admin" : "user");
+}
+
+static json_t *global_json(const struct model_global *g)
+{
+	json_t *interfaces = json_array(), *logs = json_array();
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < g->interfaces.count; i++)
+		r |= append(interfaces, interface_json(&g->interfaces.items[i]));
+	for (i = 0; i < g->logs.count; i++)
+		r |= append(logs, log_json(&g->logs.items[i]));
+	if (r) {
+		json_decref(interfaces);
+		json_decref(logs);
+		return NULL;
+	}
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
+			 stats_json(&g->stats), "hash_secret", path_json(g->hash_secret_file), "state_dir",
+			 path_json(g->state_dir));
+}
+
+json_t *model_to_json(const struct model *m)
+{
+	json_t *backends = json_array(), *services = json_array(), *files = json_array();
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < m->backends.count; i++)
+		r |= append(backends, backend_json(&m->backends.items[i]));
+	for (i = 0; i < m->services.count; i++)
+		r |= append(services, service_json(m, &m->services.items[i]));
+	for (i = 0; i < m->files.count; i++)
+		r |= append(files, path_json(m->files.items[i]));
+	if (r) {
+		json_decref(backends);
+		json_decref(services);
+		json_decref(files);
+		return NULL;
+	}
+	return json_pack("{s:o, s:o, s:o, s:o}", "files", files, "global", global_json(&m->global), "services",
+			 services, "backends", backends);
+}
