@@ -17,7 +17,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARN) -D_GNU_SOURCE -DALWAYSON_VERSION='"$(VERSION)"' \
               -Iinclude -Iuser -I$(BUILD)/skel -MMD -MP -fstack-protector-strong
-LDLIBS := -lxdp -lbpf -lelf -lz -levent_core -levent_pthreads -lmnl -ljansson -lcap-ng -lpthread
+LDLIBS := -lxdp -lbpf -lelf -lz -levent_core -levent_pthreads -lmnl -ljansson -lcap-ng -lsystemd -lpthread
 ifeq ($(SAN),1)
 ALL_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 ALL_LDFLAGS += -fsanitize=address,undefined
@@ -56,8 +56,62 @@ TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all
-all: $(PROGRAMS)
+.PHONY: all demo check check-long tests bench lint mutants install uninstall clean help deps
+all: $(PROGRAMS) ## build the programs: $(BUILD)/alwaysond, $(BUILD)/alwayson
+	@$(BUILD)/alwaysond --version >/dev/null
+
+demo: ## install what is missing, build, run the reference configuration in a lab, clean up
+	@tools/deps --for demo
+	@$(MAKE) --no-print-directory -s all
+	@tools/lab demo
+
+check: ## install what is missing, build, run every test that this machine can run
+	@tools/deps --for check
+	@$(MAKE) --no-print-directory -s all tests
+	@tests/run
+
+check-long: ## as check, and the long forms of the tests
+	@tools/deps --for check
+	@$(MAKE) --no-print-directory -s all tests
+	@LONG=1 tests/run --timeout 3600
+
+tests: all $(UNITS) $(PACKETS) $(TEST_BPF_OBJ) $(TOOLS)
+
+bench: ## measure: ns per packet, requests and connections per second; JSON in $(BUILD)/bench
+	@tools/deps --for bench
+	@$(MAKE) --no-print-directory -s all tests
+	@tests/bench/run
+
+mutants: ## break the code on purpose, one way at a time: the suite that guards it must notice
+	@tools/deps --for check
+	@tests/mutants
+
+lint: ## shellcheck, cppcheck, and a build with clang
+	@tools/deps --for lint
+	shellcheck -x tools/deps tools/lab tests/run tests/mutants tests/system/*.sh tools/lab.d/*.sh .ci/run
+	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --suppress=missingIncludeSystem \
+		-Iinclude -Iuser user
+	$(MAKE) --no-print-directory -s BUILD=$(BUILD)/clang CC=clang all tests
+
+install: all ## copy programs, manual and service files below $(PREFIX)
+	install -D -m 755 $(BUILD)/alwaysond $(DESTDIR)$(PREFIX)/sbin/alwaysond
+	install -D -m 755 $(BUILD)/alwayson $(DESTDIR)$(PREFIX)/bin/alwayson
+	install -D -m 644 tools/systemd/alwaysond.service $(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
+	sed -i 's,@PREFIX@,$(PREFIX),g' $(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
+	install -D -m 644 tools/alwayson.cfg.example $(DESTDIR)$(PREFIX)/share/doc/alwayson/alwayson.cfg.example
+	install -m 644 README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/alwayson/
+
+uninstall: ## remove what install copied
+	rm -f $(DESTDIR)$(PREFIX)/sbin/alwaysond $(DESTDIR)$(PREFIX)/bin/alwayson \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/alwayson
+
+clean: ## remove $(BUILD)
+	rm -rf $(BUILD)
+
+help: ## this text
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' Makefile | expand -t 16 | sed 's,$$(BUILD),$(BUILD),g; s,$$(PREFIX),$(PREFIX),g'
+	@echo "  Variables: BUILD (build), PREFIX (/usr/local), DESTDIR, CC (gcc or clang), SAN=1 (ASan and UBSan)"
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)

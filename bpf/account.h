@@ -7,7 +7,7 @@
 
 #include "packet.h"
 
-static __always_inline void account_event(enum event event)
+static __always_inline void account_event(enum lb_event event)
 {
 	__u32 index = bpf_get_smp_processor_id() * EVENT_MAX + event;
 	__u64 *counter = bpf_map_lookup_elem(&event_counters, &index);

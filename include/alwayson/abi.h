@@ -184,7 +184,7 @@ struct address {
 	__u64 addr[2];     /* IPv4 in the first 4 bytes */
 };
 
-/* hops[id]: how to send to clients. program claims and publishes; agent frees. */
+/* hops[id]: how to send to clients. program claims and publishes; agent retires and frees. */
 struct hop {
 	__u64 peer;        /* bytes 0-5: the client's or its router's MAC; 6-7: HOP_* */
 	__u64 own;         /* bytes 0-5: our MAC on that NIC; 6-7: zero */
@@ -193,6 +193,7 @@ struct hop {
 };
 #define HOP_BUSY (1ULL << 48)
 #define HOP_LIVE (2ULL << 48)
+#define HOP_RETIRED (3ULL << 48) /* agent: not given to new flows; freed when none names it */
 
 /*
  * The flow table: buckets of four, two choices (hash bits 0.. and 32..). A tag is the published word of an entry:
@@ -287,7 +288,7 @@ struct traffic {
 	X(UNRECORDED, "unrecorded", "a flow was steered by hash alone as the flow table was full") \
 	X(HOPS_FULL, "hops_full", "no room for a client's next hop; looked up for each packet")
 
-enum event {
+enum lb_event {
 #define X(name, label, text) EVENT_##name,
 	EVENTS(X)
 #undef X

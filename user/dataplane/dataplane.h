@@ -62,8 +62,8 @@ struct dataplane_maps {
 	struct bucket6 *flows6;
 	const struct counter *verdict_counters; /* [cpu * VERDICT_MAX + verdict] */
 	const uint64_t *event_counters;         /* [cpu * EVENT_MAX + event] */
-	const struct traffic *service_counters; /* [cpu * MAX_SERVICES + id] */
-	const struct traffic *server_counters;  /* [cpu * MAX_SERVERS + id] */
+	struct traffic *service_counters; /* [cpu * MAX_SERVICES + id] */
+	struct traffic *server_counters;  /* [cpu * MAX_SERVERS + id] */
 	struct dataplane_identity *server_ids;  /* MAX_SERVERS */
 	struct dataplane_identity *service_ids; /* MAX_SERVICES */
 	struct dataplane_identity *backend_ids; /* MAX_BACKENDS */
@@ -103,6 +103,8 @@ struct dataplane_attachment {
  */
 int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
 		     char error[DATAPLANE_ERROR_MAX]);
+/* Could it be attached there? 0; -EBUSY: another program is there, named in error. */
+int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, char error[DATAPLANE_ERROR_MAX]);
 /* 0 or -ENOENT. */
 int dataplane_detach(struct dataplane *d, unsigned ifindex);
 size_t dataplane_attachments(const struct dataplane *d, const struct dataplane_attachment **ret);

@@ -106,20 +106,35 @@ static struct link *find_link(struct dataplane *d, unsigned ifindex)
 	return NULL;
 }
 
+static int fail_busy(unsigned ifindex, const char *name, char error[DATAPLANE_ERROR_MAX])
+{
+	char other[128];
+
+	name_other(ifindex, other, sizeof(other));
+	return dataplane_fail(-EBUSY, error, "%s: %s is attached there already; remove it first "
+					     "(ip link set dev %s xdp off)", name, other, name);
+}
+
+int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, char error[DATAPLANE_ERROR_MAX])
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	if (find_link(d, ifindex) || bpf_xdp_query(ifindex, 0, &query) < 0 || !query.attach_mode)
+		return 0;
+	return fail_busy(ifindex, name, error);
+}
+
 int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
 		     char error[DATAPLANE_ERROR_MAX])
 {
-	char path[256], other[128];
+	char path[256];
 	int fd = -1, r;
 
 	if (find_link(d, ifindex))
 		return dataplane_fail(-EALREADY, error, "%s: already attached", name);
 	r = create_link(d, ifindex, mode, &fd);
-	if (r == -EBUSY || r == -EEXIST) {
-		name_other(ifindex, other, sizeof(other));
-		return dataplane_fail(-EBUSY, error, "%s: %s is attached there already; remove it first "
-						     "(ip link set dev %s xdp off)", name, other, name);
-	}
+	if (r == -EBUSY || r == -EEXIST)
+		return fail_busy(ifindex, name, error);
 	if (r == -ERANGE)
 		return dataplane_fail(r, error, "%s: its MTU is too large for native XDP on this driver; lower it, or use "
 						"`interface %s xdp generic`", name, name);

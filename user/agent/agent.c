@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "agent/privileges.h"
+#include "agent/ready.h"
+#include "agent/secret.h"
+
+static uint64_t clock_ms(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+uint64_t agent_wall_ms(void)
+{
+	return clock_ms(CLOCK_REALTIME);
+}
+
+uint64_t agent_monotonic_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
+}
+
+bool agent_find_server(const struct agent *a, const char *path, size_t *ret_backend, size_t *ret_server)
+{
+	const struct model_backend *backend;
+	const struct model_server *server = model_find_server(a->model, path, &backend);
+
+	if (!server)
+		return false;
+	*ret_backend = backend - a->model->backends.items;
+	*ret_server = server - backend->servers.items;
+	return true;
+}
+
+void agent_run_soon(struct agent *a)
+{
+	event_active(a->run_event, 0, 0);
+}
+
+void agent_save_state(struct agent *a)
+{
+	json_t *health = NULL, *all;
+
+	if (!a->state)
+		return;
+	health_save(a->health, &health);
+	all = health ? json_pack("{s:i, s:o}", "version", 1, "health", health) : NULL;
+	state_save(a->state, all);
+}
+
+static void on_run(evutil_socket_t fd, short what, void *ctx)
+{
+	struct agent *a = ctx;
+
+	if (a->running)
+		reconcile_run(a->reconcile, a->health);
+}
+
+static void on_reconcile_error(const char *text, void *ctx)
+{
+	struct agent *a = ctx;
+
+	log_event(a->log, LOG_ERR, "reconcile_failed", "error=%s", log_quoted(text));
+}
+
+static const char *const check_names[] = {
+	[HEALTH_UNCHECKED] = "no-check", [HEALTH_INIT] = "init", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down",
+};
+static const char *const admin_names[] = {
+	[HEALTH_READY] = "ready", [HEALTH_DRAIN] = "drain", [HEALTH_MAINT] = "maint",
+};
+
+static void on_health_change(const struct health_event *e, void *ctx)
+{
+	struct agent *a = ctx;
+	char path[2 * MODEL_NAME_MAX + 2];
+	size_t b, s;
+
+	log_event(a->log, e->went_down ? LOG_WARNING : LOG_NOTICE,
+		  e->went_down ? "server_down" : e->went_up ? "server_up" : "server_changed",
+		  "backend=%s server=%s check=%s admin=%s weight=%u reason=%s", e->backend, e->server,
+		  check_names[e->view->check], admin_names[e->view->admin], e->view->weight, log_quoted(e->reason));
+	snprintf(path, sizeof(path), "%s/%s", e->backend, e->server);
+	if (e->went_down && agent_find_server(a, path, &b, &s) &&
+	    a->model->backends.items[b].servers.items[s].shutdown_sessions)
+		reconcile_end_connections(a->reconcile, reconcile_server_id(a->reconcile, b, s));
+	agent_run_soon(a);
+	agent_save_state(a);
+}
+
+/* The first round is over: attach, make the maps true, tell that we are ready. */
+static void begin(struct agent *a)
+{
+	const char *failed;
+	size_t up = 0, total = 0;
+
+	if (a->running)
+		return;
+	a->running = true;
+	event_del(a->first_round_timer);
+	failed = interfaces_apply(a);
+	if (failed && !dataplane_maps(a->dataplane)->taken_over) {
+		log_event(a->log, LOG_CRIT, "attach_failed", "error=%s", log_quoted(failed));
+		a->exit_code = 1;
+		event_base_loopbreak(a->base);
+		return;
+	}
+	reconcile_addresses_changed(a->reconcile);
+	reconcile_run(a->reconcile, a->health);
+	for (size_t b = 0; b < a->model->backends.count; b++)
+		for (size_t s = 0; s < a->model->backends.items[b].servers.count; s++) {
+			struct health_view v;
+
+			health_view(a->health, b, s, &v);
+			up += v.up;
+			total++;
+		}
+	log_event(a->log, LOG_NOTICE, "ready", "services=%zu servers_up=%zu servers=%zu start_ms=%llu",
+		  a->model->services.count, up, total,
+		  (unsigned long long)(agent_monotonic_ms() - a->started_ms));
+	ready_started("steering");
+}
+
+static void on_first_round(void *ctx)
+{
+	begin(ctx);
+}
+
+static void on_first_round_late(evutil_socket_t fd, short what, void *ctx)
+{
+	struct agent *a = ctx;
+
+	log_event(a->log, LOG_WARNING, "first_round_late", "waited_ms=%d", AGENT_FIRST_ROUND_MS);
+	begin(a);
+}
+
+static void on_links(void *ctx)
+{
+	struct agent *a = ctx;
+	const char *failed = a->running ? interfaces_apply(a) : NULL;
+
+	if (failed)
+		log_event(a->log, LOG_ERR, "attach_failed", "error=%s", log_quoted(failed));
+	reconcile_addresses_changed(a->reconcile);
+	agent_run_soon(a);
+}
+
+static void on_hop(const struct addr *destination, const struct net_hop *hop, void *ctx)
+{
+	struct agent *a = ctx;
+	char text[ADDR_TEXT_MAX];
+
+	log_event(a->log, hop->state == NET_HOP_RESOLVED ? LOG_INFO : LOG_NOTICE, "next_hop", "server_address=%s state=%s",
+		  addr_format(destination, text), log_quoted(net_hop_text(hop)));
+	agent_run_soon(a);
+}
+
+static void on_pass(void *ctx)
+{
+	drained_check(ctx);
+}
+
+static void on_save(int error, const char *text, void *ctx)
+{
+	struct agent *a = ctx;
+
+	log_event(a->log, error ? LOG_ERR : LOG_NOTICE, "state_save", "text=%s", log_quoted(text));
+}
+
+static void on_hangup(evutil_socket_t fd, short what, void *ctx)
+{
+	struct config_report report = {};
+	char error[AGENT_ERROR_MAX];
+	bool changed;
+
+	agent_reload(ctx, &changed, &report, error);
+	config_report_done(&report);
+}
+
+static void on_terminate(evutil_socket_t fd, short what, void *ctx)
+{
+	struct agent *a = ctx;
+	const struct sweep_counts *c = sweep_counts(a->sweep);
+
+	log_event(a->log, LOG_NOTICE, "stopping", "connections=%llu text=%s",
+		  (unsigned long long)(c->connections4 + c->connections6),
+		  log_quoted("detaching: connections through this balancer end"));
+	ready_stopping("detaching");
+	event_base_loopbreak(a->base);
+}
+
+static int add_signal(struct agent *a, size_t i, int number, event_callback_fn call)
+{
+	a->signals[i] = evsignal_new(a->base, number, call, a);
+	return a->signals[i] && event_add(a->signals[i], NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static int start_loop(struct agent *a)
+{
+	const struct timeval late = { .tv_sec = AGENT_FIRST_ROUND_MS / 1000 };
+	int r;
+
+	a->run_event = event_new(a->base, -1, 0, on_run, a);
+	a->first_round_timer = evtimer_new(a->base, on_first_round_late, a);
+	if (!a->run_event || !a->first_round_timer || evtimer_add(a->first_round_timer, &late))
+		return -ENOMEM;
+	r = add_signal(a, 0, SIGHUP, on_hangup);
+	if (r == 0)
+		r = add_signal(a, 1, SIGTERM, on_terminate);
+	if (r == 0)
+		r = add_signal(a, 2, SIGINT, on_terminate);
+	return r;
+}
+
+/* State and secret; without a usable directory the agent goes on, with a secret of its own that nothing keeps. */
+static int start_state(struct agent *a, char error[AGENT_ERROR_MAX])
+{
+	const struct state_ops ops = { .on_save = on_save, .ctx = a };
+	int r = state_open(a->model->global.state_dir, a->options->name, &a->state, error);
+
+	if (r == -EBUSY)
+		return r;
+	if (r < 0) {
+		log_event(a->log, LOG_WARNING, "no_state", "error=%s", log_quoted(error));
+		a->state = NULL;
+	} else if (state_start(a->state, a->base, &ops) < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "cannot start the thread that saves state");
+		return -ENOMEM;
+	}
+	return secret_load(a->model->global.hash_secret_file, a->state, &a->secret, error);
+}
+
+static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
+{
+	const struct dataplane_options options = { .name = a->options->name };
+	const struct reconcile_ops reconcile = { .on_error = on_reconcile_error, .ctx = a };
+	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .ctx = a };
+	int r = net_new(a->base, &net, &a->net);
+
+	if (r < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "cannot ask the kernel about the network: %s", strerror(-r));
+		return r;
+	}
+	r = dataplane_open(&options, &a->dataplane, error);
+	if (r == 0)
+		r = interfaces_check(a, error);
+	if (r < 0)
+		return r;
+	log_event(a->log, LOG_INFO, "loaded", "program=lb verified_instructions=%u taken_over=%s",
+		  dataplane_verified_instructions(a->dataplane),
+		  dataplane_maps(a->dataplane)->taken_over ? "yes" : "no");
+	r = grace_new(a->base, &a->grace);
+	if (r == 0)
+		r = reconcile_new(a->dataplane, a->grace, a->net, &reconcile, &a->reconcile);
+	if (r < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "cannot set up the tables: %s", strerror(-r));
+		return r;
+	}
+	r = reconcile_set_model(a->reconcile, a->model, &a->secret, error);
+	if (r < 0)
+		return r;
+	r = sweep_new(a->base, a->dataplane, a->grace, a->reconcile, on_pass, a, &a->sweep);
+	if (r < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "cannot set up the sweep: %s", strerror(-r));
+		return r;
+	}
+	sweep_set_model(a->sweep, a->model);
+	return 0;
+}
+
+static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
+{
+	const struct health_ops ops = { .on_change = on_health_change, .on_first_round = on_first_round, .ctx = a };
+	json_t *saved = NULL;
+	int r;
+
+	a->health = health_new(a->base, &ops);
+	r = a->health ? health_configure(a->health, a->model) : -ENOMEM;
+	if (r < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "cannot set up the checks: %s", strerror(-r));
+		return r;
+	}
+	if (!a->state)
+		return 0;
+	r = state_load(a->state, &saved, error);
+	if (r == 0 && health_restore(a->health, json_object_get(saved, "health")) < 0)
+		r = -EINVAL;
+	if (r < 0 && r != -ENOENT)
+		log_event(a->log, LOG_WARNING, "state_lost", "error=%s", log_quoted(error));
+	json_decref(saved);
+	return 0;
+}
+
+static int start_control(struct agent *a, char error[AGENT_ERROR_MAX])
+{
+	char path[MODEL_SOCKET_PATH_MAX + 1];
+	int r;
+
+	snprintf(path, sizeof(path), "/run/alwayson/%s.sock",
+		 strcmp(a->options->name, AGENT_NAME_DEFAULT) ? a->options->name : "control");
+	r = control_new(a->base, &a->model->global.stats, path, agent_verbs, agent_verb_count, a, &a->control);
+	if (r < 0)
+		snprintf(error, AGENT_ERROR_MAX, "cannot open the control socket %s: %s",
+			 a->model->global.stats.path ? a->model->global.stats.path : path, strerror(-r));
+	return r;
+}
+
+int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
+{
+	int r;
+
+	a->started_ms = agent_monotonic_ms();
+	a->base = event_base_new();
+	r = a->base ? log_new(a->base, &a->log) : -ENOMEM;
+	if (r == 0)
+		r = log_configure(a->log, &a->model->global);
+	if (r == 0)
+		r = start_loop(a);
+	if (r < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "cannot set up the event loop: %s", strerror(-r));
+		return r;
+	}
+	r = interfaces_configure(a);
+	if (r == 0)
+		r = start_state(a, error);
+	if (r == 0)
+		r = notices_check_ports(a->model, error);
+	if (r == 0)
+		r = start_dataplane(a, error);
+	if (r == 0)
+		r = start_health(a, error);
+	if (r == 0)
+		r = start_control(a, error);
+	if (r < 0)
+		return r;
+	notices_collect(a);
+	return privileges_drop(0, error);
+}
+
+void agent_stop(struct agent *a)
+{
+	if (a->health)
+		agent_save_state(a);
+	if (a->control) {
+		drained_done(a);
+		control_free(a->control);
+	}
+	health_free(a->health);
+	sweep_free(a->sweep);
+	reconcile_free(a->reconcile);
+	grace_free(a->grace);
+	dataplane_close(a->dataplane, false);
+	net_free(a->net);
+	state_close(a->state);
+	for (size_t i = 0; i < sizeof(a->signals) / sizeof(a->signals[0]); i++)
+		if (a->signals[i])
+			event_free(a->signals[i]);
+	if (a->run_event)
+		event_free(a->run_event);
+	if (a->first_round_timer)
+		event_free(a->first_round_timer);
+	notices_done(a);
+	config_report_done(&a->report);
+	vec_done(&a->interfaces);
+	model_free(a->model);
+	log_free(a->log);
+	if (a->base)
+		event_base_free(a->base);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The agent from the inside: everything it owns, and what its files call of each other. Only agent/ wires rooms together.
+ *   main.c       command line, start, stop
+ *   agent.c      the life of the parts and the events between them
+ *   interfaces.c which NICs are steered on
+ *   reload.c     a new configuration
+ *   notices.c    what the operator ought to know of configuration and host
+ *   drained.c    who waits for a server's last connection
+ *   verbs.c, show.c   the control socket's verbs
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/log.h"
+#include "agent/options.h"
+#include "agent/reconcile.h"
+#include "agent/state.h"
+#include "agent/sweep.h"
+#include "base/vec.h"
+#include "config/config.h"
+#include "control/control.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/grace.h"
+#include "health/health.h"
+#include "model/model.h"
+#include "net/net.h"
+
+struct event;
+struct event_base;
+
+enum agent_limit {
+	AGENT_ERROR_MAX = 512,
+	AGENT_FIRST_ROUND_MS = 10000, /* a start waits no longer than this for the first round of checks */
+};
+
+/* A NIC that is, or ought to be, steered on. */
+struct agent_interface {
+	char name[16];
+	enum model_xdp_mode mode;
+	bool configured;        /* the file or -i names it now; else `alwayson load` brought it */
+	bool from_file;         /* ... or did once */
+	bool wanted;            /* false: `alwayson unload` took it away */
+};
+
+struct agent_reload {
+	uint64_t at_ms;         /* wall clock; 0 = none since start */
+	bool ok;
+	char error[AGENT_ERROR_MAX];
+};
+
+struct agent_drain_wait;
+
+struct agent {
+	const struct agent_options *options;
+	struct event_base *base;
+	struct log *log;
+	struct state *state;    /* NULL: the directory can't be used; nothing is kept */
+	struct model *model;
+	struct config_report report; /* of the configuration in force */
+	struct hash_key secret;
+	struct dataplane *dataplane;
+	struct grace *grace;
+	struct net *net;
+	struct reconcile *reconcile;
+	struct sweep *sweep;
+	struct health *health;
+	struct control *control;
+	struct event *run_event, *first_round_timer, *signals[3];
+	struct vec(struct agent_interface) interfaces;
+	struct vec(char *) notices;
+	struct agent_drain_wait *waits;
+	struct agent_reload last_reload;
+	uint64_t started_ms;    /* monotonic */
+	bool running;           /* the first round is over, packets are steered */
+	int exit_code;
+};
+
+uint64_t agent_wall_ms(void);
+uint64_t agent_monotonic_ms(void);
+
+/* agent.c */
+/* Makes all parts of a loaded configuration. 0, or -errno with a line for people. */
+int agent_start(struct agent *a, char error[AGENT_ERROR_MAX]);
+void agent_stop(struct agent *a);
+/* The maps are made true in the loop's next turn. */
+void agent_run_soon(struct agent *a);
+void agent_save_state(struct agent *a);
+
+/* interfaces.c */
+/* Takes those of the model and of -i. 0 or -ENOMEM. */
+int interfaces_configure(struct agent *a);
+/* Attaches what ought to be and is there, leaves what ought not. Returns the first error's text, NULL when all is well. */
+const char *interfaces_apply(struct agent *a);
+/* Before anything is changed: each must exist and be free. 0, or -errno with a line for people. */
+int interfaces_check(struct agent *a, char error[AGENT_ERROR_MAX]);
+struct agent_interface *interfaces_find(struct agent *a, const char *name);
+/* -errno with a line for people. */
+int interfaces_load(struct agent *a, const char *name, enum model_xdp_mode mode, char error[AGENT_ERROR_MAX]);
+/* Names of the NICs that own the addresses of the model's binds, for a start without -i. "" = none. */
+void interfaces_suggest(const struct net *n, const struct model *m, char *text, size_t size);
+
+/* notices.c */
+void notices_collect(struct agent *a);
+void notices_done(struct agent *a);
+/* Own ports must not be those the kernel gives to sockets. 0, or -EINVAL with a line for people. */
+int notices_check_ports(const struct model *m, char error[AGENT_ERROR_MAX]);
+
+/* reload.c */
+/* 0, and the report is taken over; -errno: the report holds the errors, or error what else is in the way; nothing has
+ * changed then. */
+int agent_reload(struct agent *a, bool *ret_changed, struct config_report *report, char error[AGENT_ERROR_MAX]);
+
+/* drained.c */
+void drained_wait(struct agent *a, struct control_request *r, const char *path, uint32_t timeout_ms);
+/* A pass of the sweep is over, or a server's state changed: who has waited long enough? */
+void drained_check(struct agent *a);
+void drained_done(struct agent *a);
+
+/* verbs.c, show.c */
+extern const struct control_verb agent_verbs[];
+extern const size_t agent_verb_count;
+json_t *show_server(struct agent *a, size_t backend, size_t server);
+json_t *show_interface(struct agent *a, const struct agent_interface *i);
+void verb_status(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_show_services(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_show_servers(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_show_flows(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_show_config(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_show_verdicts(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_show_interfaces(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+/* Indices of BACKEND/SERVER in the model; false when there is none. */
+bool agent_find_server(const struct agent *a, const char *path, size_t *ret_backend, size_t *ret_server);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The entries of the service table: which address, port and protocol is whose. `*` is every address of the attached
+ * interfaces; a specific bind beats it. Part of the reconciler.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "agent/reconcile_internal.h"
+
+struct local_addresses {
+	struct vec(struct addr) all;
+	bool failed;
+};
+
+static bool visit_address(const struct addr *a, unsigned ifindex, unsigned prefix, void *ctx)
+{
+	struct local_addresses *l = ctx;
+	struct addr *new;
+
+	/* An IPv6 link-local address is no service's: it means another host on every link. */
+	if (a->family == AF_INET6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80)
+		return true;
+	for (size_t i = 0; i < l->all.count; i++)
+		if (addr_equal(&l->all.items[i], a))
+			return true;
+	new = vec_push(&l->all);
+	if (!new) {
+		l->failed = true;
+		return false;
+	}
+	*new = *a;
+	return true;
+}
+
+static int add_entries(struct reconcile *r, const struct model_service *service, uint32_t id, const struct addr *addr)
+{
+	uint16_t address;
+	int e = addresses_take(&r->addresses, addr, &address);
+
+	if (e < 0)
+		return e;
+	for (uint32_t port = service->port_low; port <= service->port_high; port++) {
+		struct services_entry *entry = vec_push(&r->entries);
+
+		if (!entry)
+			return -ENOMEM;
+		*entry = (struct services_entry){
+			.addr = *addr, .port = port, .kind = ENTRY_SERVICE, .service = id, .address = address,
+			.protocol = service->protocol == MODEL_UDP ? IPPROTO_UDP : IPPROTO_TCP,
+		};
+	}
+	return 0;
+}
+
+/* Own addresses: of pools, and those that connections may still have though no pool deals them any more. */
+static int add_own_addresses(struct reconcile *r)
+{
+	for (size_t i = 0; i < r->pools.pools.count; i++) {
+		const struct pool *pool = &r->pools.pools.items[i];
+
+		for (size_t s = 0; pool->wanted && s < pool->sources.count; s++) {
+			uint16_t address;
+			int e = addresses_take(&r->addresses, &pool->sources.items[s].addr, &address);
+
+			if (e < 0)
+				return e;
+			r->addresses.own[address] = pool->sources.items[s].addr.family;
+		}
+	}
+	for (uint32_t id = 1; id < MAX_ADDRESSES; id++) {
+		struct services_entry *entry;
+
+		if (!r->addresses.own[id])
+			continue;
+		entry = vec_push(&r->entries);
+		if (!entry)
+			return -ENOMEM;
+		*entry = (struct services_entry){
+			.addr = addresses_get(&r->addresses, id, r->addresses.own[id] == AF_INET6),
+			.kind = ENTRY_OWN, .address = id,
+		};
+	}
+	return 0;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct services_entry *x = a, *y = b;
+	int order = addr_compare(&x->addr, &y->addr);
+
+	if (order)
+		return order;
+	if (x->port != y->port)
+		return x->port < y->port ? -1 : 1;
+	if (x->protocol != y->protocol)
+		return x->protocol < y->protocol ? -1 : 1;
+	return x->kind < y->kind ? -1 : x->kind > y->kind;
+}
+
+/* Takes out what `*` gave and a specific bind has, and doubles. */
+static void drop_beaten(struct vec_entries *entries, size_t specific)
+{
+	struct services_entry *first = entries->items;
+	size_t kept = specific;
+
+	if (!entries->count)
+		return;
+	qsort(first, specific, sizeof(*first), compare_entries);
+	for (size_t i = specific; i < entries->count; i++)
+		if (!bsearch(&first[i], first, specific, sizeof(*first), compare_entries))
+			first[kept++] = first[i];
+	entries->count = kept;
+	qsort(first, entries->count, sizeof(*first), compare_entries);
+	kept = 0;
+	for (size_t i = 0; i < entries->count; i++)
+		if (!kept || compare_entries(&first[kept - 1], &first[i]))
+			first[kept++] = first[i];
+	entries->count = kept;
+}
+
+int entries_collect(struct reconcile *r)
+{
+	const struct dataplane_attachment *attached;
+	size_t attachments = dataplane_attachments(r->dataplane, &attached), specific;
+	struct local_addresses local = {};
+	int e = 0;
+
+	addresses_unwant_all(&r->addresses);
+	r->entries.count = 0;
+	for (size_t i = 0; e == 0 && i < r->model->services.count; i++)
+		if (!r->model->services.items[i].any_addr)
+			e = add_entries(r, &r->model->services.items[i], r->at.services[i],
+					&r->model->services.items[i].addr);
+	specific = r->entries.count;
+	for (size_t i = 0; i < attachments; i++)
+		net_addresses(r->net, attached[i].ifindex, visit_address, &local);
+	if (local.failed)
+		e = -ENOMEM;
+	for (size_t i = 0; e == 0 && i < r->model->services.count; i++) {
+		const struct model_service *service = &r->model->services.items[i];
+
+		for (size_t n = 0; service->any_addr && e == 0 && n < local.all.count; n++)
+			if (local.all.items[n].family == service->addr.family)
+				e = add_entries(r, service, r->at.services[i], &local.all.items[n]);
+	}
+	if (e == 0)
+		e = add_own_addresses(r);
+	if (e == 0)
+		drop_beaten(&r->entries, specific);
+	vec_done(&local.all);
+	return e;
+}
+
+size_t reconcile_service_of(const struct reconcile *r, uint16_t address, bool v6, uint16_t port, uint8_t protocol)
+{
+	struct services_entry key = {
+		.addr = addresses_get(&r->addresses, address, v6), .port = port, .protocol = protocol,
+		.kind = ENTRY_SERVICE,
+	};
+	const struct services_entry *found;
+
+	if (!r->entries.count)
+		return SIZE_MAX;
+	found = bsearch(&key, r->entries.items, r->entries.count, sizeof(key), compare_entries);
+	for (size_t i = 0; found && i < r->model->services.count; i++)
+		if (r->at.services[i] == found->service)
+			return i;
+	return SIZE_MAX;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "agent/agent.h"
+
+struct agent_interface *interfaces_find(struct agent *a, const char *name)
+{
+	for (size_t i = 0; i < a->interfaces.count; i++)
+		if (strcmp(a->interfaces.items[i].name, name) == 0)
+			return &a->interfaces.items[i];
+	return NULL;
+}
+
+static struct agent_interface *add(struct agent *a, const char *name, enum model_xdp_mode mode)
+{
+	struct agent_interface *i = interfaces_find(a, name);
+
+	if (!i) {
+		i = vec_push(&a->interfaces);
+		if (!i)
+			return NULL;
+		snprintf(i->name, sizeof(i->name), "%s", name);
+	}
+	i->mode = mode;
+	i->wanted = true;
+	return i;
+}
+
+/* What the file brought once and has no longer goes; what `alwayson load` brought stays. */
+static void forget_unconfigured(struct agent *a)
+{
+	for (size_t i = 0; i < a->interfaces.count;) {
+		struct agent_interface *in = &a->interfaces.items[i];
+
+		if (in->from_file && !in->configured)
+			*in = a->interfaces.items[--a->interfaces.count];
+		else
+			i++;
+	}
+}
+
+int interfaces_configure(struct agent *a)
+{
+	for (size_t i = 0; i < a->interfaces.count; i++)
+		a->interfaces.items[i].configured = false;
+	for (size_t i = 0; i < a->options->interface_count; i++) {
+		struct agent_interface *new = add(a, a->options->interfaces[i], MODEL_XDP_AUTO);
+
+		if (!new)
+			return -ENOMEM;
+		new->configured = new->from_file = true;
+	}
+	for (size_t i = 0; i < a->model->global.interfaces.count; i++) {
+		const struct model_interface *m = &a->model->global.interfaces.items[i];
+		struct agent_interface *new = add(a, m->name, m->mode);
+
+		if (!new)
+			return -ENOMEM;
+		new->configured = new->from_file = true;
+	}
+	forget_unconfigured(a);
+	return 0;
+}
+
+static const struct dataplane_attachment *attachment(struct agent *a, const char *name)
+{
+	const struct dataplane_attachment *all;
+	size_t count = dataplane_attachments(a->dataplane, &all);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(all[i].name, name) == 0)
+			return &all[i];
+	return NULL;
+}
+
+/* One attached NIC's fate: still the same NIC, and wanted? */
+static bool is_to_stay(struct agent *a, const struct dataplane_attachment *at)
+{
+	const struct net_interface *n = net_interface_by_index(a->net, at->ifindex);
+	struct agent_interface *i = interfaces_find(a, at->name);
+
+	return n && i && i->wanted;
+}
+
+static void leave_unwanted(struct agent *a)
+{
+	const struct dataplane_attachment *all;
+	size_t count = dataplane_attachments(a->dataplane, &all);
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned ifindex = all[i].ifindex;
+
+		if (is_to_stay(a, &all[i]))
+			continue;
+		log_event(a->log, LOG_NOTICE, "detached", "interface=%s", all[i].name);
+		dataplane_detach(a->dataplane, ifindex);
+		count = dataplane_attachments(a->dataplane, &all);
+		i = -1;
+	}
+}
+
+/*
+ * Frames are redirected only between NICs that run the program in one mode: once one of them can do generic only, all do.
+ */
+static bool must_be_generic(struct agent *a)
+{
+	const struct dataplane_attachment *all;
+	size_t count = dataplane_attachments(a->dataplane, &all);
+
+	for (size_t i = 0; i < count; i++)
+		if (!all[i].native)
+			return true;
+	return false;
+}
+
+static int attach(struct agent *a, const struct agent_interface *i, const struct net_interface *n,
+		  char error[DATAPLANE_ERROR_MAX])
+{
+	enum model_xdp_mode mode = i->mode == MODEL_XDP_AUTO && must_be_generic(a) ? MODEL_XDP_GENERIC : i->mode;
+	int r = dataplane_attach(a->dataplane, n->ifindex, i->name, mode, error);
+	const struct dataplane_attachment *at;
+
+	if (r < 0)
+		return r;
+	at = attachment(a, i->name);
+	log_event(a->log, LOG_NOTICE, "attached", "interface=%s mode=%s", i->name,
+		  at && at->native ? "native" : "generic");
+	return 0;
+}
+
+/* Natively attached ones that a generic one among them forbids. */
+static void unify_modes(struct agent *a, char error[DATAPLANE_ERROR_MAX])
+{
+	if (!must_be_generic(a))
+		return;
+	for (size_t i = 0; i < a->interfaces.count; i++) {
+		const struct dataplane_attachment *at = attachment(a, a->interfaces.items[i].name);
+		const struct net_interface *n = net_interface_by_name(a->net, a->interfaces.items[i].name);
+
+		if (!at || !n || !at->native || a->interfaces.items[i].mode != MODEL_XDP_AUTO)
+			continue;
+		dataplane_detach(a->dataplane, at->ifindex);
+		attach(a, &a->interfaces.items[i], n, error);
+	}
+}
+
+const char *interfaces_apply(struct agent *a)
+{
+	static char error[DATAPLANE_ERROR_MAX];
+
+	error[0] = '\0';
+	leave_unwanted(a);
+	for (size_t i = 0; i < a->interfaces.count; i++) {
+		const struct agent_interface *in = &a->interfaces.items[i];
+		const struct net_interface *n = net_interface_by_name(a->net, in->name);
+		char text[DATAPLANE_ERROR_MAX];
+
+		if (!in->wanted || !n || attachment(a, in->name))
+			continue;
+		if (attach(a, in, n, text) < 0 && !error[0])
+			snprintf(error, sizeof(error), "%s", text);
+	}
+	unify_modes(a, error);
+	return error[0] ? error : NULL;
+}
+
+int interfaces_check(struct agent *a, char error[AGENT_ERROR_MAX])
+{
+	for (size_t i = 0; i < a->interfaces.count; i++) {
+		const struct agent_interface *in = &a->interfaces.items[i];
+		const struct net_interface *n = net_interface_by_name(a->net, in->name);
+		int r;
+
+		if (!n) {
+			snprintf(error, AGENT_ERROR_MAX, "%s: there is no such interface (ip link shows those there are)",
+				 in->name);
+			return -ENODEV;
+		}
+		if (!n->ethernet) {
+			snprintf(error, AGENT_ERROR_MAX, "%s: not an Ethernet device; frames can't be steered there",
+				 in->name);
+			return -EINVAL;
+		}
+		r = dataplane_check(a->dataplane, n->ifindex, in->name, error);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int interfaces_load(struct agent *a, const char *name, enum model_xdp_mode mode, char error[AGENT_ERROR_MAX])
+{
+	const struct net_interface *n = net_interface_by_name(a->net, name);
+	struct agent_interface before = {}, *i = interfaces_find(a, name);
+	const char *failed;
+
+	if (!n) {
+		snprintf(error, AGENT_ERROR_MAX, "%s: there is no such interface", name);
+		return -ENODEV;
+	}
+	if (!n->ethernet) {
+		snprintf(error, AGENT_ERROR_MAX, "%s: not an Ethernet device; frames can't be steered there", name);
+		return -EINVAL;
+	}
+	if (i)
+		before = *i;
+	else if (a->interfaces.count >= MODEL_INTERFACES_MAX) {
+		snprintf(error, AGENT_ERROR_MAX, "%s: there are %d interfaces already", name, MODEL_INTERFACES_MAX);
+		return -ENOSPC;
+	}
+	i = add(a, name, mode);
+	if (!i) {
+		snprintf(error, AGENT_ERROR_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	failed = interfaces_apply(a);
+	if (attachment(a, name))
+		return 0;
+	snprintf(error, AGENT_ERROR_MAX, "%s", failed ? failed : "it could not be attached");
+	i = interfaces_find(a, name);
+	if (before.name[0])
+		*i = before;
+	else
+		*i = a->interfaces.items[--a->interfaces.count];
+	return -EIO;
+}
+
+struct suggestion {
+	const struct net *net;
+	const struct model *model;
+	char *text;
+	size_t size;
+};
+
+static bool is_bound(const struct model *m, const struct addr *addr)
+{
+	for (size_t i = 0; i < m->services.count; i++) {
+		const struct model_service *s = &m->services.items[i];
+
+		if (s->any_addr ? s->addr.family == addr->family : addr_equal(&s->addr, addr))
+			return true;
+	}
+	return false;
+}
+
+static bool visit(const struct addr *addr, unsigned ifindex, unsigned prefix, void *ctx)
+{
+	struct suggestion *s = ctx;
+	const struct net_interface *n = net_interface_by_index(s->net, ifindex);
+	size_t length = strlen(s->text);
+	char word[32];
+
+	if (!n || !n->ethernet || !is_bound(s->model, addr))
+		return true;
+	snprintf(word, sizeof(word), " -i %s", n->name);
+	if (!strstr(s->text, word))
+		snprintf(s->text + length, s->size - length, "%s", word);
+	return true;
+}
+
+void interfaces_suggest(const struct net *n, const struct model *m, char *text, size_t size)
+{
+	struct suggestion s = { n, m, text, size };
+
+	text[0] = '\0';
+	net_addresses(n, 0, visit, &s);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/layout.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "table/maglev.h"
+#include "table/smooth.h"
+
+int layout_choose(const struct model_backend *b, const struct health_view *views, const uint32_t *ids,
+		  const uint64_t *keys, struct layout *ret)
+{
+	bool use_backups = true, first = true;
+
+	ret->balance = b->balance;
+	ret->members.count = 0;
+	for (size_t i = 0; i < b->servers.count; i++)
+		if (!b->servers.items[i].backup && views[i].accepts_new)
+			use_backups = false;
+	for (size_t i = 0; i < b->servers.count; i++) {
+		struct layout_member *m = vec_push(&ret->members);
+
+		if (!m)
+			return -ENOMEM;
+		m->key = keys[i];
+		m->id = ids[i];
+		m->chosen = views[i].accepts_new && b->servers.items[i].backup == use_backups;
+		if (m->chosen && use_backups && !b->all_backups) {
+			m->chosen = first;
+			first = false;
+		}
+		/* The base is the configured weight: a drain or a failure moves the server's own slots only. */
+		m->weight = b->servers.items[i].backup != use_backups ? 0 :
+			    views[i].weight_is_override && views[i].weight ? views[i].weight :
+									     views[i].weight_configured;
+		if (m->chosen && !m->weight)
+			m->weight = views[i].weight;
+	}
+	return 0;
+}
+
+bool layout_equal(const struct layout *a, const struct layout *b)
+{
+	if (a->balance != b->balance || a->members.count != b->members.count)
+		return false;
+	for (size_t i = 0; i < a->members.count; i++) {
+		const struct layout_member *x = &a->members.items[i], *y = &b->members.items[i];
+
+		if (x->key != y->key || x->id != y->id || x->weight != y->weight || x->chosen != y->chosen)
+			return false;
+	}
+	return true;
+}
+
+static struct maglev_server *maglev_members(const struct layout *l)
+{
+	struct maglev_server *servers = calloc(l->members.count + 1, sizeof(*servers));
+
+	for (size_t i = 0; servers && i < l->members.count; i++) {
+		const struct layout_member *m = &l->members.items[i];
+
+		servers[i] = (struct maglev_server){
+			.key = m->key, .weight = m->weight, .up = m->chosen, .value = m->id,
+		};
+	}
+	return servers;
+}
+
+static struct smooth_server *smooth_members(const struct layout *l)
+{
+	struct smooth_server *servers = calloc(l->members.count + 1, sizeof(*servers));
+
+	for (size_t i = 0; servers && i < l->members.count; i++) {
+		const struct layout_member *m = &l->members.items[i];
+
+		servers[i] = (struct smooth_server){ .weight = m->chosen ? m->weight : 0, .value = m->id };
+	}
+	return servers;
+}
+
+static bool layout_has_chosen(const struct layout *l)
+{
+	for (size_t i = 0; i < l->members.count; i++)
+		if (l->members.items[i].chosen)
+			return true;
+	return false;
+}
+
+uint32_t layout_size(const struct layout *l)
+{
+	if (!layout_has_chosen(l))
+		return 0;
+	if (l->balance == MODEL_ROUNDROBIN) {
+		_cleanup_free_ struct smooth_server *servers = smooth_members(l);
+
+		return servers ? smooth_size(servers, l->members.count) : 0;
+	}
+	_cleanup_free_ struct maglev_server *servers = maglev_members(l);
+
+	return servers ? maglev_size(servers, l->members.count) : 0;
+}
+
+int layout_fill(const struct layout *l, uint32_t *slots, uint32_t size)
+{
+	if (l->balance == MODEL_ROUNDROBIN) {
+		_cleanup_free_ struct smooth_server *servers = smooth_members(l);
+
+		return servers ? smooth_fill(servers, l->members.count, slots) : -ENOMEM;
+	}
+	_cleanup_free_ struct maglev_server *servers = maglev_members(l);
+
+	return servers ? maglev_fill(servers, l->members.count, slots, size) : -ENOMEM;
+}
+
+void layout_done(struct layout *l)
+{
+	vec_done(&l->members);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which of a backend's servers get new connections now, and the slots that say so. Pure: from the model, health and ids
+ * to a list of members and an array of server ids; the reconciler puts it into the map.
+ */
+#ifndef AGENT_LAYOUT_H
+#define AGENT_LAYOUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/vec.h"
+#include "health/health.h"
+#include "model/model.h"
+
+/* One server as its backend's table sees it. Compared as a whole: a backend whose members are as before is left alone. */
+struct layout_member {
+	uint64_t key;     /* of its identity, the same on every balancer */
+	uint32_t id;      /* server id */
+	uint32_t weight;  /* in the table */
+	bool chosen;      /* gets new connections */
+};
+
+struct layout {
+	struct vec(struct layout_member) members;
+	enum model_balance balance;
+};
+
+/*
+ * Chooses: the servers that accept new connections; when there is none, the backups that do: all of them with `option
+ * allbackups`, else the first. The table's base is over the servers or over the backups, never both.
+ * views and ids are by the server's index. 0 or -ENOMEM.
+ */
+int layout_choose(const struct model_backend *b, const struct health_view *views, const uint32_t *ids,
+		  const uint64_t *keys, struct layout *ret);
+bool layout_equal(const struct layout *a, const struct layout *b);
+/* How many slots it wants; 0 = no server. */
+uint32_t layout_size(const struct layout *l);
+/* Fills slots[0 .. size) with server ids. 0, -ENOMEM or -EEXIST. */
+int layout_fill(const struct layout *l, uint32_t *slots, uint32_t size);
+void layout_done(struct layout *l);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From events to lines and on to their targets. The line is made once; each target takes it by level and length.
+ * log_limit.c knows how many of a kind a second may have; log_writer.c and log_datagram.c know how not to block.
+ */
+#include "agent/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/log_datagram.h"
+#include "agent/log_limit.h"
+#include "agent/log_text.h"
+#include "agent/log_writer.h"
+
+struct target {
+	enum model_log_kind kind;
+	int level, level_min;
+	size_t length_max;
+	struct log_datagram datagram; /* of the kinds SOCKET and UDP */
+	char name[MODEL_SOCKET_PATH_MAX + 1];
+	int error;                    /* why it was lost, as told; 0 = it is there */
+	uint64_t dropped;
+};
+
+struct log {
+	struct event_base *base;
+	struct event *timer;          /* to the end of the limit's second, pending while something is held back */
+	struct log_limit limit;
+	struct log_writer *err, *out; /* out: only once a target wants it */
+	struct target *targets;       /* none: stderr, LOG_INFO and graver */
+	size_t target_count;
+	uint64_t dropped_before;      /* of targets that are no more */
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Whether the stream is the journal's, as systemd says it in $JOURNAL_STREAM: device:inode of it. */
+static bool is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(fd, &st) == 0 &&
+	       st.st_dev == device && st.st_ino == inode;
+}
+
+static bool is_stream(const struct target *t)
+{
+	return t->kind == MODEL_LOG_STDERR || t->kind == MODEL_LOG_STDOUT;
+}
+
+static size_t cut(char *line, size_t length, size_t max)
+{
+	if (length <= max)
+		return length;
+	length = max;
+	return log_text_mark_cut(line, length);
+}
+
+static bool to_stderr(struct log *l, int level, const char *line, size_t length)
+{
+	return log_writer_put(l->err, level, line, length);
+}
+
+/* A target is told lost or back on stderr, once each. */
+static void tell_target(struct log *l, struct target *t, int error)
+{
+	char line[LOG_LINE_MAX];
+	int length;
+
+	if (!error == !t->error)
+		return;
+	t->error = error;
+	if (error)
+		length = snprintf(line, sizeof(line), "event=log_target_lost target=%s reason=%s", log_quoted(t->name),
+				  log_quoted(strerror(-error)));
+	else
+		length = snprintf(line, sizeof(line), "event=log_target_back target=%s", log_quoted(t->name));
+	to_stderr(l, error ? LOG_WARNING : LOG_NOTICE, line, (size_t)length);
+}
+
+static bool to_target(struct log *l, struct target *t, int level, const char *line, size_t length)
+{
+	char shorter[LOG_LINE_MAX];
+	int r;
+
+	if (level < t->level_min)
+		level = t->level_min;
+	if (length > t->length_max) {
+		memcpy(shorter, line, t->length_max);
+		line = shorter;
+		length = cut(shorter, length, t->length_max);
+	}
+	if (is_stream(t))
+		return log_writer_put(t->kind == MODEL_LOG_STDERR ? l->err : l->out, level, line, length);
+	r = log_datagram_send(&t->datagram, level, line, length);
+	if (r != -EAGAIN)
+		tell_target(l, t, r);
+	t->dropped += r < 0;
+	return r == 0;
+}
+
+static void deliver(struct log *l, int level, const char *line, size_t length)
+{
+	bool wanted = false, taken = false;
+
+	if (l->target_count == 0) {
+		if (level <= LOG_INFO)
+			to_stderr(l, level, line, length);
+		return;
+	}
+	for (size_t i = 0; i < l->target_count; i++) {
+		struct target *t = &l->targets[i];
+
+		if (level > t->level)
+			continue;
+		wanted = true;
+		if (to_target(l, t, level, line, length) || t->kind == MODEL_LOG_STDERR)
+			taken = true;
+	}
+	if (wanted && !taken)
+		to_stderr(l, level, line, length);
+}
+
+/* Says how many lines the second that is over held back, kind by kind. */
+static void tell_suppressed(struct log *l)
+{
+	struct log_held held;
+
+	while (log_limit_held(&l->limit, &held)) {
+		char line[LOG_LINE_MAX];
+		int length = snprintf(line, sizeof(line), "event=log_suppressed kind=%s lines=%llu", held.kind,
+				      (unsigned long long)held.count);
+
+		deliver(l, held.level, line, (size_t)length);
+	}
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	tell_suppressed(ctx);
+}
+
+/* True when this line may be written. */
+static bool admit(struct log *l, const char *kind, int level)
+{
+	uint64_t now = now_ms();
+	struct timeval rest;
+
+	if (log_limit_expired(&l->limit, now)) {
+		/* The loop may be late with the timer. */
+		evtimer_del(l->timer);
+		tell_suppressed(l);
+		log_limit_start(&l->limit, now);
+	}
+	if (log_limit_admit(&l->limit, kind, level))
+		return true;
+	if (!evtimer_pending(l->timer, NULL)) {
+		uint64_t ms = log_limit_rest(&l->limit, now);
+
+		rest = (struct timeval){ .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+		evtimer_add(l->timer, &rest);
+	}
+	return false;
+}
+
+static bool is_kind(const char *event)
+{
+	return *event && strlen(event) <= LOG_KIND_NAME_MAX &&
+	       strspn(event, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(event);
+}
+
+void log_event(struct log *l, int level, const char *event, const char *format, ...)
+{
+	char raw[LOG_LINE_MAX], line[LOG_LINE_MAX];
+	va_list args;
+	size_t head;
+	int length;
+
+	assert(level >= LOG_EMERG && level <= LOG_DEBUG && is_kind(event));
+	if (!admit(l, event, level))
+		return;
+	head = (size_t)snprintf(raw, sizeof(raw), "event=%s%s", event, *format ? " " : "");
+	va_start(args, format);
+	length = vsnprintf(raw + head, sizeof(raw) - head, format, args);
+	va_end(args);
+	/* A conversion that fails (EILSEQ of %ls) leaves the event itself. */
+	if (length < 0)
+		length = 0;
+	deliver(l, level, line, log_text_line(line, sizeof(line), raw, head + (size_t)length >= sizeof(raw)));
+}
+
+static int take_target(struct log *l, struct target *t, const struct model_log *from)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	t->kind = from->kind;
+	t->level = (int)from->level;
+	t->level_min = (int)from->level_min;
+	t->length_max = from->length_max;
+	if (!is_stream(t)) {
+		log_datagram_init(&t->datagram, from);
+		/* The whole datagram has that length, log_datagram.c sees to it. */
+		t->length_max = LOG_LINE_MAX;
+		snprintf(t->name, sizeof(t->name), "%s",
+			 from->kind == MODEL_LOG_UDP ? endpoint_format(&from->at, text) : from->path);
+	}
+	if (t->kind == MODEL_LOG_STDOUT && !l->out)
+		return log_writer_new(STDOUT_FILENO, is_journal(STDOUT_FILENO), LOG_QUEUE_MAX, &l->out);
+	return 0;
+}
+
+static void drop_targets(struct log *l)
+{
+	for (size_t i = 0; i < l->target_count; i++) {
+		l->dropped_before += l->targets[i].dropped;
+		if (!is_stream(&l->targets[i]))
+			log_datagram_done(&l->targets[i].datagram);
+	}
+	free(l->targets);
+	l->targets = NULL;
+	l->target_count = 0;
+}
+
+int log_configure(struct log *l, const struct model_global *g)
+{
+	struct target *targets = NULL;
+	size_t count = g->logs.count;
+
+	if (count > 0) {
+		targets = calloc(count, sizeof(*targets));
+		if (!targets)
+			return -ENOMEM;
+	}
+	for (size_t i = 0; i < count; i++) {
+		int r = take_target(l, &targets[i], &g->logs.items[i]);
+
+		/* Nothing is connected before its first line: there is nothing else to undo. */
+		if (r < 0) {
+			free(targets);
+			return r;
+		}
+	}
+	drop_targets(l);
+	l->targets = targets;
+	l->target_count = count;
+	return 0;
+}
+
+int log_new(struct event_base *base, struct log **ret)
+{
+	struct log *l = calloc(1, sizeof(*l));
+	int r = -ENOMEM;
+
+	if (!l)
+		return r;
+	l->base = base;
+	l->timer = evtimer_new(base, on_timer, l);
+	if (l->timer)
+		r = log_writer_new(STDERR_FILENO, is_journal(STDERR_FILENO), LOG_QUEUE_MAX, &l->err);
+	if (r < 0) {
+		if (l->timer)
+			event_free(l->timer);
+		free(l);
+		return r;
+	}
+	/* Otherwise the first line would read the time zone's file. */
+	tzset();
+	*ret = l;
+	return 0;
+}
+
+void log_free(struct log *l)
+{
+	if (!l)
+		return;
+	tell_suppressed(l);
+	drop_targets(l);
+	log_writer_free(l->out, LOG_FLUSH_MS);
+	log_writer_free(l->err, LOG_FLUSH_MS);
+	event_free(l->timer);
+	free(l);
+}
+
+uint64_t log_dropped(struct log *l)
+{
+	uint64_t dropped = l->dropped_before + log_writer_dropped(l->err);
+
+	if (l->out)
+		dropped += log_writer_dropped(l->out);
+	for (size_t i = 0; i < l->target_count; i++)
+		dropped += l->targets[i].dropped;
+	return dropped;
+}
+
+uint64_t log_suppressed(const struct log *l)
+{
+	return l->limit.suppressed;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/log_writer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/thread.h"
+
+enum {
+	OWN_LINE_MAX = 96, /* our own line about what was dropped */
+	CANCEL_MS = 1000,  /* for a cancelled thread to be gone: a blocked write ends at once, unless a disk hangs */
+};
+
+/* Whole lines, each with its prefix and newline. */
+struct lines {
+	char *text;
+	size_t length;
+};
+
+struct log_writer {
+	int fd;
+	bool journal;
+	size_t queue_max;
+	pthread_t thread;
+	struct lines writing;  /* the thread's alone */
+
+	pthread_mutex_t lock;  /* of all below; held for copying and swapping, never while something is written */
+	pthread_cond_t wake;
+	struct lines waiting;
+	bool stop;
+	uint64_t dropped;
+	uint64_t told;         /* of dropped, how many the stream was told of */
+};
+
+static const char *level_name(int level)
+{
+	static const char *const names[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug" };
+
+	return names[level & 7];
+}
+
+static size_t prefix(const struct log_writer *w, int level, char *buf, size_t size)
+{
+	return (size_t)(w->journal ? snprintf(buf, size, "<%d>", level & 7) :
+				     snprintf(buf, size, "%s ", level_name(level)));
+}
+
+/* Called with the lock held. */
+static void append(struct log_writer *w, int level, const char *line, size_t length)
+{
+	char *to = w->waiting.text + w->waiting.length;
+	size_t n = prefix(w, level, to, OWN_LINE_MAX);
+
+	memcpy(to + n, line, length);
+	to[n + length] = '\n';
+	w->waiting.length += n + length + 1;
+}
+
+/* Called with the lock held: there is always room for this line, see log_writer_new(). */
+static void tell_of_dropped(struct log_writer *w)
+{
+	char line[OWN_LINE_MAX];
+	int length;
+
+	if (w->dropped == w->told)
+		return;
+	length = snprintf(line, sizeof(line), "event=log_dropped lines=%llu",
+			  (unsigned long long)(w->dropped - w->told));
+	w->told = w->dropped;
+	append(w, LOG_WARNING, line, (size_t)length);
+}
+
+static size_t count_lines(const char *text, size_t length)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < length; i++)
+		count += text[i] == '\n';
+	return count;
+}
+
+/* Whole lines, as many as a pipe takes in one piece: another process that writes to it can't get in between. */
+static size_t piece(const struct lines *l, size_t at)
+{
+	size_t left = l->length - at;
+	const char *end;
+
+	if (left <= PIPE_BUF)
+		return left;
+	end = memrchr(l->text + at, '\n', PIPE_BUF);
+	return end ? (size_t)(end + 1 - (l->text + at)) : PIPE_BUF;
+}
+
+/* Writes w->writing, for as long as it takes. Returns how many lines could not be written. */
+static size_t write_out(struct log_writer *w)
+{
+	const struct lines *l = &w->writing;
+	int state;
+
+	for (size_t at = 0; at < l->length;) {
+		ssize_t n;
+
+		/* Only here may log_writer_free() end the thread: no lock is held, nothing is half done but the write. */
+		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+		n = write(w->fd, l->text + at, piece(l, at));
+		/* Somebody who shares the stream has made it non-blocking. */
+		if (n < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){ .fd = w->fd, .events = POLLOUT }, 1, -1);
+		else if (n < 0 && errno != EINTR) {
+			pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+			return count_lines(l->text + at, l->length - at);
+		}
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+		if (n > 0)
+			at += (size_t)n;
+	}
+	return 0;
+}
+
+static void *writer_thread(void *arg)
+{
+	struct log_writer *w = arg;
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		struct lines taken;
+		size_t lost;
+
+		while (!w->waiting.length && !w->stop)
+			pthread_cond_wait(&w->wake, &w->lock);
+		if (!w->waiting.length)
+			break;
+		tell_of_dropped(w);
+		taken = w->waiting;
+		w->waiting = w->writing;
+		w->waiting.length = 0;
+		w->writing = taken;
+		pthread_mutex_unlock(&w->lock);
+		lost = write_out(w);
+		pthread_mutex_lock(&w->lock);
+		w->dropped += lost;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+static void destroy(struct log_writer *w)
+{
+	pthread_cond_destroy(&w->wake);
+	pthread_mutex_destroy(&w->lock);
+	free(w->waiting.text);
+	free(w->writing.text);
+	free(w);
+}
+
+int log_writer_new(int fd, bool journal, size_t queue_max, struct log_writer **ret)
+{
+	struct log_writer *w = calloc(1, sizeof(*w));
+	int r = -ENOMEM;
+
+	if (!w)
+		return r;
+	w->fd = fd;
+	w->journal = journal;
+	w->queue_max = queue_max;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->wake, NULL);
+	w->waiting.text = malloc(queue_max + 2 * OWN_LINE_MAX);
+	w->writing.text = malloc(queue_max + 2 * OWN_LINE_MAX);
+	if (w->waiting.text && w->writing.text)
+		r = thread_start(&w->thread, "log", writer_thread, w);
+	if (r < 0) {
+		destroy(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+void log_writer_free(struct log_writer *w, unsigned flush_ms)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+	if (thread_join(w->thread, flush_ms) < 0) {
+		pthread_cancel(w->thread);
+		/* Stuck in the kernel: what it may still touch is left to it; the process is about to end. */
+		if (thread_join(w->thread, CANCEL_MS) < 0)
+			return;
+	}
+	destroy(w);
+}
+
+bool log_writer_put(struct log_writer *w, int level, const char *line, size_t length)
+{
+	bool fits;
+
+	pthread_mutex_lock(&w->lock);
+	fits = w->waiting.length + OWN_LINE_MAX + length + 1 <= w->queue_max;
+	if (fits)
+		append(w, level, line, length);
+	else
+		w->dropped++;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+	return fits;
+}
+
+uint64_t log_writer_dropped(struct log_writer *w)
+{
+	uint64_t dropped;
+
+	pthread_mutex_lock(&w->lock);
+	dropped = w->dropped;
+	pthread_mutex_unlock(&w->lock);
+	return dropped;
+}

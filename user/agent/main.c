@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * alwaysond: command line, start, stop. Exit codes: 0 stopped as asked, or the configuration is good; 1 it could not
+ * start, or the configuration is bad; 2 usage.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "agent/agent.h"
+#include "base/cleanup.h"
+
+enum { EXIT_BAD = 1, EXIT_USAGE = 2 };
+
+static int load(const struct agent_options *o, struct model **ret, struct config_report *report)
+{
+	int r = config_load(o->files, o->file_count, ret, report);
+
+	if (r < 0 || o->check_only)
+		config_report_print(report, stderr);
+	if (r == -ENOMEM)
+		fprintf(stderr, "alwaysond: out of memory\n");
+	return r;
+}
+
+/* Without -i or `interface` there is nothing to steer on: say what would make sense. */
+static int complain_no_interface(const struct model *m)
+{
+	struct event_base *base = event_base_new();
+	const struct net_ops ops = {};
+	struct net *n = NULL;
+	char text[512] = "";
+
+	if (base && net_new(base, &ops, &n) == 0)
+		interfaces_suggest(n, m, text, sizeof(text));
+	net_free(n);
+	if (base)
+		event_base_free(base);
+	fprintf(stderr, "alwaysond: no interface to steer on: give -i IFACE, or `interface IFACE` in global%s%s\n",
+		text[0] ? "; the binds' addresses suggest:" : "", text);
+	return EXIT_USAGE;
+}
+
+/* Thousands of checks each hold a socket; old kernels charge maps to the memory lock limit. */
+static void raise_limits(void)
+{
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit files;
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		const struct rlimit wanted = { 65536, files.rlim_max > 65536 ? files.rlim_max : 65536 };
+
+		if (setrlimit(RLIMIT_NOFILE, &wanted) < 0) {
+			files.rlim_cur = files.rlim_max;
+			setrlimit(RLIMIT_NOFILE, &files);
+		}
+	}
+}
+
+static int serve(const struct agent_options *o, struct model *m, struct config_report *report)
+{
+	struct agent a = { .options = o, .model = m, .report = *report };
+	char error[AGENT_ERROR_MAX] = "";
+	int r;
+
+	memset(report, 0, sizeof(*report));
+	signal(SIGPIPE, SIG_IGN);
+	raise_limits();
+	r = agent_start(&a, error);
+	if (r < 0) {
+		fprintf(stderr, "alwaysond: %s\n", error[0] ? error : strerror(-r));
+		a.exit_code = EXIT_BAD;
+	} else {
+		event_base_dispatch(a.base);
+	}
+	agent_stop(&a);
+	return a.exit_code;
+}
+
+int main(int argc, char **argv)
+{
+	struct agent_options o;
+	struct config_report report = {};
+	struct model *m = NULL;
+	int r = agent_options_parse(argc, argv, &o, stderr);
+
+	if (r < 0)
+		return EXIT_USAGE;
+	if (o.help) {
+		agent_options_help(stdout);
+	} else if (o.version) {
+		printf("alwaysond %s\n", ALWAYSON_VERSION);
+	} else if (load(&o, &m, &report) < 0) {
+		r = EXIT_BAD;
+	} else if (o.check_only) {
+		printf("the configuration is good\n");
+	} else if (!o.interface_count && !m->global.interfaces.count) {
+		r = complain_no_interface(m);
+	} else {
+		r = serve(&o, m, &report);
+		m = NULL;
+	}
+	model_free(m);
+	config_report_done(&report);
+	agent_options_done(&o);
+	return r;
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/reconcile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/reconcile_internal.h"
+
+/* A part of a map that the active half refers to; several may refer to the same. 0 or -ENOMEM. */
+static int adopt_region(struct region_map *m, uint32_t offset, uint32_t size, struct region *ret)
+{
+	struct region region = { .offset = offset, .size = size };
+	int e = region_take_at(m, region);
+
+	if (e == -EBUSY)
+		region.size = 0;
+	*ret = region;
+	return e == -ENOMEM ? e : 0;
+}
+
+static void adopt_own_addresses(struct reconcile *r)
+{
+	for (uint32_t i = 0; i < SERVICE_TABLE_MAX; i++) {
+		const struct service_entry4 *e4 = &r->maps->services4[r->half * SERVICE_TABLE_MAX + i];
+		const struct service_entry6 *e6 = &r->maps->services6[r->half * SERVICE_TABLE_MAX + i];
+
+		if (e4->kind == ENTRY_OWN)
+			r->addresses.own[e4->address] = AF_INET;
+		if (e6->kind == ENTRY_OWN)
+			r->addresses.own[e6->address] = AF_INET6;
+	}
+}
+
+/*
+ * Maps of an earlier agent: what their active half refers to stays as it is until the first flip, and is given back
+ * after it; ids and addresses were kept by the maps themselves.
+ */
+static int adopt(struct reconcile *r)
+{
+	struct region region;
+	int e = 0;
+
+	r->half = r->maps->control->word & CONTROL_HALF;
+	r->nat_low = r->maps->control->nat_low;
+	r->nat_high = r->maps->control->nat_high;
+	adopt_own_addresses(r);
+	for (uint32_t id = 0; e == 0 && id < MAX_SERVICES; id++) {
+		const struct service *s = &r->maps->services[r->half * MAX_SERVICES + id];
+		struct region *old;
+
+		e = adopt_region(&r->slots, s->slots >> 32, (uint32_t)s->slots, &region);
+		old = e == 0 && region.size ? vec_push(&r->next_garbage) : NULL;
+		if (old)
+			*old = region;
+	}
+	for (uint32_t id = 1; e == 0 && id < MAX_SERVERS; id++) {
+		const struct server *s = active_server(r, id);
+		struct addr addr = { .family = AF_INET };
+
+		if (!r->servers.table[id].identity)
+			continue;
+		e = adopt_region(&r->pools.regions, s->pool_offset, s->pool_count, &region);
+		if (e == 0 && region.size)
+			e = pools_adopt(&r->pools, region);
+		if (s->addr[1] || s->addr[0] >> 32)
+			addr.family = AF_INET6;
+		memcpy(addr.bytes, s->addr, sizeof(s->addr));
+		reconcile_watch(r, id, &addr);
+	}
+	return e;
+}
+
+int reconcile_new(struct dataplane *d, struct grace *grace, struct net *net, const struct reconcile_ops *ops,
+		  struct reconcile **ret)
+{
+	struct dataplane_maps *maps = dataplane_maps(d);
+	struct reconcile *r = calloc(1, sizeof(*r));
+	int e;
+
+	if (!r)
+		return -ENOMEM;
+	r->dataplane = d;
+	r->maps = maps;
+	r->grace = grace;
+	r->net = net;
+	r->ops = *ops;
+	r->entries_stale = true;
+	r->held = calloc(MAX_BACKENDS, sizeof(*r->held));
+	r->tracked = calloc(MAX_SERVERS, sizeof(*r->tracked));
+	r->server_image = calloc(MAX_SERVERS, sizeof(*r->server_image));
+	r->service_image = calloc(MAX_SERVICES, sizeof(*r->service_image));
+	e = r->held && r->tracked && r->server_image && r->service_image ? 0 : -ENOMEM;
+	if (e == 0)
+		e = ids_init(&r->servers, maps->server_ids, 1, MAX_SERVERS);
+	if (e == 0)
+		e = ids_init(&r->services, maps->service_ids, 0, MAX_SERVICES);
+	if (e == 0)
+		e = ids_init(&r->backends, maps->backend_ids, 0, MAX_BACKENDS);
+	if (e == 0)
+		e = addresses_init(&r->addresses, maps->addresses);
+	if (e == 0)
+		e = pools_init(&r->pools, maps->ports, maps->port_count);
+	if (e == 0)
+		e = region_init(&r->slots, maps->slot_count);
+	if (e == 0 && maps->taken_over)
+		e = adopt(r);
+	if (e < 0) {
+		reconcile_free(r);
+		return e;
+	}
+	*ret = r;
+	return 0;
+}
+
+void reconcile_free(struct reconcile *r)
+{
+	if (!r)
+		return;
+	for (size_t b = 0; r->held && b < MAX_BACKENDS; b++)
+		layout_done(&r->held[b].layout);
+	for (size_t s = 0; r->tracked && s < MAX_SERVERS; s++)
+		if (r->tracked[s].watched.family)
+			net_unwatch(r->net, &r->tracked[s].watched);
+	assignment_done(&r->at);
+	ids_done(&r->servers);
+	ids_done(&r->services);
+	ids_done(&r->backends);
+	addresses_done(&r->addresses);
+	pools_done(&r->pools);
+	region_done(&r->slots);
+	vec_done(&r->entries);
+	vec_done(&r->garbage);
+	vec_done(&r->next_garbage);
+	free(r->held);
+	free(r->tracked);
+	free(r->server_image);
+	free(r->service_image);
+	free(r);
+}
+
+
+static bool is_unused(const struct server *s)
+{
+	static const struct server zero;
+
+	return memcmp(s, &zero, sizeof(zero)) == 0;
+}
+
+/* Everything but the word that changes in place. */
+static bool same_but_word(const struct server *a, const struct server *b)
+{
+	return memcmp(&a->own_mac, &b->own_mac, sizeof(*a) - sizeof(a->word)) == 0;
+}
+
+static bool gains(uint64_t old, uint64_t new)
+{
+	return SERVER_FLAGS(new) & ~SERVER_FLAGS(old);
+}
+
+/* Entries nobody refers to yet are written straight into the active half; words that gain before the slots change. */
+static bool put_servers(struct reconcile *r, bool gaining)
+{
+	bool structural = false;
+
+	for (uint32_t id = 1; id < MAX_SERVERS; id++) {
+		struct server *active = active_server(r, id);
+		const struct server *image = &r->server_image[id];
+
+		if (!r->servers.table[id].identity)
+			continue;
+		if (is_unused(active)) {
+			memcpy(&active->own_mac, &image->own_mac, sizeof(*active) - sizeof(active->word));
+			store_word((uint64_t *)&active->word, image->word);
+		} else if (active->word != image->word && gains(active->word, image->word) == gaining) {
+			/* A MAC belongs to the NIC it is reached by: both change together, by the flip. */
+			if (active->ifindex == image->ifindex)
+				store_word((uint64_t *)&active->word, image->word);
+		}
+		structural |= !same_but_word(active, image);
+	}
+	return structural;
+}
+
+static bool put_service_words(struct reconcile *r)
+{
+	bool structural = false;
+
+	for (uint32_t id = 0; id < r->service_count; id++) {
+		struct service *active = &r->maps->services[r->half * MAX_SERVICES + id];
+		const struct service *image = &r->service_image[id];
+
+		if (active->slots != image->slots)
+			store_word((uint64_t *)&active->slots, image->slots);
+		structural |= memcmp(active, image, sizeof(*active)) != 0;
+	}
+	return structural;
+}
+
+/*
+ * The range only grows: connections may live on with own ports that no pool deals any more. What it costs a packet in it
+ * is one look-up.
+ */
+static void nat_range(struct reconcile *r)
+{
+	uint16_t low = r->nat_high ? r->nat_low : UINT16_MAX, high = r->nat_high;
+
+	for (size_t i = 0; i < r->pools.pools.count; i++)
+		for (size_t s = 0; s < r->pools.pools.items[i].sources.count; s++) {
+			const struct pool_source *source = &r->pools.pools.items[i].sources.items[s];
+
+			low = source->low < low ? source->low : low;
+			high = source->high > high ? source->high : high;
+		}
+	r->nat_low = low;
+	r->nat_high = high;
+}
+
+/* Fills the inactive half and makes it the active one. */
+static int flip(struct reconcile *r)
+{
+	const uint64_t other = r->half ^ 1;
+	struct dataplane_maps *m = r->maps;
+	unsigned log4, log6;
+	int e = services_layout4(r->entries.items, r->entries.count, m->services4 + other * SERVICE_TABLE_MAX, &log4);
+
+	if (e == 0)
+		e = services_layout6(r->entries.items, r->entries.count, m->services6 + other * SERVICE_TABLE_MAX,
+				     &log6);
+	if (e < 0)
+		return e;
+	for (uint32_t id = 1; id < MAX_SERVERS; id++)
+		if (!r->servers.table[id].identity)
+			memset(&r->server_image[id], 0, sizeof(r->server_image[id]));
+	memcpy(m->servers + other * MAX_SERVERS, r->server_image, MAX_SERVERS * sizeof(*m->servers));
+	memcpy(m->services + other * MAX_SERVICES, r->service_image, MAX_SERVICES * sizeof(*m->services));
+	nat_range(r);
+	m->control->nat_low = r->nat_low;
+	m->control->nat_high = r->nat_high;
+	r->half = other;
+	r->size4_log2 = log4;
+	r->size6_log2 = log6;
+	store_word((uint64_t *)&m->control->word, other | (uint64_t)log4 << CONTROL_SIZE4_SHIFT |
+							  (uint64_t)log6 << CONTROL_SIZE6_SHIFT);
+	r->epoch++;
+	r->flipped = true;
+	return 0;
+}
+
+static void on_grace(void *ctx);
+
+static void begin_waiting(struct reconcile *r)
+{
+	struct vec_regions swap = r->garbage;
+
+	if (r->waiting || (!r->flipped && !r->next_garbage.count))
+		return;
+	r->garbage = r->next_garbage;
+	r->next_garbage = swap;
+	r->next_garbage.count = 0;
+	if (grace_call(r->grace, on_grace, r) == 0)
+		r->waiting = true;
+}
+
+static void on_grace(void *ctx)
+{
+	struct reconcile *r = ctx;
+
+	for (size_t i = 0; i < r->garbage.count; i++)
+		region_give(&r->slots, r->garbage.items[i]);
+	r->garbage.count = 0;
+	r->waiting = false;
+	if (r->flipped) {
+		r->flipped = false;
+		r->epoch++;
+		if (!r->again)
+			pools_free_unwanted(&r->pools);
+	}
+	if (r->again) {
+		r->again = false;
+		reconcile_run(r, r->health);
+	} else {
+		begin_waiting(r);
+	}
+}
+
+static int run(struct reconcile *r, const struct health *h)
+{
+	bool structural, stale;
+	int slots_error;
+	int e = image_servers(r, h);
+
+	if (e < 0)
+		return e;
+	structural = put_servers(r, true);
+	slots_error = slots_put(r, h);
+	image_services(r);
+	structural |= put_service_words(r);
+	structural |= put_servers(r, false);
+	stale = r->entries_stale;
+	if (stale || structural) {
+		if (r->flipped && r->waiting) {
+			r->again = true;
+			return slots_error;
+		}
+		if (stale) {
+			e = entries_collect(r);
+			if (e < 0)
+				return e;
+			r->entries_stale = false;
+		}
+		e = flip(r);
+	}
+	return e < 0 ? e : slots_error;
+}
+
+void reconcile_run(struct reconcile *r, const struct health *h)
+{
+	int e;
+
+	r->health = h;
+	if (!r->model)
+		return;
+	e = run(r, h);
+	if (e < 0) {
+		char text[RECONCILE_ERROR_MAX];
+
+		r->entries_stale = true;
+		snprintf(text, sizeof(text), "the tables could not be brought up to date: %s",
+			 e == -ENOSPC ? "one of them is full (see docs/limits.md)" : strerror(-e));
+		r->ops.on_error(text, r->ops.ctx);
+	}
+	begin_waiting(r);
+}
+
+bool reconcile_is_settled(const struct reconcile *r)
+{
+	return !r->waiting && !r->again;
+}
+
+uint32_t reconcile_server_id(const struct reconcile *r, size_t backend, size_t server)
+{
+	return r->at.servers[r->at.first[backend] + server];
+}
+
+uint32_t reconcile_service_id(const struct reconcile *r, size_t service)
+{
+	return r->at.services[service];
+}
+
+bool reconcile_server_of(const struct reconcile *r, uint32_t id, size_t *ret_backend, size_t *ret_server)
+{
+	if (!id || id >= MAX_SERVERS || !r->servers.table[id].identity || r->servers.table[id].state != ID_ACTIVE)
+		return false;
+	*ret_backend = r->tracked[id].backend;
+	*ret_server = r->tracked[id].server;
+	return true;
+}
+
+struct addr reconcile_address(const struct reconcile *r, uint16_t id, bool v6)
+{
+	return addresses_get(&r->addresses, id, v6);
+}
+
+void reconcile_end_connections(struct reconcile *r, uint32_t id)
+{
+	struct server *active = active_server(r, id);
+	uint8_t generation = ++r->servers.table[id].generation;
+
+	store_word((uint64_t *)&active->word,
+		   (active->word & ~(0xffULL << 56)) | (uint64_t)generation << 56);
+}
+
+void reconcile_addresses_changed(struct reconcile *r)
+{
+	r->entries_stale = true;
+}
+
+void reconcile_skip_port(struct reconcile *r, uint16_t port)
+{
+	pools_skip(&r->pools, port);
+}
+
+uint64_t reconcile_epoch(const struct reconcile *r)
+{
+	return r->epoch;
+}
+

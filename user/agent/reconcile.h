@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one place that turns what ought to be (model, health, network) into what the program reads, whatever changed. It
+ * compares with what the maps hold and changes what differs: single words in place, all else in the inactive half of the
+ * tables, which is then made the active one. Whatever the program may still be reading is reused only after a grace
+ * period; changes asked for meanwhile are made together afterwards.
+ *
+ * Owned by the agent; on its loop. Knows nothing of why a server left, and never logs.
+ */
+#ifndef AGENT_RECONCILE_H
+#define AGENT_RECONCILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <alwayson/hash.h>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/grace.h"
+#include "health/health.h"
+#include "model/model.h"
+#include "net/net.h"
+
+struct reconcile;
+
+enum reconcile_limit {
+	RECONCILE_ERROR_MAX = 512,
+};
+
+struct reconcile_ops {
+	/* What could not be put into the maps, in words; reconcile_run() tries again at the next change. */
+	void (*on_error)(const char *text, void *ctx);
+	void *ctx;
+};
+
+int reconcile_new(struct dataplane *d, struct grace *grace, struct net *net, const struct reconcile_ops *ops,
+		  struct reconcile **ret);
+void reconcile_free(struct reconcile *r); /* takes NULL; the maps stay as they are */
+
+/* Forgets laid-out service entries: interfaces, addresses or listening ports have changed. */
+void reconcile_addresses_changed(struct reconcile *r);
+/* A port of the host's own that is never dealt as an own port. */
+void reconcile_skip_port(struct reconcile *r, uint16_t port);
+
+/*
+ * A new model: everything in it gets its id, what is no longer in it begins to leave. Nothing is changed in the tables
+ * until reconcile_run(). The model is referred to until the next call. 0, or -ENOSPC with the limit in error; then
+ * nothing has changed.
+ */
+int reconcile_set_model(struct reconcile *r, const struct model *m, const struct hash_key *secret,
+			char error[RECONCILE_ERROR_MAX]);
+/* Makes the maps true. May be called at any time after reconcile_set_model(). */
+void reconcile_run(struct reconcile *r, const struct health *h);
+/* True when nothing waits for a grace period: the maps say what was asked for. */
+bool reconcile_is_settled(const struct reconcile *r);
+
+/* Server ids of a backend's server, and back. ID_NONE / false when there is none. */
+uint32_t reconcile_server_id(const struct reconcile *r, size_t backend, size_t server);
+uint32_t reconcile_service_id(const struct reconcile *r, size_t service);
+bool reconcile_server_of(const struct reconcile *r, uint32_t id, size_t *ret_backend, size_t *ret_server);
+/* The service whose entry this address id, port (host order) and protocol number are; SIZE_MAX = none. */
+size_t reconcile_service_of(const struct reconcile *r, uint16_t address, bool v6, uint16_t port, uint8_t protocol);
+struct addr reconcile_address(const struct reconcile *r, uint16_t id, bool v6);
+/* Share of its backend's slots that this server has: 0 .. 1; below 0 = the backend has no slots. */
+double reconcile_slots_share(const struct reconcile *r, size_t backend, size_t server);
+
+/* Ends the remembered connections of a server: on-marked-down shutdown-sessions. */
+void reconcile_end_connections(struct reconcile *r, uint32_t id);
+
+/* What one whole pass over the flow table found. */
+struct sweep_result {
+	const uint32_t *connections;   /* by server id: connections that are not closed */
+	const uint32_t *entries;       /* by server id: all live entries */
+	const uint8_t *addresses;      /* by address id: named by an entry */
+	const uint8_t *hops;           /* by hop id */
+	uint64_t epoch;                /* reconcile_epoch() when the pass began */
+};
+uint64_t reconcile_epoch(const struct reconcile *r);
+/* Frees what no flow names any more: leaving servers, unused addresses, clients' next hops. */
+void reconcile_after_sweep(struct reconcile *r, const struct sweep_result *s);
+
+#endif

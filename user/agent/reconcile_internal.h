@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The reconciler from the inside: its state, and what its files call of each other. Not for others.
+ *   assign.c    ids for a new model, and what leaves
+ *   image.c     what the program's tables ought to hold
+ *   entries.c   the service table's entries
+ *   slots.c     the backends' slots
+ *   reconcile.c life, putting it into the maps, grace periods
+ *   release.c   what no flow names any more
+ */
+#ifndef AGENT_RECONCILE_INTERNAL_H
+#define AGENT_RECONCILE_INTERNAL_H
+
+#include "agent/addresses.h"
+#include "agent/ids.h"
+#include "agent/layout.h"
+#include "agent/pools.h"
+#include "agent/reconcile.h"
+#include "table/region.h"
+#include "table/services.h"
+
+/* A backend's slots as they are in the map. By backend id. */
+struct held {
+	struct layout layout;
+	struct region region;
+};
+
+/* What is known of a server id beside its map entry. By server id. */
+struct tracked {
+	size_t backend, server;  /* in the model, while ID_ACTIVE */
+	struct addr watched;     /* next hop being followed; family 0 = none */
+	struct addr source;      /* own address towards it, the last one known */
+	uint64_t dying_epoch;    /* ID_DYING: since */
+};
+
+/* Where in the model a thing is, and its ids. Replaced as a whole with the model. */
+struct assignment {
+	size_t *first;           /* backend -> index of its first server below */
+	uint32_t *servers;       /* ids */
+	uint64_t *keys;
+	uint32_t *services, *backends;
+};
+
+struct vec_entries vec(struct services_entry);
+struct vec_regions vec(struct region);
+
+struct reconcile {
+	struct dataplane_maps *maps;
+	struct dataplane *dataplane;
+	struct grace *grace;
+	struct net *net;
+	struct reconcile_ops ops;
+	const struct model *model;
+	struct hash_key secret;
+	struct assignment at;
+	struct ids servers, services, backends;
+	struct addresses addresses;
+	struct pools pools;
+	struct region_map slots;
+	struct held *held;
+	struct tracked *tracked;
+	/* What the active half ought to hold. */
+	struct server *server_image;
+	struct service *service_image;
+	struct vec_entries entries;
+	bool entries_stale;
+	uint32_t service_count;          /* highest service id in use + 1 */
+	uint64_t half;
+	unsigned size4_log2, size6_log2; /* of the active half's tables */
+	uint16_t nat_low, nat_high;      /* of all wanted pools; low > high = none */
+	/* Grace periods. */
+	bool waiting;                    /* one is under way: the inactive half and `garbage` are not free yet */
+	bool flipped;                    /* ... since a flip */
+	bool again;                      /* run once more when it is over */
+	struct vec_regions garbage, next_garbage; /* slots */
+	uint64_t epoch;
+	const struct health *health;     /* of the last run */
+};
+
+static inline struct server *active_server(const struct reconcile *r, uint32_t id)
+{
+	return &r->maps->servers[r->half * MAX_SERVERS + id];
+}
+
+static inline void store_word(uint64_t *at, uint64_t value)
+{
+	__atomic_store_n(at, value, __ATOMIC_RELEASE);
+}
+
+void assignment_done(struct assignment *a);
+/* assign.c: follows the next hop towards a server; one destination an id. */
+void reconcile_watch(struct reconcile *r, uint32_t id, const struct addr *addr);
+
+/* image.c: all of r->server_image; may mark entries stale. 0 or -errno. */
+int image_servers(struct reconcile *r, const struct health *h);
+/* image.c: all of r->service_image, after the slots are in place. */
+void image_services(struct reconcile *r);
+/* entries.c: r->entries, sorted by key. 0 or -errno. */
+int entries_collect(struct reconcile *r);
+/* slots.c: every backend whose members changed. 0 or the first -errno; the others are done all the same. */
+int slots_put(struct reconcile *r, const struct health *h);
+/* slots.c: who of backend b is chosen. 0 or -ENOMEM. */
+int slots_choose(struct reconcile *r, const struct health *h, size_t b, struct layout *ret);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The agent's walk over the flow table, in slices that do not hold the loop up: ends what has outlived its time, gives
+ * dead entries back after a grace period, counts connections. Reads and writes shared memory; no system call an entry.
+ *
+ * Ages are in ticks of about 4 s, so a time-out is never early and up to three ticks late.
+ */
+#ifndef AGENT_SWEEP_H
+#define AGENT_SWEEP_H
+
+#include <stdint.h>
+
+#include "agent/reconcile.h"
+#include "dataplane/flows.h"
+
+struct event_base;
+struct sweep;
+
+enum sweep_limit {
+	SWEEP_PASS_MS = 1000,      /* a pass takes about this long, if the slices' length allows */
+	SWEEP_SLICE_MS = 20,       /* a slice begins this often ... */
+	SWEEP_SLICE_BUDGET_US = 900, /* ... and ends after this */
+	SWEEP_CLOSED_MS = 60000,   /* a connection closed by FIN in both directions: as long as TIME_WAIT */
+	SWEEP_RESET_MS = 10000,    /* one closed by RST */
+	SWEEP_UDP_MS = 5000,       /* a UDP flow that was not answered twice */
+};
+
+struct sweep_counts {
+	uint64_t used4, used6;     /* entries that are not empty, at the last pass */
+	uint64_t connections4, connections6;
+	uint64_t expired;          /* since start */
+	uint64_t passes;
+};
+
+/* on_pass is called after each whole pass. 0 or -errno. */
+int sweep_new(struct event_base *base, struct dataplane *d, struct grace *grace, struct reconcile *r,
+	      void (*on_pass)(void *ctx), void *ctx, struct sweep **ret);
+void sweep_free(struct sweep *s); /* takes NULL */
+/* The model whose time-outs count; kept until the next call. */
+void sweep_set_model(struct sweep *s, const struct model *m);
+const struct sweep_counts *sweep_counts(const struct sweep *s);
+/* Connections of a server at the last pass. */
+uint32_t sweep_connections(const struct sweep *s, uint32_t server_id);
+/* Connections of a service (index in the model) at the last pass. */
+uint32_t sweep_service_connections(const struct sweep *s, size_t service);
+/* The number (sweep_counts.passes) of the first pass that begins after now, when it is over. */
+uint64_t sweep_next_pass(const struct sweep *s);
+
+#endif
