@@ -134,14 +134,25 @@ static void begin(struct agent *a)
 
 static void on_first_round(void *ctx)
 {
-	begin(ctx);
+	const struct timeval late = { .tv_sec = AGENT_WAYS_MS / 1000, .tv_usec = AGENT_WAYS_MS % 1000 * 1000 };
+	struct agent *a = ctx;
+
+	if (a->running)
+		return;
+	a->round_over = true;
+	if (reconcile_ways_are_known(a->reconcile))
+		begin(a);
+	else
+		evtimer_add(a->first_round_timer, &late);
 }
 
-static void on_first_round_late(evutil_socket_t fd, short what, void *ctx)
+static void on_start_late(evutil_socket_t fd, short what, void *ctx)
 {
 	struct agent *a = ctx;
 
-	log_event(a->log, LOG_WARNING, "first_round_late", "waited_ms=%d", AGENT_FIRST_ROUND_MS);
+	log_event(a->log, LOG_WARNING, "start_late", "text=%s",
+		  log_quoted(a->round_over ? "not all servers' neighbours have answered" :
+					     "not all servers have been checked"));
 	begin(a);
 }
 
@@ -163,6 +174,8 @@ static void on_hop(const struct addr *destination, const struct net_hop *hop, vo
 
 	log_event(a->log, hop->state == NET_HOP_RESOLVED ? LOG_INFO : LOG_NOTICE, "next_hop", "server_address=%s state=%s",
 		  addr_format(destination, text), log_quoted(net_hop_text(hop)));
+	if (!a->running && a->round_over && reconcile_ways_are_known(a->reconcile))
+		begin(a);
 	agent_run_soon(a);
 }
 
@@ -212,7 +225,7 @@ static int start_loop(struct agent *a)
 	int r;
 
 	a->run_event = event_new(a->base, -1, 0, on_run, a);
-	a->first_round_timer = evtimer_new(a->base, on_first_round_late, a);
+	a->first_round_timer = evtimer_new(a->base, on_start_late, a);
 	if (!a->run_event || !a->first_round_timer || evtimer_add(a->first_round_timer, &late))
 		return -ENOMEM;
 	r = add_signal(a, 0, SIGHUP, on_hangup);

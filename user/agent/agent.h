@@ -34,7 +34,8 @@ struct event_base;
 
 enum agent_limit {
 	AGENT_ERROR_MAX = 512,
-	AGENT_FIRST_ROUND_MS = 10000, /* a start waits no longer than this for the first round of checks */
+	AGENT_FIRST_ROUND_MS = 10000, /* a start waits no longer than this for the first round of checks ... */
+	AGENT_WAYS_MS = 1000,         /* ... and after it no longer than this for the servers' neighbours */
 };
 
 /* A NIC that is, or ought to be, steered on. */
@@ -75,6 +76,7 @@ struct agent {
 	struct agent_drain_wait *waits;
 	struct agent_reload last_reload;
 	uint64_t started_ms;    /* monotonic */
+	bool round_over;        /* every checked server has its first result */
 	bool running;           /* the first round is over, packets are steered */
 	int exit_code;
 };

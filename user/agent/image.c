@@ -21,6 +21,14 @@ static bool is_attached(const struct reconcile *r, unsigned ifindex)
 	return false;
 }
 
+bool reconcile_has_way(const struct reconcile *r, uint32_t id, struct net_hop *ret)
+{
+	const struct tracked *t = &r->tracked[id];
+
+	return t->watched.family && net_hop(r->net, &t->watched, ret) && ret->state == NET_HOP_RESOLVED &&
+	       is_attached(r, ret->ifindex);
+}
+
 static uint64_t server_word(const uint8_t mac[6], uint8_t flags, uint8_t generation)
 {
 	uint64_t word = (uint64_t)flags << 48 | (uint64_t)generation << 56;
@@ -38,16 +46,14 @@ static void image_way(struct reconcile *r, uint32_t id, struct server *image, ui
 	uint8_t mac[6];
 
 	memcpy(mac, image, 6);
-	if (t->watched.family && net_hop(r->net, &t->watched, &hop) && hop.state == NET_HOP_RESOLVED) {
+	if (reconcile_has_way(r, id, &hop)) {
 		if (hop.source.family)
 			t->source = hop.source;
-		if (is_attached(r, hop.ifindex)) {
-			memcpy(mac, hop.mac, 6);
-			memcpy(image->own_mac, hop.own_mac, 6);
-			image->ifindex = hop.ifindex;
-			image->mtu = hop.mtu > UINT16_MAX ? UINT16_MAX : hop.mtu;
-			flags |= SERVER_RESOLVED;
-		}
+		memcpy(mac, hop.mac, 6);
+		memcpy(image->own_mac, hop.own_mac, 6);
+		image->ifindex = hop.ifindex;
+		image->mtu = hop.mtu > UINT16_MAX ? UINT16_MAX : hop.mtu;
+		flags |= SERVER_RESOLVED;
 	}
 	image->word = server_word(mac, flags, generation);
 }
@@ -171,4 +177,17 @@ int image_servers(struct reconcile *r, const struct health *h)
 	if (pools != r->pools.pools.count)
 		r->entries_stale = true;
 	return e;
+}
+
+bool reconcile_ways_are_known(const struct reconcile *r)
+{
+	for (uint32_t id = 1; id < MAX_SERVERS; id++) {
+		const struct tracked *t = &r->tracked[id];
+		struct net_hop hop;
+
+		if (t->watched.family && net_hop(r->net, &t->watched, &hop) &&
+		    (hop.state == NET_HOP_UNKNOWN || hop.state == NET_HOP_UNRESOLVED))
+			return false;
+	}
+	return true;
 }

@@ -54,6 +54,9 @@ void reconcile_run(struct reconcile *r, const struct health *h);
 /* True when nothing waits for a grace period: the maps say what was asked for. */
 bool reconcile_is_settled(const struct reconcile *r);
 
+/* Is it known of every server whether and how it can be reached? At start it takes the neighbours some time to answer. */
+bool reconcile_ways_are_known(const struct reconcile *r);
+
 /* Server ids of a backend's server, and back. ID_NONE / false when there is none. */
 uint32_t reconcile_server_id(const struct reconcile *r, size_t backend, size_t server);
 uint32_t reconcile_service_id(const struct reconcile *r, size_t service);

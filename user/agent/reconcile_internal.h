@@ -91,6 +91,8 @@ void assignment_done(struct assignment *a);
 /* assign.c: follows the next hop towards a server; one destination an id. */
 void reconcile_watch(struct reconcile *r, uint32_t id, const struct addr *addr);
 
+/* image.c: can frames be sent to this server now? Fills *ret where the network knows the way at all. */
+bool reconcile_has_way(const struct reconcile *r, uint32_t id, struct net_hop *ret);
 /* image.c: all of r->server_image; may mark entries stale. 0 or -errno. */
 int image_servers(struct reconcile *r, const struct health *h);
 /* image.c: all of r->service_image, after the slots are in place. */

@@ -59,8 +59,14 @@ int slots_choose(struct reconcile *r, const struct health *h, size_t b, struct l
 
 	if (!views)
 		return -ENOMEM;
-	for (size_t s = 0; s < backend->servers.count; s++)
+	for (size_t s = 0; s < backend->servers.count; s++) {
+		struct net_hop hop;
+
 		health_view(h, b, s, &views[s]);
+		/* Who can't be sent to gets nothing new, whatever its check says. */
+		if (!reconcile_has_way(r, r->at.servers[r->at.first[b] + s], &hop))
+			views[s].accepts_new = false;
+	}
 	return layout_choose(backend, views, &r->at.servers[r->at.first[b]], &r->at.keys[r->at.first[b]], ret);
 }
 

@@ -50,6 +50,24 @@ int region_take(struct region_map *m, uint32_t size, struct region *ret)
 	return -ENOSPC;
 }
 
+int region_take_at(struct region_map *m, struct region r)
+{
+	if (!r.size)
+		return 0;
+	for (size_t i = 0; i < m->free.count; i++) {
+		struct region f = m->free.items[i];
+		uint32_t end = r.offset + r.size;
+
+		if (f.offset > r.offset || f.offset + f.size < end)
+			continue;
+		m->free.items[i].size = r.offset - f.offset;
+		if (!m->free.items[i].size)
+			remove_at(m, i);
+		return region_give(m, (struct region){ .offset = end, .size = f.offset + f.size - end });
+	}
+	return -EBUSY;
+}
+
 int region_give(struct region_map *m, struct region r)
 {
 	size_t i = 0;

@@ -23,6 +23,8 @@ int region_init(struct region_map *m, uint32_t size);
 void region_done(struct region_map *m);
 /* 0, or -ENOSPC. A size of 0 is given offset 0 and takes nothing. */
 int region_take(struct region_map *m, uint32_t size, struct region *ret);
+/* Takes exactly this range. 0, -EBUSY when part of it is taken, -ENOMEM. */
+int region_take_at(struct region_map *m, struct region r);
 /* 0 or -ENOMEM (the range is lost then). */
 int region_give(struct region_map *m, struct region r);
 uint32_t region_largest(const struct region_map *m);

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Nanoseconds a packet costs in the real program, by BPF_PROG_TEST_RUN behind a wrapper that makes each packet anew
+ * (wrapper.bpf.c). Called by tests/bench/run; writes JSON to standard output, which tests/bench/report makes tables of.
+ * docs/performance.md tells the method. Attaches to nothing and sends nothing.
+ *
+ * The machine may be busy with other things: rounds go over all rows in turn, the floors among them, and the minimum and
+ * the median over the rounds are told.
+ */
+#include <getopt.h>
+#include <jansson.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "measure.h"
+
+enum {
+	ROUNDS_DEFAULT = 20,
+	ROUNDS_MAX = 1000,
+	/*
+	 * Packets timed at once: a few ms, so that some runs are undisturbed; not less, for each run waits for two grace
+	 * periods of the kernel (some 20 ms), which are not timed.
+	 */
+	BATCH = 1 << 15,
+	FLOOR_RUNS = 6,           /* of each floor in a round: every other figure is told in these */
+	BUCKETS6 = 1 << 18,       /* IPv6's table as large as IPv4's default, for the same number of flows */
+	BUCKETS4_MILLION = 1 << 21,
+	BUCKETS6_UNUSED = 1 << 10,
+	MANY = 1 << 16,
+	FEW = 1 << 14,
+	MILLION = 1 << 20,
+};
+
+/* Each a data plane of its own. */
+enum { WORLD_STEADY, WORLD_MILLION, WORLD_FRESH, WORLD_COUNT };
+
+static const struct {
+	const char *name;
+	uint32_t buckets4, buckets6;
+} worlds_wanted[WORLD_COUNT] = {
+	[WORLD_STEADY] = { "steady", 0, BUCKETS6 },
+	[WORLD_MILLION] = { "million", BUCKETS4_MILLION, BUCKETS6_UNUSED },
+	[WORLD_FRESH] = { "fresh", 0, BUCKETS6 },
+};
+
+#define KIND(six, proto, fwd, bal, n_services, n_servers)                                               \
+	{                                                                                               \
+		.v6 = six, .protocol = IPPROTO_##proto, .forward = FORWARD_##fwd, .balance = BALANCE_##bal, \
+		.services = n_services, .servers = n_servers                                            \
+	}
+
+enum {
+	SITE_NAT4, SITE_NAT6, SITE_DSR4, SITE_DSR6, SITE_NAT_UDP4, SITE_NAT_UDP6, SITE_DSR_UDP4, SITE_DSR_UDP6,
+	SITE_SMALL4, SITE_LARGE4, SITE_NAT4_MILLION, SITE_DSR4_MILLION, SITE_NAT4_NEW, SITE_NAT6_NEW, SITE_DSR4_NEW,
+	SITE_DSR6_NEW, SITE_MAGLEV4_NEW, SITE_MAGLEV6_NEW, SITE_NAT_UDP4_NEW, SITE_NAT_UDP6_NEW, SITE_COUNT
+};
+
+/* flows: recorded before anything is timed; 0 = none. */
+static const struct {
+	int world;
+	uint32_t flows;
+	struct site_kind kind;
+} sites_wanted[SITE_COUNT] = {
+	[SITE_NAT4] = { WORLD_STEADY, MANY, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100) },
+	[SITE_NAT6] = { WORLD_STEADY, MANY, KIND(true, TCP, NAT, ROUNDROBIN, 100, 100) },
+	[SITE_DSR4] = { WORLD_STEADY, MANY, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100) },
+	[SITE_DSR6] = { WORLD_STEADY, MANY, KIND(true, TCP, DSR, ROUNDROBIN, 100, 100) },
+	[SITE_NAT_UDP4] = { WORLD_STEADY, FEW, KIND(false, UDP, NAT, ROUNDROBIN, 100, 100) },
+	[SITE_NAT_UDP6] = { WORLD_STEADY, FEW, KIND(true, UDP, NAT, ROUNDROBIN, 100, 100) },
+	[SITE_DSR_UDP4] = { WORLD_STEADY, 0, KIND(false, UDP, DSR, MAGLEV, 100, 100) },
+	[SITE_DSR_UDP6] = { WORLD_STEADY, 0, KIND(true, UDP, DSR, MAGLEV, 100, 100) },
+	[SITE_SMALL4] = { WORLD_STEADY, FEW, KIND(false, TCP, DSR, MAGLEV, 1, 2) },
+	[SITE_LARGE4] = { WORLD_STEADY, FEW, KIND(false, TCP, DSR, MAGLEV, 10000, 1000) },
+	[SITE_NAT4_MILLION] = { WORLD_MILLION, MILLION, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100) },
+	[SITE_DSR4_MILLION] = { WORLD_MILLION, MILLION, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100) },
+	[SITE_NAT4_NEW] = { WORLD_FRESH, 0, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100) },
+	[SITE_NAT6_NEW] = { WORLD_FRESH, 0, KIND(true, TCP, NAT, ROUNDROBIN, 100, 100) },
+	[SITE_DSR4_NEW] = { WORLD_FRESH, 0, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100) },
+	[SITE_DSR6_NEW] = { WORLD_FRESH, 0, KIND(true, TCP, DSR, ROUNDROBIN, 100, 100) },
+	[SITE_MAGLEV4_NEW] = { WORLD_FRESH, 0, KIND(false, TCP, DSR, MAGLEV, 100, 100) },
+	[SITE_MAGLEV6_NEW] = { WORLD_FRESH, 0, KIND(true, TCP, DSR, MAGLEV, 100, 100) },
+	[SITE_NAT_UDP4_NEW] = { WORLD_FRESH, 0, KIND(false, UDP, NAT, ROUNDROBIN, 100, 100) },
+	[SITE_NAT_UDP6_NEW] = { WORLD_FRESH, 0, KIND(true, UDP, NAT, ROUNDROBIN, 100, 100) },
+};
+
+/* What is put under test, one after the other. The balancer is there once a world: PROGRAM_LB + WORLD_*. */
+enum { PROGRAM_TX = 1, PROGRAM_HEAD, PROGRAM_IPIP, PROGRAM_LB, PROGRAM_END = PROGRAM_LB + WORLD_COUNT };
+
+enum { ROW_BASE4, ROW_BASE6 };
+
+#define ROW(n, at, what, how_many, its, ...) \
+	{ .name = n, .site = at, .stream = what, .flows = how_many, .verdict = its, ##__VA_ARGS__ }
+#define FLOOR(n, at, what) { .name = n, .site = at, .stream = STREAM_REQUEST, .flows = 1, .floor = what }
+
+/* Every packet of a row must have the verdict, or the other one where there are two; else there is no figure. */
+static const struct row_kind {
+	const char *name;
+	int site;
+	enum stream stream;
+	uint32_t flows;
+	enum verdict verdict, other;
+	int floor;                /* PROGRAM_*; 0 = the balancer */
+} rows_wanted[] = {
+	[ROW_BASE4] = FLOOR("floor: XDP_TX at once", SITE_NAT4, PROGRAM_TX),
+	[ROW_BASE6] = FLOOR("floor: XDP_TX at once", SITE_NAT6, PROGRAM_TX),
+	FLOOR("floor: room for a header", SITE_NAT4, PROGRAM_HEAD),
+	FLOOR("floor: parse, constant IPIP header", SITE_NAT4, PROGRAM_IPIP),
+
+	ROW("not for us", SITE_NAT4, STREAM_NOBODY, MANY, VERDICT_NO_SERVICE),
+	ROW("not for us", SITE_NAT6, STREAM_NOBODY, MANY, VERDICT_NO_SERVICE),
+	ROW("own address and port, no connection", SITE_NAT4, STREAM_OWN_PORT, MANY, VERDICT_NO_SERVICE),
+	ROW("own address and port, no connection", SITE_NAT6, STREAM_OWN_PORT, MANY, VERDICT_NO_SERVICE),
+
+	ROW("nat, established, request", SITE_NAT4, STREAM_REQUEST, 1, VERDICT_NAT_REQUEST),
+	ROW("nat, established, request", SITE_NAT4, STREAM_REQUEST, MANY, VERDICT_NAT_REQUEST),
+	ROW("nat, established, request", SITE_NAT4_MILLION, STREAM_REQUEST, MILLION, VERDICT_NAT_REQUEST),
+	ROW("nat, established, request", SITE_NAT6, STREAM_REQUEST, 1, VERDICT_NAT_REQUEST),
+	ROW("nat, established, request", SITE_NAT6, STREAM_REQUEST, MANY, VERDICT_NAT_REQUEST),
+	ROW("nat, established, reply", SITE_NAT4, STREAM_REPLY, 1, VERDICT_NAT_REPLY),
+	ROW("nat, established, reply", SITE_NAT4, STREAM_REPLY, MANY, VERDICT_NAT_REPLY),
+	ROW("nat, established, reply", SITE_NAT4_MILLION, STREAM_REPLY, MILLION, VERDICT_NAT_REPLY),
+	ROW("nat, established, reply", SITE_NAT6, STREAM_REPLY, 1, VERDICT_NAT_REPLY),
+	ROW("nat, established, reply", SITE_NAT6, STREAM_REPLY, MANY, VERDICT_NAT_REPLY),
+	ROW("nat, new connection", SITE_NAT4_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
+	ROW("nat, new connection", SITE_NAT6_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
+	ROW("nat, ACK of no known connection", SITE_NAT4, STREAM_UNKNOWN, 0, VERDICT_LIMITED, .other = VERDICT_NO_FLOW),
+	ROW("nat, ACK of no known connection", SITE_NAT6, STREAM_UNKNOWN, 0, VERDICT_LIMITED, .other = VERDICT_NO_FLOW),
+	ROW("nat, UDP, request", SITE_NAT_UDP4, STREAM_REQUEST, FEW, VERDICT_NAT_REQUEST),
+	ROW("nat, UDP, request", SITE_NAT_UDP6, STREAM_REQUEST, FEW, VERDICT_NAT_REQUEST),
+	ROW("nat, UDP, reply", SITE_NAT_UDP4, STREAM_REPLY, FEW, VERDICT_NAT_REPLY),
+	ROW("nat, UDP, reply", SITE_NAT_UDP6, STREAM_REPLY, FEW, VERDICT_NAT_REPLY),
+	ROW("nat, UDP, new flow", SITE_NAT_UDP4_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
+	ROW("nat, UDP, new flow", SITE_NAT_UDP6_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
+
+	ROW("dsr, established", SITE_DSR4, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, established", SITE_DSR4, STREAM_REQUEST, MANY, VERDICT_DSR),
+	ROW("dsr, established", SITE_DSR4_MILLION, STREAM_REQUEST, MILLION, VERDICT_DSR),
+	ROW("dsr, established", SITE_DSR6, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, established", SITE_DSR6, STREAM_REQUEST, MANY, VERDICT_DSR),
+	ROW("dsr, 1 service, 2 servers", SITE_SMALL4, STREAM_REQUEST, FEW, VERDICT_DSR),
+	ROW("dsr, 10000 services, 1000 servers", SITE_LARGE4, STREAM_REQUEST, FEW, VERDICT_DSR),
+	ROW("dsr, new connection, roundrobin", SITE_DSR4_NEW, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, new connection, roundrobin", SITE_DSR6_NEW, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, new connection, maglev", SITE_MAGLEV4_NEW, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, new connection, maglev", SITE_MAGLEV6_NEW, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, UDP, maglev (not recorded)", SITE_DSR_UDP4, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, UDP, maglev (not recorded)", SITE_DSR_UDP4, STREAM_REQUEST, MILLION, VERDICT_DSR),
+	ROW("dsr, UDP, maglev (not recorded)", SITE_DSR_UDP6, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, UDP, maglev (not recorded)", SITE_DSR_UDP6, STREAM_REQUEST, MILLION, VERDICT_DSR),
+};
+
+struct row {
+	const struct row_kind *kind;
+	struct world *world;
+	struct shape shape;
+	int program;
+	uint32_t warm_up;
+	unsigned runs;            /* in a round */
+	double *ns;               /* of each run */
+	unsigned count;
+	double min, median;
+};
+
+struct bench {
+	struct wrapper_bpf *wrapper;
+	struct world worlds[WORLD_COUNT];
+	struct site sites[SITE_COUNT];
+	struct row rows[array_size(rows_wanted)];
+	unsigned rounds;
+	uint8_t frame[FRAME_MAX];
+};
+
+static int fail(int r, const char *what)
+{
+	if (r == -EINTR)
+		fprintf(stderr, "bench: interrupted\n");
+	else
+		fprintf(stderr, "bench: %s: %s\n", what, strerror(-r));
+	return r;
+}
+
+static int program_fd(const struct bench *b, int program)
+{
+	switch (program) {
+	case PROGRAM_TX:
+		return bpf_program__fd(b->wrapper->progs.floor_tx);
+	case PROGRAM_HEAD:
+		return bpf_program__fd(b->wrapper->progs.floor_head);
+	case PROGRAM_IPIP:
+		return bpf_program__fd(b->wrapper->progs.floor_ipip);
+	default:
+		return dataplane_program_fd(b->worlds[program - PROGRAM_LB].d);
+	}
+}
+
+static int open_worlds(struct bench *b)
+{
+	char name[64];
+	int r;
+
+	b->wrapper = wrapper_bpf__open_and_load();
+	if (!b->wrapper)
+		return fail(-errno, "cannot load the wrapper");
+	for (int i = 0; i < WORLD_COUNT; i++) {
+		snprintf(name, sizeof(name), "bench-%d-%s", (int)getpid(), worlds_wanted[i].name);
+		r = world_open(&b->worlds[i], name, worlds_wanted[i].buckets4, worlds_wanted[i].buckets6);
+		if (r < 0)
+			return r;
+	}
+	for (int i = 0; i < SITE_COUNT; i++) {
+		r = world_add(&b->worlds[sites_wanted[i].world], &sites_wanted[i].kind, &b->sites[i]);
+		if (r < 0)
+			return fail(r, "cannot lay out the services");
+	}
+	for (int i = 0; i < WORLD_COUNT; i++) {
+		r = world_publish(&b->worlds[i]);
+		if (r < 0)
+			return fail(r, "cannot lay out the service table");
+	}
+	return 0;
+}
+
+/* Sends packets of a site that is not a row's; all must have the verdict. */
+static int drive(struct bench *b, int site, enum stream stream, uint32_t flows, uint32_t count, enum verdict verdict)
+{
+	struct world *w = &b->worlds[sites_wanted[site].world];
+	struct shape shape = measure_shape(&b->sites[site], stream, flows);
+	uint64_t before = world_count(w, verdict);
+	int r = measure_put(b->wrapper, dataplane_program_fd(w->d));
+
+	if (r == 0)
+		r = measure_run(b->wrapper, &shape, count, NULL, b->frame);
+	if (r < 0)
+		return fail(r, "cannot record the flows");
+	if (world_count(w, verdict) - before != count) {
+		fprintf(stderr, "bench: of %u packets that open site %d, %llu went to a server\n", count, site,
+			(unsigned long long)(world_count(w, verdict) - before));
+		return -EPROTO;
+	}
+	return 0;
+}
+
+/* Opens every flow: TCP by SYN and ACK; UDP in nat by a packet and two answers. */
+static int record_flows(struct bench *b)
+{
+	for (int i = 0; i < SITE_COUNT; i++) {
+		const struct site_kind *kind = &sites_wanted[i].kind;
+		const uint32_t flows = sites_wanted[i].flows;
+		const bool tcp = kind->protocol == IPPROTO_TCP;
+		const bool nat = kind->forward == FORWARD_NAT;
+		int r = 0;
+
+		if (flows)
+			r = drive(b, i, STREAM_OPEN, flows, tcp ? 2 * flows : flows,
+				  nat ? VERDICT_NAT_REQUEST : VERDICT_DSR);
+		if (r == 0 && flows && nat && !tcp)
+			r = drive(b, i, STREAM_REPLY, flows, 2 * flows, VERDICT_NAT_REPLY);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int prepare_rows(struct bench *b)
+{
+	for (size_t i = 0; i < array_size(rows_wanted); i++) {
+		struct row *row = &b->rows[i];
+
+		row->kind = &rows_wanted[i];
+		row->world = &b->worlds[sites_wanted[row->kind->site].world];
+		row->shape = measure_shape(&b->sites[row->kind->site], row->kind->stream, row->kind->flows);
+		row->program = row->kind->floor ? row->kind->floor :
+						  PROGRAM_LB + sites_wanted[row->kind->site].world;
+		/* Flows that fit a cache are there before they are timed; a million fit none. */
+		row->warm_up = row->kind->flows >= FEW && row->kind->flows <= MANY ? row->kind->flows : 0;
+		row->runs = row->kind->floor ? FLOOR_RUNS : 1;
+		row->ns = calloc(b->rounds * row->runs, sizeof(*row->ns));
+		if (!row->ns)
+			return fail(-ENOMEM, "rows");
+	}
+	return 0;
+}
+
+static uint64_t count_expected(const struct row *row)
+{
+	const struct row_kind *kind = row->kind;
+
+	return world_count(row->world, kind->verdict) + (kind->other ? world_count(row->world, kind->other) : 0);
+}
+
+/* One run of the program that a row is about: warmed up, timed, and seen to do what the row says. */
+static int time_row(struct bench *b, struct row *row, double *ret_ns)
+{
+	const bool lb = !row->kind->floor;
+	uint64_t before;
+	int r = 0;
+
+	if (row->kind->stream == STREAM_NEW)
+		world_forget_flows(row->world, row->shape.v6);
+	before = count_expected(row);
+	if (row->warm_up)
+		r = measure_run(b->wrapper, &row->shape, row->warm_up, NULL, b->frame);
+	if (r >= 0)
+		r = measure_run(b->wrapper, &row->shape, BATCH, ret_ns, b->frame);
+	if (r < 0)
+		return fail(r, row->kind->name);
+	if (lb && count_expected(row) - before != BATCH + row->warm_up) {
+		fprintf(stderr, "bench: %s: %llu of %u packets had the verdict that the row is about\n", row->kind->name,
+			(unsigned long long)(count_expected(row) - before), BATCH + row->warm_up);
+		return -EPROTO;
+	}
+	if (lb && !measure_is_valid(b->frame, r)) {
+		fprintf(stderr, "bench: %s: a packet came out with a wrong checksum\n", row->kind->name);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+/* The packets as the wrapper makes them must be right, or nothing that follows is. */
+static int check_wrapper(struct bench *b)
+{
+	int r = measure_put(b->wrapper, program_fd(b, PROGRAM_TX));
+
+	for (size_t i = 0; r >= 0 && i < array_size(rows_wanted); i++) {
+		r = measure_run(b->wrapper, &b->rows[i].shape, 1, NULL, b->frame);
+		if (r >= 0 && !measure_is_valid(b->frame, r)) {
+			fprintf(stderr, "bench: %s: the wrapper makes packets with wrong checksums\n",
+				b->rows[i].kind->name);
+			return -EPROTO;
+		}
+	}
+	return r < 0 ? fail(r, "the wrapper") : 0;
+}
+
+/* A change of the program under test waits for a grace period as well: once for all its rows. */
+static int run_round(struct bench *b)
+{
+	int r = 0;
+
+	for (int program = PROGRAM_TX; r == 0 && program < PROGRAM_END; program++) {
+		r = measure_put(b->wrapper, program_fd(b, program));
+		for (size_t i = 0; r == 0 && i < array_size(rows_wanted); i++) {
+			struct row *row = &b->rows[i];
+
+			for (unsigned n = 0; r == 0 && row->program == program && n < row->runs; n++)
+				r = time_row(b, row, &row->ns[row->count++]);
+		}
+	}
+	return r;
+}
+
+static int run_rounds(struct bench *b)
+{
+	for (unsigned round = 0; round < b->rounds; round++) {
+		int r = run_round(b);
+
+		if (r < 0)
+			return r;
+		fprintf(stderr, "\rround %u of %u", round + 1, b->rounds);
+	}
+	fprintf(stderr, "\n");
+	return 0;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void evaluate(struct row *row)
+{
+	qsort(row->ns, row->count, sizeof(*row->ns), compare_doubles);
+	row->min = row->ns[0];
+	row->median = (row->ns[(row->count - 1) / 2] + row->ns[row->count / 2]) / 2;
+}
+
+static double tenths(double x)
+{
+	return (double)(long long)(x * 10 + (x < 0 ? -0.5 : 0.5)) / 10;
+}
+
+/* Net: less what the wrapper and the empty program cost with packets of the same family. */
+static json_t *row_json(const struct row *row, const struct row *base)
+{
+	const struct row_kind *kind = row->kind;
+	const struct site_kind *site = &sites_wanted[kind->site].kind;
+	const bool endless = kind->stream == STREAM_NEW || kind->stream == STREAM_UNKNOWN;
+
+	return json_pack("{s:s, s:i, s:s, s:o, s:i, s:i, s:f, s:f, s:f, s:f}", "name", kind->name, "family",
+			 site->v6 ? 6 : 4, "protocol", site->protocol == IPPROTO_TCP ? "tcp" : "udp", "flows",
+			 endless ? json_null() : json_integer(kind->flows), "services", (int)site->services, "servers",
+			 (int)site->servers, "gross_min_ns", tenths(row->min), "gross_median_ns", tenths(row->median),
+			 "min_ns", tenths(row->min - base->min), "median_ns", tenths(row->median - base->median));
+}
+
+static int print_json(struct bench *b)
+{
+	json_t *rows = json_array(), *floors = json_array(), *all;
+	int r = 0;
+
+	for (size_t i = 0; i < array_size(rows_wanted); i++)
+		evaluate(&b->rows[i]);
+	for (size_t i = 0; i < array_size(rows_wanted); i++) {
+		const struct row *row = &b->rows[i];
+
+		json_array_append_new(row->kind->floor ? floors : rows,
+				      row_json(row, &b->rows[row->shape.v6 ? ROW_BASE6 : ROW_BASE4]));
+	}
+	all = json_pack("{s:i, s:i, s:i, s:o, s:o}", "rounds", (int)b->rounds, "packets_per_run", BATCH,
+			"verified_instructions", (int)dataplane_verified_instructions(b->worlds[0].d), "floors", floors,
+			"rows", rows);
+	if (!all || json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) < 0 || puts("") < 0)
+		r = fail(-EIO, "cannot write the figures");
+	json_decref(all);
+	return r;
+}
+
+static void close_all(struct bench *b)
+{
+	for (size_t i = 0; i < array_size(rows_wanted); i++) {
+		free(b->rows[i].ns);
+	}
+	for (int i = 0; i < WORLD_COUNT; i++)
+		world_close(&b->worlds[i]);
+	wrapper_bpf__destroy(b->wrapper);
+}
+
+static void on_signal(int number)
+{
+	measure_stopped = 1;
+}
+
+/* Stays on the CPU where it is: the counters and caches of another would be cold. */
+static void stay_on_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static int usage(FILE *to, int code)
+{
+	fprintf(to, "usage: packet [--rounds N]\n\n"
+		    "Nanoseconds a packet costs, as JSON. Needs root; takes 2 to 3 s a round. N: 1 to %d, default %d.\n",
+		ROUNDS_MAX, ROUNDS_DEFAULT);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "rounds", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' }, {}
+	};
+	static struct bench b = { .rounds = ROUNDS_DEFAULT };
+	int r;
+
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (c == 'h')
+			return usage(stdout, 0);
+		if (c != 'r')
+			return usage(stderr, 2);
+		b.rounds = strtoul(optarg, NULL, 10);
+		if (!b.rounds || b.rounds > ROUNDS_MAX)
+			return usage(stderr, 2);
+	}
+	if (optind < argc)
+		return usage(stderr, 2);
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	stay_on_cpu();
+	r = open_worlds(&b);
+	if (r == 0)
+		r = record_flows(&b);
+	if (r == 0)
+		r = prepare_rows(&b);
+	if (r == 0)
+		r = check_wrapper(&b);
+	if (r == 0)
+		r = run_rounds(&b);
+	if (r == 0)
+		r = print_json(&b);
+	close_all(&b);
+	return r < 0;
+}

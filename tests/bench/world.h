@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A data plane of the bench's own, laid out by hand: services, servers, slots, own ports, written into the maps as the
+ * agent would write them. Included by tests/bench/packet.c only. Attaches to nothing; its instance is removed at the end.
+ *
+ * A site is one backend with its services: all of one family, protocol and way of forwarding. Sites of one world share
+ * the flow table and nothing else. Addresses are numbers (SITE_* below), in IPv6 the last 32 bits behind a prefix.
+ */
+#ifndef BENCH_WORLD_H
+#define BENCH_WORLD_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "dataplane/dataplane.h"
+#include "table/maglev.h"
+#include "table/services.h"
+#include "table/smooth.h"
+
+#define SITE_SERVICE(number) (0xc6120001U + ((number) << 8)) /* 198.18.NUMBER.1 */
+#define SITE_OWN(number)     (0xc6120002U + ((number) << 8)) /* 198.18.NUMBER.2 */
+#define SITE_SERVER(number)  (0x0a000000U + ((number) << 16)) /* 10.NUMBER.0.0 and on */
+#define SITE_CLIENT          0x64400000U                     /* 100.64.0.0 and on */
+#define SITE_NOBODY          0xc6130001U                     /* 198.19.0.1: nobody's */
+
+enum {
+	SITE_PORT = 40000,        /* of a site's first service; the others follow */
+	SITE_SERVER_PORT = 8080,
+	SITE_CLIENT_PORT = 1024,
+	SITE_OWN_LOW = 10240,     /* the defaults of a source pool */
+	SITE_OWN_HIGH = 32767,
+	SITE_OWN_PORTS = SITE_OWN_HIGH - SITE_OWN_LOW + 1,
+	SITE_MTU = 1500,
+	WORLD_LOOPBACK = 1,       /* the NIC that a test run's packets come from, and so the way out */
+};
+
+/* Last byte of the first half of the addresses' prefix 2001:db8:N::. */
+enum site_net { SITE_NET_CLIENT = 1, SITE_NET_SERVICE, SITE_NET_SERVER };
+
+struct site_kind {
+	bool v6;
+	uint8_t protocol;
+	enum abi_forward forward;
+	enum abi_balance balance;
+	uint32_t services, servers;
+};
+
+struct site {
+	struct site_kind kind;
+	uint32_t number;
+};
+
+struct world {
+	struct dataplane *d;
+	struct dataplane_maps *m;
+	struct vec(struct services_entry) entries;
+	uint32_t sites, services, servers, addresses, slots, ports; /* how many are in use */
+};
+
+static const uint8_t world_own_mac[6] = { 0x02, 0, 0, 0, 0, 0x01 };
+static const uint8_t world_peer_mac[6] = { 0x02, 0, 0, 0, 0, 0x02 };
+
+/* The 16 bytes of an address in IPv6; of IPv4 the number in the first 4. */
+static void site_address(bool v6, enum site_net net, uint32_t number, uint8_t ret[16])
+{
+	const uint32_t last = htonl(number);
+
+	memset(ret, 0, 16);
+	if (!v6) {
+		memcpy(ret, &last, 4);
+		return;
+	}
+	memcpy(ret, (const uint8_t[]){ 0x20, 0x01, 0x0d, 0xb8, 0, net }, 6);
+	memcpy(ret + 12, &last, 4);
+}
+
+static int world_open(struct world *w, const char *name, uint32_t buckets4, uint32_t buckets6)
+{
+	const struct dataplane_options options = {
+		.name = name, .buckets4 = buckets4, .buckets6 = buckets6, .fresh = true,
+	};
+	char error[DATAPLANE_ERROR_MAX] = "";
+	int r = dataplane_open(&options, &w->d, error);
+
+	if (r < 0) {
+		fprintf(stderr, "bench: %s\n", error);
+		return r;
+	}
+	w->m = dataplane_maps(w->d);
+	w->servers = w->addresses = 1; /* 0 = none */
+	return 0;
+}
+
+static void world_close(struct world *w)
+{
+	dataplane_close(w->d, false);
+	vec_done(&w->entries);
+}
+
+static int world_add_address(struct world *w, const uint8_t address[16], uint16_t *ret_id)
+{
+	if (w->addresses == MAX_ADDRESSES)
+		return -ENOSPC;
+	memcpy(w->m->addresses[w->addresses].addr, address, 16);
+	*ret_id = w->addresses++;
+	return 0;
+}
+
+static int world_add_entry(struct world *w, const struct site *site, uint32_t number, uint16_t port, uint8_t protocol,
+			   uint8_t kind, uint32_t service, uint16_t address)
+{
+	struct services_entry *e = vec_push(&w->entries);
+
+	if (!e)
+		return -ENOMEM;
+	e->addr.family = site->kind.v6 ? AF_INET6 : AF_INET;
+	site_address(site->kind.v6, SITE_NET_SERVICE, number, e->addr.bytes);
+	e->port = port;
+	e->protocol = protocol;
+	e->kind = kind;
+	e->service = service;
+	e->address = address;
+	return 0;
+}
+
+/* One own address with the whole default range of ports, shared by the site's servers: their own addresses differ. */
+static int world_add_pool(struct world *w, const struct site *site, uint32_t *ret_offset)
+{
+	uint8_t address[16];
+	uint16_t id;
+	int r;
+
+	if (w->ports + SITE_OWN_PORTS > w->m->port_count)
+		return -ENOSPC;
+	site_address(site->kind.v6, SITE_NET_SERVICE, SITE_OWN(site->number), address);
+	r = world_add_address(w, address, &id);
+	if (r == 0)
+		r = world_add_entry(w, site, SITE_OWN(site->number), 0, 0, ENTRY_OWN, 0, id);
+	if (r < 0)
+		return r;
+	*ret_offset = w->ports;
+	for (uint32_t i = 0; i < SITE_OWN_PORTS; i++) {
+		struct own_port *own = &w->m->ports[w->ports++];
+
+		own->address = id;
+		own->port = htons(SITE_OWN_LOW + i);
+	}
+	return 0;
+}
+
+static void world_write_server(struct world *w, const struct site *site, uint32_t index, uint32_t pool_offset)
+{
+	const bool nat = site->kind.forward == FORWARD_NAT;
+	struct server *s = &w->m->servers[w->servers + index];
+	uint64_t mac = 0;
+
+	memcpy(&mac, (const uint8_t[]){ 0x02, 0x01, site->number, 0, index >> 8, index }, 6);
+	s->word = mac | (uint64_t)(SERVER_ACCEPTS | SERVER_RESOLVED) << 48 | 1ULL << 56;
+	memcpy(s->own_mac, world_own_mac, 6);
+	s->mtu = SITE_MTU;
+	s->ifindex = WORLD_LOOPBACK;
+	s->port = nat ? htons(SITE_SERVER_PORT) : 0;
+	site_address(site->kind.v6, SITE_NET_SERVER, SITE_SERVER(site->number) + index, (uint8_t *)s->addr);
+	s->pool_offset = pool_offset;
+	s->pool_count = nat ? SITE_OWN_PORTS : 0;
+}
+
+/* Fills the site's region of slots; returns its size, or -errno. */
+static int world_fill_slots(struct world *w, const struct site *site)
+{
+	const uint32_t count = site->kind.servers;
+	const bool turns = site->kind.balance == BALANCE_ROUNDROBIN;
+	_cleanup_free_ struct maglev_server *hashed = calloc(count, sizeof(*hashed));
+	_cleanup_free_ struct smooth_server *dealt = calloc(count, sizeof(*dealt));
+	_cleanup_free_ uint32_t *values = NULL;
+	uint32_t size;
+	int r;
+
+	if (!hashed || !dealt)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		dealt[i] = (struct smooth_server){ .weight = 1, .value = w->servers + i };
+		hashed[i] = (struct maglev_server){ .key = i + 1, .weight = 1, .up = true, .value = w->servers + i };
+	}
+	size = turns ? smooth_size(dealt, count) : maglev_size(hashed, count);
+	if (!size || w->slots + size > w->m->slot_count)
+		return -ENOSPC;
+	values = calloc(size, sizeof(*values));
+	if (!values)
+		return -ENOMEM;
+	r = turns ? smooth_fill(dealt, count, values) : maglev_fill(hashed, count, values, size);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < size; i++)
+		w->m->slots[w->slots + i] = SLOT(values[i], 0, 0);
+	return size;
+}
+
+static int world_add_services(struct world *w, const struct site *site, uint64_t slots)
+{
+	uint8_t address[16];
+	uint16_t id;
+	int r;
+
+	site_address(site->kind.v6, SITE_NET_SERVICE, SITE_SERVICE(site->number), address);
+	r = world_add_address(w, address, &id);
+	for (uint32_t i = 0; r == 0 && i < site->kind.services; i++) {
+		struct service *s = &w->m->services[w->services + i];
+
+		s->slots = slots;
+		s->key[0] = 0x0123456789abcdefULL;
+		s->key[1] = 0xfedcba9876543210ULL;
+		s->backend = site->number;
+		s->forward = site->kind.forward;
+		s->balance = site->kind.balance;
+		s->flags = site->kind.forward == FORWARD_NAT || site->kind.balance == BALANCE_ROUNDROBIN ?
+				   SERVICE_RECORDS : 0;
+		r = world_add_entry(w, site, SITE_SERVICE(site->number), SITE_PORT + i, site->kind.protocol,
+				    ENTRY_SERVICE, w->services + i, id);
+	}
+	w->services += site->kind.services;
+	return r;
+}
+
+/* Adds a site; the program sees it after world_publish(). */
+static int world_add(struct world *w, const struct site_kind *kind, struct site *ret)
+{
+	struct site site = { .kind = *kind, .number = w->sites + 1 };
+	uint32_t pool = 0;
+	int r = 0;
+
+	if (site.number > 255 || w->services + kind->services > MAX_SERVICES ||
+	    w->servers + kind->servers > MAX_SERVERS)
+		return -ENOSPC;
+	if (kind->forward == FORWARD_NAT)
+		r = world_add_pool(w, &site, &pool);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < kind->servers; i++)
+		world_write_server(w, &site, i, pool);
+	r = world_fill_slots(w, &site);
+	if (r < 0)
+		return r;
+	w->slots += r;
+	r = world_add_services(w, &site, (uint64_t)(w->slots - r) << 32 | r);
+	if (r < 0)
+		return r;
+	w->servers += kind->servers;
+	w->sites++;
+	*ret = site;
+	return 0;
+}
+
+static int world_publish(struct world *w)
+{
+	unsigned size4 = 0, size6 = 0;
+	int r = services_layout4(w->entries.items, w->entries.count, w->m->services4, &size4);
+
+	if (r == 0)
+		r = services_layout6(w->entries.items, w->entries.count, w->m->services6, &size6);
+	if (r < 0)
+		return r;
+	w->m->control->nat_low = SITE_OWN_LOW;
+	w->m->control->nat_high = SITE_OWN_HIGH;
+	w->m->control->word = (uint64_t)size4 << CONTROL_SIZE4_SHIFT | (uint64_t)size6 << CONTROL_SIZE6_SHIFT;
+	return 0;
+}
+
+/* No connection of the family is known any more, no own port was ever dealt. No packet may be under way. */
+static void world_forget_flows(struct world *w, bool v6)
+{
+	if (v6)
+		memset(w->m->flows6, 0, w->m->bucket6_count * sizeof(*w->m->flows6));
+	else
+		memset(w->m->flows4, 0, w->m->bucket4_count * sizeof(*w->m->flows4));
+	memset(w->m->use, 0, MAX_SERVERS * sizeof(*w->m->use));
+}
+
+/* Packets that had this verdict so far, on all CPUs. */
+static uint64_t world_count(const struct world *w, enum verdict verdict)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t cpu = 0; cpu < w->m->cpu_count; cpu++)
+		sum += w->m->verdict_counters[cpu * VERDICT_MAX + verdict].packets;
+	return sum;
+}
+
+#endif

@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Start and stop: what alwaysond checks and says first, when it tells that it is ready, what it leaves on the machine
+# when it is asked to end, and that a killed one is no obstacle to the next.
+. "$(dirname "$0")/lib.sh"
+
+agent() {
+	timeout 10 nsenter --net="$(lab_netns_path balancer)" "$LAB_BUILD/alwaysond" "$@"
+}
+
+# A run that must end by itself: says CODE MESSAGE ARGUMENTS...
+says() {
+	local code=$1 message=$2
+
+	shift 2
+	expect "exit code" "$(exit_code_of agent "$@")" -eq "$code" || { cat "$LAB_DIR/out"; return 1; }
+	[ -z "$message" ] || grep -Eq "$message" "$LAB_DIR/out" || { printf 'it said: '; cat "$LAB_DIR/out"; return 1; }
+}
+
+logged() {
+	grep -Eq "$1" "$LAB_DIR/agent.log"
+}
+
+attached_program() {
+	ip -n "$(lab_netns balancer)" -j link show eth0 | jq -e '.[0].xdp.prog.id'
+}
+
+program_is_gone() {
+	! bpftool prog show id "$1"
+}
+
+not_attached() {
+	! attached_program
+}
+
+# After the end of an agent whose program was $1: nothing of it is left.
+left_nothing() {
+	not_attached || { echo "a program is still attached"; return 1; }
+	wait_until 2 "program $1 to be freed" program_is_gone "$1" || return
+	[ ! -e "/sys/fs/bpf/alwayson/$LAB_NAME" ] || { find "/sys/fs/bpf/alwayson/$LAB_NAME"; return 1; }
+	expect "exit code of alwayson without agent" "$(exit_code_of lab_ctl status)" -eq 4
+}
+
+ended() {
+	wait_until 10 "the agent's end" process_is_gone "$(agent_pid)"
+}
+
+begin
+cp "$REFERENCE" "$CONFIG"
+
+check "-c with a good file" says 0 '' -c -f "$CONFIG"
+printf 'frontend a\n\tbind *:80\n\tdefault_backend nobody\n\tbalanc x\n' >"$LAB_DIR/bad.cfg"
+check "-c with a bad file: 1, and every error with its line" says 1 'bad.cfg:4:' -c -f "$LAB_DIR/bad.cfg"
+check "-c: the other error of the same file" grep -q 'bad.cfg:3:.*nobody' "$LAB_DIR/out"
+check "-c without the file" says 1 'missing.cfg' -c -f "$LAB_DIR/missing.cfg"
+check "an unknown option" says 2 '' --bogus
+check "neither -i nor interface: 2, and the NIC is named" says 2 'eth0' -f "$CONFIG" --name "$LAB_NAME"
+check "a NIC that does not exist" says 1 'eth7' -f "$CONFIG" -i eth7 --name "$LAB_NAME"
+
+# The agent as systemd would start it.
+nsenter --net="$(lab_netns_path balancer)" socat -u "UNIX-RECV:$LAB_DIR/notify" "OPEN:$LAB_DIR/notified,creat,append" &
+nsenter --net="$(lab_netns_path balancer)" socat TCP-LISTEN:80,reuseaddr,fork SYSTEM:'echo host' &
+wait_until 5 "the notify socket" test -S "$LAB_DIR/notify"
+NOTIFY_SOCKET=$LAB_DIR/notify agent_start "$CONFIG"
+check "tells systemd that it is ready" wait_until 10 "READY=1" grep -q '^READY=1' "$LAB_DIR/notified"
+check "is ready when it says so" agent_is_ready
+check "and traffic flows then" expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2
+check "notice: the host listens on a port that is taken from it" logged ':80.*(listen|shadow)'
+check "a second agent of the name is refused" says 1 "$LAB_NAME|already" -f "$CONFIG" -i eth0 --name "$LAB_NAME"
+check "the first one goes on" expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2
+
+for signal in TERM INT; do
+	[ "$signal" = TERM ] || start
+	program=$(attached_program)
+	kill "-$signal" "$(agent_pid)"
+	check "SIG$signal ends it" ended
+	check "SIG$signal leaves nothing" left_nothing "$program"
+done
+check "it says that connections end" logged 'connections?'
+check "the host has its port back" expect "answer" "$(client curl -s --http0.9 -m 3 "http://$VIP4/")" = host
+
+start
+kill -9 "$(agent_pid)"
+check "kill -9" ended
+check "after kill -9 the kernel goes on steering" expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2
+start
+check "the next agent takes over" expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2
+program=$(attached_program)
+agent_stop
+check "and leaves nothing when it ends" left_nothing "$program"

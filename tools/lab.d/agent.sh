@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# alwaysond in the lab's balancer, and what is asked of it through alwayson. Sourced by tools/lab and the system tests.
+# One agent a lab: instance name lab-ID, log in agent.log, configuration agent.cfg.
+
+agent_is_built() {
+	[ -x "$LAB_BUILD/alwaysond" ] && [ -x "$LAB_BUILD/alwayson" ]
+}
+
+# The command line interface, aimed at this lab's agent. -j goes in front of the verb: lab_ctl -j show servers.
+lab_ctl() {
+	lab_in balancer "$LAB_BUILD/alwayson" --name "$LAB_NAME" "$@"
+}
+
+# Starts the agent with configuration file $1 (copied, byte for byte) and further arguments; does not wait.
+agent_start() {
+	local config=$1 nic nics=()
+
+	shift
+	for nic in $(lab_state nics); do
+		nics+=(-i "$nic")
+	done
+	[ "$config" = "$LAB_DIR/agent.cfg" ] || cp "$config" "$LAB_DIR/agent.cfg"
+	setsid nsenter --net="$(lab_netns_path balancer)" "$LAB_BUILD/alwaysond" -f "$LAB_DIR/agent.cfg" "${nics[@]}" \
+		--name "$LAB_NAME" "$@" </dev/null >>"$LAB_DIR/agent.log" 2>&1 9>&- &
+	lab_keep_state agent.pid $!
+	disown $! 2>/dev/null || true
+}
+
+agent_pid() {
+	lab_state agent.pid
+}
+
+agent_is_running() {
+	local pid
+
+	pid=$(agent_pid) && ! process_is_gone "$pid"
+}
+
+# Ready: the agent answers, steers, and every server that is checked has its first result.
+agent_is_ready() {
+	lab_ctl -j status | jq -e '[.interfaces[] | select(.mode != "detached")] | length > 0' &&
+		lab_ctl -j show servers |
+		jq -e '[.servers[] | select(.state == "INIT" and .admin != "maint")] | length == 0'
+}
+
+agent_is_ready_or_gone() {
+	agent_is_ready || ! agent_is_running
+}
+
+# Waits at most $1 seconds; on failure shows the end of the log.
+agent_wait_ready() {
+	wait_until "$1" "the agent's readiness" agent_is_ready_or_gone && agent_is_running && return 0
+	agent_is_running || lab_warn "the agent has ended; the end of its log:"
+	agent_log_tail >&2
+	return 1
+}
+
+# Ends the agent with SIGTERM and waits.
+agent_stop() {
+	local pid
+
+	pid=$(agent_pid) || return 0
+	end_process "$pid" 10
+}
+
+agent_log_tail() {
+	tail -n "${1:-20}" "$LAB_DIR/agent.log" 2>/dev/null | cut -c 1-200 | sed 's/^/    alwaysond: /'
+}
+
+# One field of a server: server_field BACKEND/SERVER FIELD
+server_field() {
+	lab_ctl -j show servers "$1" | jq -r --arg field "$2" '.servers[0][$field]'
+}
+
+server_is_up() {
+	[ "$(server_field "$1" state)" = UP ]
+}
+
+server_is_down() {
+	[ "$(server_field "$1" state)" = DOWN ]
+}
+
+# What a killed agent leaves behind: pins, socket, lock, state. Only for an instance whose namespaces are going away.
+agent_remove_traces() {
+	[ -n "$LAB_ID" ] || return 0
+	rm -rf "/sys/fs/bpf/alwayson/$LAB_NAME" "/run/alwayson/$LAB_NAME" "/var/lib/alwayson/$LAB_NAME"
+	rm -f "/run/alwayson/$LAB_NAME".*
+	rmdir /sys/fs/bpf/alwayson /run/alwayson /var/lib/alwayson 2>/dev/null || true
+}

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Namespaces, wires and addresses of the lab. Sourced by tools/lab; starts no server and no agent.
+#
+#   one-armed   client .2   balancer .10   backends .100 .101 ...      one switch, 192.168.1.0/24, fd00:1::/64
+#
+#   routed      client 10.0.0.2 -- 10.0.0.1 router 192.168.1.1 -- balancer .10, backends .100 ...  on one switch
+#
+#   two-nics    client 10.0.0.2 -- 10.0.0.10 eth0 balancer eth1 192.168.1.10 -- backends .100 ...  on another switch
+#
+# In IPv6 the client's side is fd00:2::/64 and the backends' side fd00:1::/64, with the same host numbers.
+# Every NIC is a veth whose other end, named after its owner, is a port of a bridge in the namespace `switch`.
+# The ports that face the balancer carry an XDP_PASS program (veth loses XDP_TX without one) and have checksum
+# offload off: veth leaves checksums unfilled, and what XDP forwards would be dropped at the receiver.
+
+readonly LAB_LAN4=192.168.1 LAB_LAN6=fd00:1: LAB_WAN4=10.0.0 LAB_WAN6=fd00:2:
+readonly LAB_CLIENT_HOSTS="2 3 4 5" LAB_DSR_HOST=50 LAB_FIRST_BACKEND=100
+
+topology_is_known() {
+	case $1 in
+	one-armed | routed | two-nics) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# Creates a namespace with a loopback, no forwarding and addresses usable at once (no duplicate address detection).
+add_role() {
+	local ns
+
+	ns=$(lab_netns "$1")
+	ip netns add "$ns"
+	nsenter --net="/run/netns/$ns" sysctl -q -w net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+		net.ipv6.conf.default.accept_ra=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
+		net.ipv4.ip_forward=0
+	ip -n "$ns" link set lo up
+}
+
+# Plugs NIC $2 of role $1 into bridge $3 of the switch. The port's name is ROLE or, for a second NIC, ROLE-NIC.
+plug() {
+	local role=$1 nic=$2 bridge=$3 port=$1 ns switch
+
+	[ "$nic" = eth0 ] || port=$role-$nic
+	ns=$(lab_netns "$role")
+	switch=$(lab_netns switch)
+	ip -n "$switch" link add dev "$port" type veth peer name "$nic" netns "$ns"
+	ip -n "$switch" link set dev "$port" master "$bridge" up
+	ip -n "$ns" link set dev "$nic" up
+	if [ "$role" = balancer ]; then
+		lab_in switch ethtool -K "$port" tx off >/dev/null
+		ip -n "$switch" link set dev "$port" xdpdrv object "$(pass_object)" section xdp.frags
+	fi
+}
+
+add_bridge() {
+	local switch
+
+	switch=$(lab_netns switch)
+	ip -n "$switch" link add dev "$1" type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+	ip -n "$switch" link set dev "$1" up
+}
+
+# Host number $3 of the LAN (or WAN) side, both families, on NIC $2 of role $1.
+address() {
+	local role=$1 nic=$2 host=$3 side=${4:-lan} ns net4=$LAB_LAN4 net6=$LAB_LAN6
+
+	[ "$side" = lan ] || { net4=$LAB_WAN4 net6=$LAB_WAN6; }
+	ns=$(lab_netns "$role")
+	ip -n "$ns" address add "$net4.$host/24" dev "$nic"
+	ip -n "$ns" address add "$net6:$host/64" dev "$nic" nodad
+}
+
+default_route() {
+	local role=$1 host=$2 side=${3:-lan} ns net4=$LAB_LAN4 net6=$LAB_LAN6
+
+	[ "$side" = lan ] || { net4=$LAB_WAN4 net6=$LAB_WAN6; }
+	ns=$(lab_netns "$role")
+	ip -n "$ns" route add default via "$net4.$host"
+	ip -n "$ns" -6 route add default via "$net6:$host"
+}
+
+# The client is several clients: it has some addresses. .2 and ::2 are the ones it uses unasked; the kernel takes the
+# first of IPv4 and the last added of IPv6.
+client_addresses() {
+	local side=$1 ns net4=$LAB_LAN4 net6=$LAB_LAN6 host
+
+	[ "$side" = lan ] || { net4=$LAB_WAN4 net6=$LAB_WAN6; }
+	ns=$(lab_netns client)
+	for host in $LAB_CLIENT_HOSTS; do
+		ip -n "$ns" address add "$net4.$host/24" dev eth0
+	done
+	for host in $(tr ' ' '\n' <<<"$LAB_CLIENT_HOSTS" | tac); do
+		ip -n "$ns" address add "$net6:$host/64" dev eth0 nodad
+	done
+}
+
+# The XDP_PASS object: built by the Makefile; compiled here when the lab is used without it.
+pass_object() {
+	local object=$LAB_BUILD/tests/system/pass.bpf.o source=$LAB_ROOT/tests/system/pass.bpf.c
+
+	if [ ! -e "$object" ] || [ "$source" -nt "$object" ]; then
+		mkdir -p "${object%/*}"
+		clang -O2 -g -target bpf -I"/usr/include/$(gcc -print-multiarch)" -c "$source" -o "$object.$$"
+		mv "$object.$$" "$object"
+	fi
+	printf '%s' "$object"
+}
+
+# Builds topology $1 with $2 backends.
+topology_up() {
+	local topology=$1 backends=$2 role i client_side=lan
+
+	for role in switch client balancer; do
+		add_role "$role"
+	done
+	add_bridge lan
+	if [ "$topology" != one-armed ]; then
+		add_bridge wan
+		client_side=wan
+	fi
+
+	plug client eth0 "$client_side"
+	client_addresses "$client_side"
+	for ((i = 1; i <= backends; i++)); do
+		add_role "backend$i"
+		plug "backend$i" eth0 lan
+		address "backend$i" eth0 $((LAB_FIRST_BACKEND + i - 1))
+	done
+
+	"topology_$(tr - _ <<<"$topology")" "$backends"
+	lab_keep_state topology "$topology"
+	lab_keep_state backends "$backends"
+}
+
+topology_one_armed() {
+	plug balancer eth0 lan
+	address balancer eth0 10
+	lab_keep_state vip4 "$LAB_LAN4.10"
+	lab_keep_state vip6 "$LAB_LAN6:10"
+	lab_keep_state nics eth0
+}
+
+topology_routed() {
+	local i
+
+	add_role router
+	plug router eth0 wan
+	plug router eth1 lan
+	address router eth0 1 wan
+	address router eth1 1
+	lab_in router sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	plug balancer eth0 lan
+	address balancer eth0 10
+	default_route client 1 wan
+	default_route balancer 1
+	for ((i = 1; i <= $1; i++)); do
+		default_route "backend$i" 1
+	done
+	lab_keep_state vip4 "$LAB_LAN4.10"
+	lab_keep_state vip6 "$LAB_LAN6:10"
+	lab_keep_state nics eth0
+}
+
+topology_two_nics() {
+	plug balancer eth0 wan
+	plug balancer eth1 lan
+	address balancer eth0 10 wan
+	address balancer eth1 10
+	lab_keep_state vip4 "$LAB_WAN4.10"
+	lab_keep_state vip6 "$LAB_WAN6:10"
+	lab_keep_state nics "eth0 eth1"
+}
+
+# A second address of the balancer that the backends hold as well, silently, for `forward dsr`. Not the balancer's
+# first address: a backend that owns the source of a health check drops it.
+topology_dsr() {
+	local backends=$1 vip4=$LAB_LAN4.$LAB_DSR_HOST vip6=$LAB_LAN6:$LAB_DSR_HOST i ns
+
+	ns=$(lab_netns balancer)
+	ip -n "$ns" address add "$vip4/32" dev eth0
+	ip -n "$ns" address add "$vip6/128" dev eth0 nodad preferred_lft 0
+	for ((i = 1; i <= backends; i++)); do
+		ns=$(lab_netns "backend$i")
+		lab_in "backend$i" sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
+		ip -n "$ns" address add "$vip4/32" dev lo
+		ip -n "$ns" address add "$vip6/128" dev lo nodad
+	done
+	lab_keep_state dsr4 "$vip4"
+	lab_keep_state dsr6 "$vip6"
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `show config`: the model as a configuration again, every default filled in. Called through the verb table. What it
+ * prints is the configuration's language, with the place of each line behind a '#'.
+ */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/fields.h"
+#include "cli/render.h"
+#include "cli/table.h"
+#include "cli/units.h"
+
+/* A word as the configuration's lexer would read it back. */
+static void print_word(FILE *to, const char *word)
+{
+	bool plain = *word && !strpbrk(word, " \t\"'\\#$");
+
+	if (plain) {
+		print_safe(to, word);
+		return;
+	}
+	fputc('\'', to);
+	for (; *word; word++)
+		if (*word == '\'')
+			fputs("'\\''", to);
+		else
+			fputc((unsigned char)*word < 0x20 || *word == 0x7f ? '?' : *word, to);
+	fputc('\'', to);
+}
+
+static void print_place(FILE *to, const json_t *of)
+{
+	const json_t *place = json_object_get(of, "place");
+
+	if (field_number(place, "line")) { /* 0: a default, or the command line */
+		fputs("  # ", to);
+		print_safe(to, field_text(place, "file"));
+		fprintf(to, ":%" JSON_INTEGER_FORMAT, field_number(place, "line"));
+	}
+	fputc('\n', to);
+}
+
+static void print_time(FILE *to, const char *words, const json_t *of, const char *key)
+{
+	char text[UNITS_TEXT_MAX];
+
+	if (json_is_integer(json_object_get(of, key)))
+		fprintf(to, "%s %s", words, units_time_word(field_number(of, key), text));
+}
+
+/* A line of its own for a member that is there. */
+static void print_line(FILE *to, const char *words, const json_t *of, const char *key)
+{
+	if (!json_is_string(json_object_get(of, key)))
+		return;
+	fprintf(to, "    %s ", words);
+	print_word(to, field_text(of, key));
+	fputc('\n', to);
+}
+
+/* Syslog's numbers by name. */
+static const char *name_of(const json_t *of, const char *key, const char *const *names, size_t count)
+{
+	json_int_t n = field_number(of, key);
+
+	return n >= 0 && n < (json_int_t)count ? names[n] : "-";
+}
+
+static void print_log(FILE *to, const json_t *log)
+{
+	static const char *const facilities[] = {
+		"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp",
+		"ntp", "audit", "alert", "cron2", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+		"local7",
+	};
+	static const char *const levels[] = {
+		"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+	};
+
+	fputs("    log ", to);
+	print_word(to, field_text(log, "to"));
+	fprintf(to, " len %" JSON_INTEGER_FORMAT " %s %s %s", field_number(log, "length"),
+		name_of(log, "facility", facilities, array_size(facilities)),
+		name_of(log, "level", levels, array_size(levels)), name_of(log, "minimum", levels, array_size(levels)));
+	print_place(to, log);
+}
+
+static void print_global(FILE *to, const json_t *global)
+{
+	const json_t *list = json_object_get(global, "interfaces"), *n;
+	const json_t *stats = json_object_get(global, "stats_socket");
+	const json_t *logs = json_object_get(global, "logs");
+	size_t i;
+
+	fputs("global\n", to);
+	json_array_foreach(list, i, n) {
+		fputs("    interface ", to);
+		print_word(to, field_text(n, "name"));
+		fprintf(to, " xdp %s", field_text(n, "xdp"));
+		print_place(to, n);
+	}
+	if (json_is_string(json_object_get(stats, "path"))) {
+		fputs("    stats socket ", to);
+		print_word(to, field_text(stats, "path"));
+		fprintf(to, " mode %s", field_text(stats, "mode"));
+		if (field_number(stats, "uid") >= 0)
+			fprintf(to, " uid %" JSON_INTEGER_FORMAT, field_number(stats, "uid"));
+		if (field_number(stats, "gid") >= 0)
+			fprintf(to, " gid %" JSON_INTEGER_FORMAT, field_number(stats, "gid"));
+		fprintf(to, " level %s\n", field_text(stats, "level"));
+	}
+	print_line(to, "hash-secret", global, "hash_secret");
+	print_line(to, "state-dir", global, "state_dir");
+	json_array_foreach(logs, i, n)
+		print_log(to, n);
+}
+
+static bool seen_before(const json_t *services, size_t i)
+{
+	const char *frontend = field_text(json_array_get(services, i), "frontend");
+
+	for (size_t j = 0; j < i; j++)
+		if (field_is(json_array_get(services, j), "frontend", frontend))
+			return true;
+	return false;
+}
+
+static void print_ports(FILE *to, const json_t *of)
+{
+	fprintf(to, "%" JSON_INTEGER_FORMAT, field_number(of, "port_low"));
+	if (field_number(of, "port_high") != field_number(of, "port_low"))
+		fprintf(to, "-%" JSON_INTEGER_FORMAT, field_number(of, "port_high"));
+}
+
+static void print_bind(FILE *to, const json_t *s)
+{
+	const char *address = field_text(s, "address");
+	bool v6 = strchr(address, ':');
+
+	fprintf(to, "    bind %s%s%s%s:", field_is(s, "protocol", "udp") ? "udp@" : "", v6 ? "[" : "",
+		field_true(s, "any_address") && !v6 ? "*" : address, v6 ? "]" : "");
+	print_ports(to, s);
+	if (field_true(s, "any_address") && v6) /* its IPv4 twin, if it has one, is a service of its own */
+		fputs(" v6only", to);
+	print_place(to, s);
+}
+
+static void print_frontends(FILE *to, const json_t *services)
+{
+	const json_t *s, *other;
+	size_t i, j;
+
+	json_array_foreach(services, i, s) {
+		if (seen_before(services, i))
+			continue;
+		fprintf(to, "\nfrontend %s\n", field_text(s, "frontend"));
+		json_array_foreach(services, j, other)
+			if (field_is(other, "frontend", field_text(s, "frontend")))
+				print_bind(to, other);
+		print_time(to, "    timeout client", s, "timeout_client_ms");
+		fprintf(to, "\n    default_backend %s\n", field_text(s, "backend"));
+	}
+}
+
+static void print_http_check(FILE *to, const json_t *check)
+{
+	const json_t *expect = json_object_get(check, "expect"), *range;
+	const json_t *ranges = json_object_get(expect, "status");
+	bool has_host = json_is_string(json_object_get(check, "host"));
+	size_t i;
+
+	fputs("    option httpchk\n    http-check send meth ", to);
+	print_word(to, field_text(check, "method"));
+	fputs(" uri ", to);
+	print_word(to, field_text(check, "uri"));
+	fprintf(to, " ver %s", field_text(check, "version"));
+	if (has_host) {
+		fputs(" hdr Host ", to);
+		print_word(to, field_text(check, "host"));
+	}
+	fprintf(to, "\n    http-check expect %sstatus ", field_true(expect, "not") ? "! " : "");
+	json_array_foreach(ranges, i, range) {
+		json_int_t low = json_integer_value(json_array_get(range, 0));
+		json_int_t high = json_integer_value(json_array_get(range, 1));
+
+		fprintf(to, "%s%" JSON_INTEGER_FORMAT, i ? "," : "", low);
+		if (high != low)
+			fprintf(to, "-%" JSON_INTEGER_FORMAT, high);
+	}
+	fputc('\n', to);
+}
+
+/* "192.0.2.1:80" as the words `addr 192.0.2.1 port 80`. */
+static void print_check_address(FILE *to, const char *endpoint)
+{
+	const char *colon = strrchr(endpoint, ':');
+	bool bracketed = *endpoint == '[';
+
+	if (!colon)
+		return;
+	fprintf(to, " addr %.*s port %s", (int)(colon - endpoint) - 2 * bracketed, endpoint + bracketed, colon + 1);
+}
+
+static void print_server(FILE *to, const json_t *s)
+{
+	const char *address = field_text(s, "address"), *check_address = field_text(s, "check_address");
+	bool bare_v6 = address[0] != '[' && strchr(address, ':') != strrchr(address, ':'); /* without a port */
+
+	fprintf(to, "    server %s %s%s%s weight %" JSON_INTEGER_FORMAT, field_text(s, "name"), bare_v6 ? "[" : "",
+		address, bare_v6 ? "]" : "", field_number(s, "weight"));
+	if (field_true(s, "check")) {
+		fputs(" check", to);
+		if (!field_is(s, "address", check_address))
+			print_check_address(to, check_address);
+		print_time(to, " inter", s, "inter_ms");
+		print_time(to, " fastinter", s, "fastinter_ms");
+		print_time(to, " downinter", s, "downinter_ms");
+		fprintf(to, " rise %" JSON_INTEGER_FORMAT " fall %" JSON_INTEGER_FORMAT, field_number(s, "rise"),
+			field_number(s, "fall"));
+		if (!field_is(s, "init_state", "default")) /* the one state that has no word */
+			fprintf(to, " init-state %s", field_text(s, "init_state"));
+	}
+	fputs(field_true(s, "backup") ? " backup" : "", to);
+	fputs(field_true(s, "disabled") ? " disabled" : "", to);
+	fputs(field_true(s, "shutdown_sessions") ? " on-marked-down shutdown-sessions" : "", to);
+	print_place(to, s);
+}
+
+static void print_source(FILE *to, const json_t *s)
+{
+	const char *address = field_text(s, "address");
+	bool v6 = strchr(address, ':');
+
+	/* Without an address of its own it is the interface's: nothing that could be written. */
+	if (strcmp(address, "*") == 0)
+		return;
+	fprintf(to, v6 ? "    source-pool [%s]:" : "    source-pool %s:", address);
+	print_ports(to, s);
+	print_place(to, s);
+}
+
+static void print_backend(FILE *to, const json_t *b)
+{
+	const json_t *check = json_object_get(b, "check");
+	const json_t *sources = json_object_get(b, "source_pool"), *source;
+	const json_t *servers = json_object_get(b, "servers"), *server;
+	size_t i;
+
+	fprintf(to, "\nbackend %s", field_text(b, "name"));
+	print_place(to, b);
+	fprintf(to, "    mode %s\n    balance %s\n    forward %s\n    on-all-down %s\n", field_text(b, "mode"),
+		field_text(b, "balance"), field_text(b, "forward"), field_text(b, "on_all_down"));
+	if (field_true(b, "allbackups"))
+		fputs("    option allbackups\n", to);
+	print_time(to, "    timeout connect", b, "timeout_connect_ms");
+	print_time(to, "\n    timeout server", b, "timeout_server_ms");
+	if (field_number(b, "timeout_tunnel_ms"))
+		print_time(to, "\n    timeout tunnel", b, "timeout_tunnel_ms");
+	if (field_number(b, "timeout_check_ms"))
+		print_time(to, "\n    timeout check", b, "timeout_check_ms");
+	fputc('\n', to);
+	if (field_is(check, "kind", "http"))
+		print_http_check(to, check);
+	json_array_foreach(sources, i, source)
+		print_source(to, source);
+	json_array_foreach(servers, i, server)
+		print_server(to, server);
+}
+
+int render_config(const json_t *reply, const struct render *to)
+{
+	const json_t *files = json_object_get(reply, "files"), *file;
+	const json_t *backends = json_object_get(reply, "backends"), *backend;
+	size_t i;
+
+	fputs("# in force, every default filled in; read from", to->out);
+	json_array_foreach(files, i, file) {
+		fputc(' ', to->out);
+		print_safe(to->out, json_is_string(file) ? json_string_value(file) : "-");
+	}
+	fputc('\n', to->out);
+	print_global(to->out, json_object_get(reply, "global"));
+	print_frontends(to->out, json_object_get(reply, "services"));
+	json_array_foreach(backends, i, backend)
+		print_backend(to->out, backend);
+	return 0;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The lists: services, servers, flows, verdicts, interfaces. Called through the verb table.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/fields.h"
+#include "cli/render.h"
+#include "cli/table.h"
+#include "cli/units.h"
+
+/* Prints, frees, and says how it went; an empty list is a sentence. */
+static int print_list(struct table *t, const json_t *list, const char *nothing, const struct render *to)
+{
+	int r;
+
+	if (json_array_size(list) == 0) {
+		fprintf(to->out, "%s\n", nothing);
+		table_free(t);
+		return 0;
+	}
+	r = table_print(t, 0, to->colour, to->out);
+	table_free(t);
+	return r;
+}
+
+static enum tone tone_of_state(const char *state)
+{
+	if (strcasecmp(state, "up") == 0)
+		return TONE_GOOD;
+	if (strcasecmp(state, "down") == 0)
+		return TONE_BAD;
+	return TONE_PLAIN;
+}
+
+int render_services(const json_t *reply, const struct render *to)
+{
+	static const struct table_column columns[] = {
+		{ "SERVICE", TABLE_LEFT }, { "BIND", TABLE_LEFT }, { "BACKEND", TABLE_LEFT }, { "STATE", TABLE_LEFT },
+		{ "SERVERS", TABLE_RIGHT }, { "CONNS", TABLE_RIGHT }, { "PACKETS IN", TABLE_RIGHT },
+		{ "IN", TABLE_RIGHT }, { "PACKETS OUT", TABLE_RIGHT }, { "OUT", TABLE_RIGHT },
+	};
+	const json_t *list = json_object_get(reply, "services"), *s;
+	struct table *t = table_new(columns, array_size(columns));
+	size_t i;
+
+	json_array_foreach(list, i, s) {
+		bool v6 = strchr(field_text(s, "address"), ':');
+
+		table_member(t, TONE_PLAIN, s, "name");
+		table_cell(t, TONE_PLAIN, v6 ? "%s [%s]:%s" : "%s %s:%s", field_text(s, "protocol"),
+			   field_text(s, "address"), field_text(s, "ports"));
+		table_member(t, TONE_PLAIN, s, "backend");
+		table_member(t, tone_of_state(field_text(s, "state")), s, "state");
+		table_cell(t, TONE_PLAIN, "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
+			   field_number(s, "servers_up"), field_number(s, "servers_total"));
+		table_member(t, TONE_PLAIN, s, "connections");
+		table_member(t, TONE_PLAIN, s, "packets_in");
+		table_bytes(t, s, "bytes_in");
+		table_member(t, TONE_PLAIN, s, "packets_out");
+		table_bytes(t, s, "bytes_out");
+	}
+	return print_list(t, list, "no services", to);
+}
+
+/* "drain (file: ready)": what was set at run time, beside what the file says. */
+static void admin_cell(struct table *t, const json_t *s)
+{
+	enum tone tone = field_is(s, "admin", "ready") ? TONE_PLAIN : TONE_WARN;
+
+	if (field_true(s, "admin_override"))
+		table_cell(t, tone, "%s (file: %s)", field_text(s, "admin"), field_text(s, "admin_configured"));
+	else
+		table_member(t, tone, s, "admin");
+}
+
+static void weight_cell(struct table *t, const json_t *s)
+{
+	if (field_true(s, "weight_override"))
+		table_cell(t, TONE_WARN, "%" JSON_INTEGER_FORMAT " (file: %" JSON_INTEGER_FORMAT ")",
+			   field_number(s, "weight"), field_number(s, "weight_configured"));
+	else
+		table_member(t, TONE_PLAIN, s, "weight");
+}
+
+static void share_cell(struct table *t, const json_t *s)
+{
+	const json_t *share = json_object_get(s, "slots_share");
+
+	if (json_is_number(share))
+		table_cell(t, TONE_PLAIN, "%.1f %%", json_number_value(share) * 100);
+	else
+		table_cell(t, TONE_PLAIN, "-");
+}
+
+static void hop_cell(struct table *t, const json_t *s)
+{
+	const json_t *hop = json_object_get(s, "next_hop");
+
+	if (field_is(hop, "state", "resolved"))
+		table_cell(t, TONE_PLAIN, "%s %s", field_text(hop, "interface"), field_text(hop, "mac"));
+	else
+		table_member(t, field_is(hop, "state", "local") ? TONE_PLAIN : TONE_WARN, hop, "text");
+}
+
+static void row(struct table *t, const char *name)
+{
+	table_cell(t, TONE_PLAIN, "%s", name);
+}
+
+/* Everything about one server, a line each. */
+static int render_one_server(const json_t *s, json_int_t now_ms, const struct render *to)
+{
+	static const struct table_column columns[] = { { NULL, TABLE_LEFT }, { NULL, TABLE_LEFT } };
+	static const struct {
+		const char *title, *key;
+	} counters[] = {
+		{ "checks", "checks" }, { "failed checks", "failures" }, { "transitions", "transitions" },
+		{ "connections", "connections" }, { "packets in", "packets_in" }, { "packets out", "packets_out" },
+	};
+	struct table *t = table_new(columns, array_size(columns));
+	int r;
+
+	row(t, "server");
+	table_cell(t, TONE_PLAIN, "%s/%s", field_text(s, "backend"), field_text(s, "server"));
+	row(t, "address"), table_member(t, TONE_PLAIN, s, "address");
+	row(t, "state"), table_member(t, tone_of_state(field_text(s, "state")), s, "state");
+	row(t, "since"), table_age(t, s, "since_ms", now_ms);
+	row(t, "admin"), admin_cell(t, s);
+	row(t, "weight"), weight_cell(t, s);
+	row(t, "backup"), table_member(t, TONE_PLAIN, s, "backup");
+	row(t, "share of slots"), share_cell(t, s);
+	row(t, "next hop"), hop_cell(t, s);
+	row(t, "last check"), table_member(t, TONE_PLAIN, s, "last_result");
+	row(t, "it took"), table_duration(t, s, "last_duration_ms");
+	for (size_t i = 0; i < array_size(counters); i++)
+		row(t, counters[i].title), table_member(t, TONE_PLAIN, s, counters[i].key);
+	row(t, "bytes in"), table_bytes(t, s, "bytes_in");
+	row(t, "bytes out"), table_bytes(t, s, "bytes_out");
+	r = table_print(t, 0, to->colour, to->out);
+	table_free(t);
+	return r;
+}
+
+int render_servers(const json_t *reply, const struct render *to)
+{
+	static const struct table_column columns[] = {
+		{ "SERVER", TABLE_LEFT }, { "ADDRESS", TABLE_LEFT }, { "STATE", TABLE_LEFT }, { "SINCE", TABLE_RIGHT },
+		{ "ADMIN", TABLE_LEFT }, { "WEIGHT", TABLE_RIGHT }, { "SHARE", TABLE_RIGHT }, { "CONNS", TABLE_RIGHT },
+		{ "IN", TABLE_RIGHT }, { "OUT", TABLE_RIGHT }, { "NEXT HOP", TABLE_LEFT }, { "LAST CHECK", TABLE_LEFT },
+	};
+	const json_t *list = json_object_get(reply, "servers"), *s;
+	json_int_t now_ms = field_number(reply, "now_ms");
+	struct table *t;
+	size_t i;
+
+	if (to->argc == 1 && strchr(to->argv[0], '/') && json_array_size(list) == 1)
+		return render_one_server(json_array_get(list, 0), now_ms, to);
+	t = table_new(columns, array_size(columns));
+	json_array_foreach(list, i, s) {
+		table_cell(t, TONE_PLAIN, "%s/%s%s", field_text(s, "backend"), field_text(s, "server"),
+			   field_true(s, "backup") ? " (backup)" : "");
+		table_member(t, TONE_PLAIN, s, "address");
+		table_member(t, tone_of_state(field_text(s, "state")), s, "state");
+		table_age(t, s, "since_ms", now_ms);
+		admin_cell(t, s);
+		weight_cell(t, s);
+		share_cell(t, s);
+		table_member(t, TONE_PLAIN, s, "connections");
+		table_bytes(t, s, "bytes_in");
+		table_bytes(t, s, "bytes_out");
+		hop_cell(t, s);
+		table_member(t, TONE_PLAIN, s, "last_result");
+	}
+	return print_list(t, list, "no servers", to);
+}
+
+int render_flows(const json_t *reply, const struct render *to)
+{
+	static const struct table_column columns[] = {
+		{ "PROTOCOL", TABLE_LEFT }, { "SERVICE", TABLE_LEFT }, { "CLIENT", TABLE_LEFT }, { "OWN", TABLE_LEFT },
+		{ "SERVER", TABLE_LEFT }, { "STATE", TABLE_LEFT }, { "IDLE", TABLE_RIGHT },
+	};
+	const json_t *list = json_object_get(reply, "flows"), *f;
+	struct table *t = table_new(columns, array_size(columns));
+	char idle[UNITS_TEXT_MAX];
+	size_t i;
+	int r;
+
+	json_array_foreach(list, i, f) {
+		table_member(t, TONE_PLAIN, f, "protocol");
+		table_member(t, TONE_PLAIN, f, "service");
+		table_member(t, TONE_PLAIN, f, "client");
+		table_member(t, TONE_PLAIN, f, "own");
+		table_member(t, TONE_PLAIN, f, "server");
+		table_member(t, TONE_PLAIN, f, "state");
+		table_cell(t, TONE_PLAIN, "%s", units_duration((uint64_t)field_number(f, "idle_s") * 1000, idle));
+	}
+	r = print_list(t, list, "no live connections", to);
+	if (r == 0 && field_number(reply, "total") > (json_int_t)json_array_size(list))
+		fprintf(to->out, "%zu of %" JSON_INTEGER_FORMAT "; more with --limit N\n", json_array_size(list),
+			field_number(reply, "total"));
+	return r;
+}
+
+int render_verdicts(const json_t *reply, const struct render *to)
+{
+	static const struct table_column columns[] = {
+		{ "VERDICT", TABLE_LEFT }, { "ACTION", TABLE_LEFT }, { "PACKETS", TABLE_RIGHT },
+		{ "BYTES", TABLE_RIGHT }, { "MEANING", TABLE_LEFT },
+	};
+	const json_t *list = json_object_get(reply, "verdicts"), *v;
+	struct table *t = table_new(columns, array_size(columns));
+	size_t i;
+
+	json_array_foreach(list, i, v) {
+		table_member(t, TONE_PLAIN, v, "name");
+		table_member(t, TONE_PLAIN, v, "action");
+		table_member(t, TONE_PLAIN, v, "packets");
+		table_bytes(t, v, "bytes");
+		table_member(t, TONE_PLAIN, v, "help");
+	}
+	return print_list(t, list, "no verdicts", to);
+}
+
+static void addresses_cell(struct table *t, const json_t *interface)
+{
+	const json_t *list = json_object_get(interface, "addresses"), *a;
+	char text[512] = "";
+	size_t i, used = 0;
+
+	json_array_foreach(list, i, a) {
+		int n = snprintf(text + used, sizeof(text) - used, "%s%s", used ? " " : "",
+				 json_is_string(a) ? json_string_value(a) : "-");
+
+		if ((size_t)n >= sizeof(text) - used) {
+			strcpy(text + sizeof(text) - sizeof(" ..."), " ...");
+			break;
+		}
+		used += n;
+	}
+	table_cell(t, TONE_PLAIN, "%s", *text ? text : "-");
+}
+
+int render_interfaces(const json_t *reply, const struct render *to)
+{
+	static const struct table_column columns[] = {
+		{ "INTERFACE", TABLE_LEFT }, { "INDEX", TABLE_RIGHT }, { "MODE", TABLE_LEFT }, { "LINK", TABLE_LEFT },
+		{ "MTU", TABLE_RIGHT }, { "MAC", TABLE_LEFT }, { "SINCE", TABLE_RIGHT }, { "ADDRESSES", TABLE_LEFT },
+	};
+	const json_t *list = json_object_get(reply, "interfaces"), *n;
+	struct table *t = table_new(columns, array_size(columns));
+	size_t i;
+
+	json_array_foreach(list, i, n) {
+		bool up = field_true(n, "up");
+
+		table_member(t, TONE_PLAIN, n, "name");
+		table_member(t, TONE_PLAIN, n, "ifindex");
+		table_member(t, field_is(n, "mode", "detached") ? TONE_BAD : TONE_PLAIN, n, "mode");
+		table_cell(t, up ? TONE_GOOD : TONE_BAD, "%s", up ? "up" : "down");
+		table_member(t, TONE_PLAIN, n, "mtu");
+		table_member(t, TONE_PLAIN, n, "mac");
+		table_age(t, n, "attached_since_ms", field_number(reply, "now_ms"));
+		addresses_cell(t, n);
+	}
+	return print_list(t, list, "packets are steered on no interface; `alwayson load IFACE` begins", to);
+}

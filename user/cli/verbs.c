@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cli/verbs.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/render.h"
+#include "cli/units.h"
+#include "control/words.h"
+
+enum { FLOWS_MAX = 1000000 };
+
+static int read_number(const char *text, unsigned max, unsigned *ret)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned n;
+
+	if (!digits || text[digits] || digits > 9)
+		return -EINVAL;
+	n = strtoul(text, NULL, 10); /* at most nine digits */
+	if (n > max)
+		return -EINVAL;
+	*ret = n;
+	return 0;
+}
+
+static int read_limit(const char *text, char ret[static CLI_VALUE_MAX])
+{
+	unsigned n;
+
+	if (read_number(text, FLOWS_MAX, &n) < 0 || n == 0)
+		return -EINVAL;
+	snprintf(ret, CLI_VALUE_MAX, "%u", n);
+	return 0;
+}
+
+static int read_timeout(const char *text, char ret[static CLI_VALUE_MAX])
+{
+	uint32_t ms;
+
+	if (units_parse_time(text, &ms) < 0 || ms > MODEL_TIME_MAX_MS)
+		return -EINVAL;
+	snprintf(ret, CLI_VALUE_MAX, "%u", ms);
+	return 0;
+}
+
+const struct cli_verb cli_verbs[] = {
+	{ "status", "", .timeout_ms = CLI_ANSWER_MS, .render = render_status,
+	  .summary = "how the agent is: interfaces, servers, flows, last reload, notices" },
+	{ "show services", "", .timeout_ms = CLI_ANSWER_MS, .render = render_services,
+	  .summary = "each bind of a frontend, its state and traffic" },
+	{ "show servers", "[BACKEND[/SERVER]]", 0, 1, { CLI_BACKEND_OR_SERVER }, .timeout_ms = CLI_ANSWER_MS,
+	  .render = render_servers, .summary = "health, admin state, weight and traffic of the servers",
+	  .help = "With BACKEND/SERVER everything known of the one." },
+	{ "show flows", "", .option = { "--limit", "N", "1000", read_limit, "a number from 1 to 1000000" },
+	  .timeout_ms = CLI_ANSWER_MS, .render = render_flows, .summary = "live connections, at most N (1000)",
+	  .help = "Which ones are shown when there are more is not defined; the last line says how many there are." },
+	{ "show config", "", .timeout_ms = CLI_ANSWER_MS, .render = render_config,
+	  .summary = "the configuration in force, with every default filled in",
+	  .help = "Printed in the configuration's own language; the comments say where a thing was written." },
+	{ "show verdicts", "", .timeout_ms = CLI_ANSWER_MS, .render = render_verdicts,
+	  .summary = "what became of the packets: one counter for each reason" },
+	{ "show interfaces", "", .timeout_ms = CLI_ANSWER_MS, .render = render_interfaces,
+	  .summary = "the interfaces packets are steered on" },
+	{ "server drain", "BACKEND/SERVER", 1, 1, { CLI_SERVER }, .timeout_ms = CLI_ANSWER_MS, .render = render_server,
+	  .summary = "give the server no new connections; those it has go on, and so do its checks",
+	  .help = "Survives reload and restart, until `server ready`. See `wait drained`." },
+	{ "server maint", "BACKEND/SERVER", 1, 1, { CLI_SERVER }, .timeout_ms = CLI_ANSWER_MS, .render = render_server,
+	  .summary = "as drain, and stop checking the server",
+	  .help = "Survives reload and restart, until `server ready`." },
+	{ "server ready", "BACKEND/SERVER", 1, 1, { CLI_SERVER }, .timeout_ms = CLI_ANSWER_MS, .render = render_server,
+	  .summary = "end drain and maint: the server takes connections when its checks say so" },
+	{ "server weight", "BACKEND/SERVER N", 2, 2, { CLI_SERVER, CLI_WEIGHT }, .timeout_ms = CLI_ANSWER_MS,
+	  .render = render_server, .summary = "set the server's weight, 0 to 256; 0 is as drain",
+	  .help = "Survives reload and restart; the file's value is shown beside it." },
+	{ "wait drained", "BACKEND/SERVER", 1, 1, { CLI_SERVER },
+	  .option = { "--timeout", "T", "30s", read_timeout, "a time such as 500ms, 30s, 5m or 2h, up to 24h" },
+	  .render = render_drained, .summary = "wait until the server has no connection left, at most T (30s)",
+	  .help = "The server must be in drain or maint. Exit code 5 when the time runs out." },
+	{ "reload", "", .timeout_ms = CLI_RELOAD_MS, .render = render_reload, .summary = "read the configuration again",
+	  .help = "A bad file changes nothing: its errors are printed and the exit code is 3." },
+	{ "load", "IFACE [native|generic|auto]", 1, 2, { CLI_INTERFACE, CLI_XDP_MODE }, .timeout_ms = CLI_RELOAD_MS,
+	  .render = render_load, .summary = "steer packets on an interface too, until the agent stops",
+	  .help = "auto (the default): natively where the driver can, else generic." },
+	{ "unload", "[IFACE]", 0, 1, { CLI_INTERFACE }, .timeout_ms = CLI_ANSWER_MS, .render = render_unload,
+	  .summary = "stop steering on an interface; without IFACE on all: connections end",
+	  .help = "The agent goes on running; `load` or `reload` steers again." },
+	{ "version", "", .timeout_ms = CLI_ANSWER_MS, .render = render_version,
+	  .summary = "versions of this program and of the agent",
+	  .help = "`alwayson --version` is this program's alone, and needs no agent." },
+};
+const size_t cli_verb_count = array_size(cli_verbs);
+
+/* The request's grammar and this program's is one: the same matcher reads both. */
+const struct cli_verb *cli_verb_match(const char *const *words, unsigned count, unsigned *ret_used,
+				      char error[static CLI_ERROR_MAX])
+{
+	struct control_verb grammar[array_size(cli_verbs)] = {};
+	struct control_words w = { .count = count };
+	char text[CONTROL_ERROR_MAX];
+	const struct control_verb *found;
+
+	if (count > CONTROL_WORDS_MAX) {
+		snprintf(error, CLI_ERROR_MAX, "more than %d words", CONTROL_WORDS_MAX);
+		return NULL;
+	}
+	memcpy(w.word, words, count * sizeof(*words));
+	for (size_t i = 0; i < cli_verb_count; i++)
+		grammar[i] = (struct control_verb){ .words = cli_verbs[i].words, .arguments = "",
+						    .args_max = CONTROL_WORDS_MAX };
+	found = control_words_match(&w, grammar, cli_verb_count, ret_used, text);
+	if (!found) {
+		snprintf(error, CLI_ERROR_MAX, "%.*s", CLI_ERROR_MAX - 1, text);
+		return NULL;
+	}
+	return &cli_verbs[found - grammar];
+}
+
+const struct cli_verb *cli_verb_with_option(const char *name)
+{
+	for (size_t i = 0; i < cli_verb_count; i++)
+		if (cli_verbs[i].option.name && strcmp(cli_verbs[i].option.name, name) == 0)
+			return &cli_verbs[i];
+	return NULL;
+}
+
+static bool is_name(const char *text, size_t length)
+{
+	if (length == 0 || length > MODEL_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (!isalnum((unsigned char)text[i]) && !strchr("-_.:", text[i]))
+			return false;
+	return true;
+}
+
+static bool is_server(const char *text)
+{
+	const char *slash = strchr(text, '/');
+
+	return slash && is_name(text, slash - text) && is_name(slash + 1, strlen(slash + 1));
+}
+
+static bool is_backend_or_server(const char *text)
+{
+	return is_server(text) || is_name(text, strlen(text));
+}
+
+static bool is_weight(const char *text)
+{
+	unsigned n;
+
+	return read_number(text, MODEL_WEIGHT_MAX, &n) == 0;
+}
+
+static bool is_interface(const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length == 0 || length > 15) /* IFNAMSIZ - 1 */
+		return false;
+	for (const char *c = text; *c; c++)
+		if (!isgraph((unsigned char)*c) || *c == '/')
+			return false;
+	return true;
+}
+
+static bool is_xdp_mode(const char *text)
+{
+	return strcmp(text, "native") == 0 || strcmp(text, "generic") == 0 || strcmp(text, "auto") == 0;
+}
+
+static const struct {
+	bool (*fits)(const char *text);
+	const char *expects;
+} kinds[] = {
+	[CLI_SERVER] = { is_server, "BACKEND/SERVER; `alwayson show servers` lists them" },
+	[CLI_BACKEND_OR_SERVER] = { is_backend_or_server, "BACKEND or BACKEND/SERVER" },
+	[CLI_WEIGHT] = { is_weight, "a weight from 0 to 256" },
+	[CLI_INTERFACE] = { is_interface, "an interface's name; `ip link` lists them" },
+	[CLI_XDP_MODE] = { is_xdp_mode, "native, generic or auto" },
+};
+
+int cli_verb_check(const struct cli_verb *v, const char *const *args, unsigned count, char error[static CLI_ERROR_MAX])
+{
+	if (count < v->args_min) {
+		snprintf(error, CLI_ERROR_MAX, "%s: an argument is missing: %s", v->words, v->arguments);
+		return -EINVAL;
+	}
+	if (count > v->args_max) {
+		snprintf(error, CLI_ERROR_MAX, "%s: `%.64s` is one argument too many", v->words, args[v->args_max]);
+		return -EINVAL;
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (!kinds[v->args[i]].fits(args[i])) {
+			snprintf(error, CLI_ERROR_MAX, "%s: `%.64s` is not %s", v->words, args[i],
+				 kinds[v->args[i]].expects);
+			return -EINVAL;
+		}
+	return 0;
+}
+
+static int synopsis(const struct cli_verb *v, char *buf, size_t size)
+{
+	const struct cli_option *o = &v->option;
+
+	return snprintf(buf, size, "%s%s%s%s%s%s%s%s", v->words, *v->arguments ? " " : "", v->arguments,
+			o->name ? " [" : "", o->name ? o->name : "", o->name ? " " : "", o->name ? o->argument : "",
+			o->name ? "]" : "");
+}
+
+void cli_usage_line(FILE *to, const struct cli_verb *v)
+{
+	char text[128];
+
+	synopsis(v, text, sizeof(text));
+	fprintf(to, "usage: alwayson [-s SOCKET] [--name N] [-j] %s\n", text);
+}
+
+/* "show" stands for "show services" and its like. */
+static bool begins_with(const struct cli_verb *v, const char *const *words, unsigned count)
+{
+	const char *at = v->words;
+
+	for (unsigned i = 0; i < count; i++) {
+		size_t length = strlen(words[i]);
+
+		if (strncmp(at, words[i], length) != 0 || (at[length] && at[length] != ' '))
+			return false;
+		at += length + (at[length] == ' ');
+	}
+	return true;
+}
+
+void cli_help_verbs(FILE *to, const char *const *words, unsigned count)
+{
+	char text[128];
+	int width = 0;
+
+	for (size_t i = 0; i < cli_verb_count; i++) {
+		int length = synopsis(&cli_verbs[i], text, sizeof(text));
+
+		if (begins_with(&cli_verbs[i], words, count) && length > width)
+			width = length;
+	}
+	for (size_t i = 0; i < cli_verb_count; i++) {
+		if (!begins_with(&cli_verbs[i], words, count))
+			continue;
+		synopsis(&cli_verbs[i], text, sizeof(text));
+		fprintf(to, "  %-*s  %s\n", width, text, cli_verbs[i].summary);
+	}
+}
+
+void cli_help(FILE *to)
+{
+	fputs("usage: alwayson [-s SOCKET] [--name N] [-j] COMMAND ...\n\n"
+	      "Talks to a running alwaysond, the load balancer's agent.\n\n"
+	      "commands:\n", to);
+	cli_help_verbs(to, NULL, 0);
+	fputs("\noptions:\n"
+	      "  -s, --socket PATH  the agent's socket (else $ALWAYSON_SOCKET, else /run/alwayson/control.sock)\n"
+	      "      --name N       the instance N: /run/alwayson/N.sock\n"
+	      "  -j, --json         print the agent's answer as it came, one JSON document\n"
+	      "  -h, --help         this text; after a command, more about it\n"
+	      "  -V, --version      this program's version\n"
+	      "\nexit codes:\n"
+	      "  0 done   1 failed or not found   2 usage   3 bad configuration   4 agent not there   5 timed out\n",
+	      to);
+}

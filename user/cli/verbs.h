@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What `alwayson` can be told: one line a verb, from which come the grammar, the help and the request. A new verb is a
+ * line in verbs.c, a renderer, and its place in docs/alwayson.md and docs/control.md (a test compares them).
+ */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum cli_argument {
+	CLI_NONE,
+	CLI_SERVER,            /* BACKEND/SERVER */
+	CLI_BACKEND_OR_SERVER, /* BACKEND[/SERVER] */
+	CLI_WEIGHT,
+	CLI_INTERFACE,
+	CLI_XDP_MODE,
+};
+
+enum { CLI_ARGUMENTS_MAX = 2, CLI_VALUE_MAX = 16, CLI_ERROR_MAX = 512 };
+
+/* What a renderer may know besides the reply. */
+struct render {
+	FILE *out;
+	bool colour;
+	unsigned argc;
+	const char *const *argv; /* the verb's arguments as typed */
+};
+
+/* An option that belongs to one verb; its value is the request's last word. */
+struct cli_option {
+	const char *name;     /* "--limit"; NULL = the verb has none */
+	const char *argument; /* "N" */
+	const char *fallback; /* the value when it is not given; NULL = the word is left out */
+	/* Checks text and writes the request's word for it. 0 or -EINVAL. */
+	int (*read)(const char *text, char ret[static CLI_VALUE_MAX]);
+	const char *expects;  /* "a number from 1 to 1000000" */
+};
+
+struct cli_verb {
+	const char *words;
+	const char *arguments; /* for people */
+	unsigned args_min, args_max;
+	enum cli_argument args[CLI_ARGUMENTS_MAX];
+	struct cli_option option;
+	uint32_t timeout_ms;   /* for the answer to begin; 0 = the option's value and CLI_ANSWER_MS */
+	const char *summary;   /* one line */
+	const char *help;      /* the rest; may be empty */
+	int (*render)(const json_t *reply, const struct render *to); /* of a good reply; 0 or -ENOMEM */
+};
+
+enum { CLI_ANSWER_MS = 10000, CLI_RELOAD_MS = 60000 };
+
+extern const struct cli_verb cli_verbs[];
+extern const size_t cli_verb_count;
+
+/* The verb the words name and how many of them are its name; NULL and why in error. */
+const struct cli_verb *cli_verb_match(const char *const *words, unsigned count, unsigned *ret_used,
+				      char error[static CLI_ERROR_MAX]);
+/* The verb that has this option, NULL when none has. */
+const struct cli_verb *cli_verb_with_option(const char *name);
+/* Checks the arguments, in number and kind. 0, or -EINVAL and what is wrong in error. */
+int cli_verb_check(const struct cli_verb *v, const char *const *args, unsigned count, char error[static CLI_ERROR_MAX]);
+
+/* Help: all verbs (words NULL), those that begin with words, or one in full. */
+void cli_help(FILE *to);
+void cli_help_verbs(FILE *to, const char *const *words, unsigned count);
+void cli_usage_line(FILE *to, const struct cli_verb *v);
+
+#endif
