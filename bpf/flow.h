@@ -24,6 +24,7 @@ struct flow {
 	__u64 *tag;
 	void *record;      /* struct flow4 or flow6 */
 	__u64 value;       /* the tag as read */
+	__u64 was;         /* the tag that flow_change() replaced: what changed is told by it, not by an older read */
 };
 
 static __always_inline struct flow_key flow_key4(__be32 remote, __be16 rport, __be16 lport, __u16 local, __u8 kind)
@@ -140,10 +141,13 @@ static __always_inline struct flow flow_find(const struct flow_key *key, __u64 h
 		void *record = flow_record(bucket, way, v6);
 
 		if (flow_matches(record, key, v6)) {
-			f.tag = flow_tag(bucket, way);
-			f.record = record;
-			f.value = load_u64(f.tag);
-			return f;
+			/* Read again: an evicted entry is written anew at once, and its tag published after its key. */
+			f.value = load_u64(flow_tag(bucket, way));
+			if ((f.value & FLOW_MATCH_MASK) == wanted) {
+				f.tag = flow_tag(bucket, way);
+				f.record = record;
+				return f;
+			}
 		}
 		ways &= ways - 1;
 	}
@@ -162,6 +166,7 @@ static __always_inline bool flow_change(struct flow *f, __u8 clear, __u8 set, __
 			return false;
 		f->value = __sync_val_compare_and_swap(f->tag, old, new);
 		if (f->value == old) {
+			f->was = old;
 			f->value = new;
 			return true;
 		}
@@ -200,13 +205,54 @@ static __always_inline void flow_unlock(__u64 *lock)
 	__sync_lock_test_and_set(lock, 0);
 }
 
+static __always_inline void flow_write(__u64 *to, const __u64 *record, const bool v6)
+{
+	const int words = (v6 ? sizeof(struct flow6) : sizeof(struct flow4)) / sizeof(__u64);
+
+#pragma unroll
+	for (int w = 0; w < words; w++)
+		*(volatile __u64 *)&to[w] = record[w];
+}
+
+/* May this entry give way? Only a record of a plain flow (no own port hangs on it) that no second packet has proven. */
+static __always_inline bool flow_is_evictable(__u64 tag, const void *record, const bool v6)
+{
+	const __u16 from = v6 ? ((const struct flow6 *)record)->from : ((const struct flow4 *)record)->from;
+	const __u8 kind = v6 ? ((const struct flow6 *)record)->kind : ((const struct flow4 *)record)->kind;
+
+	return (FLOW_STATE(tag) & (FLOW_LIFE | FLOW_PROVEN)) == FLOW_LIVE && !from && !(kind & FLOW_REPLY);
+}
+
+/* Both buckets are full: a half-open or unproven record gives way, so that a flood of them can't keep the table. */
+static __always_inline bool flow_evict(void *first, void *second, const __u64 *record, __u64 tag, struct flow *f,
+				       const bool v6)
+{
+	for (__u32 i = 0; i < 2 * FLOW_WAYS; i++) {
+		void *bucket = i < FLOW_WAYS ? first : second;
+		__u64 *t = flow_tag(bucket, i & (FLOW_WAYS - 1));
+		void *r = flow_record(bucket, i & (FLOW_WAYS - 1), v6);
+		__u64 old = load_u64(t);
+
+		if (!flow_is_evictable(old, r, v6) ||
+		    __sync_val_compare_and_swap(t, old, FLOW_STATE_BITS(FLOW_BUSY)) != old)
+			continue;
+		flow_write(r, record, v6);
+		__sync_lock_test_and_set(t, tag);
+		f->tag = t;
+		f->record = r;
+		f->value = tag;
+		account_event(EVENT_EVICTED);
+		return true;
+	}
+	return false;
+}
+
 /*
  * Claims an entry of the bucket with more room, writes the record, publishes the tag. The caller holds the key's lock
  * and has found it absent. Fills *f and returns true; false = both buckets are full.
  */
 static __always_inline bool flow_insert(__u64 hash, const __u64 *record, __u64 tag, struct flow *f, const bool v6)
 {
-	const int words = (v6 ? sizeof(struct flow6) : sizeof(struct flow4)) / sizeof(__u64);
 	void *first = flow_bucket(hash, 0, v6);
 	void *second = flow_bucket(hash, 1, v6);
 	__u32 ways, other;
@@ -234,9 +280,7 @@ static __always_inline bool flow_insert(__u64 hash, const __u64 *record, __u64 t
 		if (__sync_val_compare_and_swap(t, 0, FLOW_STATE_BITS(FLOW_BUSY)) == 0) {
 			__u64 *r = flow_record(bucket, way, v6);
 
-#pragma unroll
-			for (int w = 0; w < words; w++)
-				*(volatile __u64 *)&r[w] = record[w];
+			flow_write(r, record, v6);
 			__sync_lock_test_and_set(t, tag);
 			f->tag = t;
 			f->record = r;
@@ -245,7 +289,7 @@ static __always_inline bool flow_insert(__u64 hash, const __u64 *record, __u64 t
 		}
 		ways &= ways - 1;
 	}
-	return false;
+	return flow_evict(first, second, record, tag, f, v6);
 }
 
 static __always_inline __u64 flow_new_tag(__u64 hash, __u8 state, __u32 server, __u64 server_word)

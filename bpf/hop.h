@@ -81,7 +81,10 @@ static __always_inline enum verdict hop_look_up(struct packet *p, const bool v6)
 	}
 	fib.l4_protocol = p->protocol;
 	fib.tot_len = p->length;
-	/* Out of the NIC it came in by; else as a forwarded packet, which needs ip_forward. */
+	/*
+	 * Out of the NIC it came in by; else as a forwarded packet. For both the kernel (6.18: "verify forwarding is
+	 * enabled") answers only where the NIC it came in by has forwarding switched on.
+	 */
 	if (bpf_fib_lookup(p->ctx, &fib, sizeof(fib), BPF_FIB_LOOKUP_OUTPUT) != BPF_FIB_LKUP_RET_SUCCESS) {
 		fib.ifindex = p->ctx->ingress_ifindex;
 		if (bpf_fib_lookup(p->ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)

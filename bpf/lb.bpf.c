@@ -62,6 +62,7 @@ int lb(struct xdp_md *ctx)
 	__u32 zero = 0;
 	struct control *c = bpf_map_lookup_elem(&control, &zero);
 	__u64 word = c ? load_u64(&c->word) : 0;
+	int action;
 
 	p.eth = (void *)(long)ctx->data;
 	p.end = (void *)(long)ctx->data_end;
@@ -73,18 +74,25 @@ int lb(struct xdp_md *ctx)
 	else if (with_ipv6 && p.eth->h_proto == bpf_htons(ETH_P_IPV6))
 		verdict = handle6(&p, word);
 
-	account_verdict(verdict, p.length);
 	switch (action_of(verdict)) {
 	case ACTION_PASS:
-		return XDP_PASS;
+		action = XDP_PASS;
+		break;
 	case ACTION_TX:
-		return XDP_TX;
+		action = XDP_TX;
+		break;
 	case ACTION_SEND:
-		return p.way_out == ctx->ingress_ifindex ? XDP_TX :
-							      bpf_redirect_map(&devices, p.way_out, XDP_DROP);
+		action = XDP_TX;
+		if (p.way_out != ctx->ingress_ifindex)
+			action = bpf_redirect_map(&devices, p.way_out, XDP_DROP);
+		if (action == XDP_DROP) /* the way out is no NIC of ours */
+			verdict = VERDICT_INTERNAL;
+		break;
 	default:
-		return XDP_DROP;
+		action = XDP_DROP;
 	}
+	account_verdict(verdict, p.length);
+	return action;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

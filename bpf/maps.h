@@ -70,7 +70,7 @@ const volatile __u32 resets_per_jiffy = 40; /* RESETS_PER_SECOND / HZ */
 const volatile struct hash_key flow_key;   /* of the flow table; new at every creation of it */
 const volatile __u8 with_ipv6 = 1;
 const volatile __u8 with_nat = 1;
-const volatile __u8 with_dsr = 1;
+const volatile __u8 with_dsr = 1;  /* dsr and ipip: no address is translated */
 
 static __always_inline __u64 load_u64(const __u64 *p)
 {

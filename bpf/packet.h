@@ -43,7 +43,7 @@ struct packet {
 		void *l4;
 	};
 	void *end;
-	__u32 length;      /* IP bytes, header included */
+	__u32 length;      /* IP bytes, header included; the frame's until the IP header is proven */
 	__be16 sport, dport;
 	__u8 protocol;
 	__u8 tcp_flags;    /* of TCP, its 14th byte; else 0 */
@@ -76,20 +76,23 @@ static __always_inline bool packet_opens(const struct packet *p)
 }
 
 /* The IP header may claim no more than the frame holds. With frags the linear part is less than the frame. */
-static __always_inline bool packet_holds(const struct packet *p, const void *l3)
+static __always_inline bool packet_holds(const struct packet *p, const void *l3, __u32 length)
 {
-	if (l3 + p->length <= p->end)
+	if (l3 + length <= p->end)
 		return true;
-	return p->length <= 0xffff + sizeof(struct ipv6hdr) &&
-	       sizeof(struct ethhdr) + p->length <= bpf_xdp_get_buff_len(p->ctx);
+	return length <= 0xffff + sizeof(struct ipv6hdr) &&
+	       sizeof(struct ethhdr) + length <= bpf_xdp_get_buff_len(p->ctx);
 }
 
-static __always_inline enum verdict packet_parse_l4(struct packet *p)
+/* The L4 header must lie within what IP says is the packet: behind it is padding. */
+static __always_inline enum verdict packet_parse_l4(struct packet *p, __u32 ip_header)
 {
+	const __u32 rest = p->length - ip_header;
+
 	if (p->protocol == IPPROTO_TCP) {
 		struct tcphdr *tcp = p->l4;
 
-		if ((void *)(tcp + 1) > p->end)
+		if (rest < sizeof(*tcp) || (void *)(tcp + 1) > p->end)
 			return VERDICT_TRUNCATED;
 		p->sport = tcp->source;
 		p->dport = tcp->dest;
@@ -99,7 +102,7 @@ static __always_inline enum verdict packet_parse_l4(struct packet *p)
 	if (p->protocol == IPPROTO_UDP) {
 		struct udphdr *udp = p->l4;
 
-		if ((void *)(udp + 1) > p->end)
+		if (rest < sizeof(*udp) || (void *)(udp + 1) > p->end)
 			return VERDICT_TRUNCATED;
 		p->sport = udp->source;
 		p->dport = udp->dest;
@@ -112,33 +115,36 @@ static __always_inline enum verdict packet_parse_l4(struct packet *p)
 static __always_inline enum verdict packet_parse4(struct packet *p)
 {
 	struct iphdr *ip = (void *)(p->eth + 1);
-	__u32 header;
+	__u32 header, length;
 
 	if ((void *)(ip + 1) > p->end || ip->version != 4 || ip->ihl < 5)
 		return VERDICT_TRUNCATED;
 	header = ip->ihl * 4;
 	p->ip4 = ip;
-	p->length = bpf_ntohs(ip->tot_len);
-	p->l4 = (void *)ip + header;
-	if (p->length < header || !packet_holds(p, ip))
+	length = bpf_ntohs(ip->tot_len);
+	if (length < header || !packet_holds(p, ip, length))
 		return VERDICT_TRUNCATED;
+	p->length = length;
+	p->l4 = (void *)ip + header;
 	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT))
 		return VERDICT_FRAGMENT;
 	p->protocol = ip->protocol;
-	return packet_parse_l4(p);
+	return packet_parse_l4(p, header);
 }
 
 static __always_inline enum verdict packet_parse6(struct packet *p)
 {
 	struct ipv6hdr *ip = (void *)(p->eth + 1);
+	__u32 length;
 
 	if ((void *)(ip + 1) > p->end || ip->version != 6)
 		return VERDICT_TRUNCATED;
 	p->ip6 = ip;
-	p->length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	p->l4 = ip + 1;
-	if (!packet_holds(p, ip))
+	length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (!packet_holds(p, ip, length))
 		return VERDICT_TRUNCATED;
+	p->length = length;
+	p->l4 = ip + 1;
 	p->protocol = ip->nexthdr;
 	switch (ip->nexthdr) {
 	case IPPROTO_FRAGMENT:
@@ -148,7 +154,7 @@ static __always_inline enum verdict packet_parse6(struct packet *p)
 	case IPPROTO_DSTOPTS:
 		return VERDICT_EXTENSION;
 	}
-	return packet_parse_l4(p);
+	return packet_parse_l4(p, sizeof(*ip));
 }
 
 /*

@@ -71,7 +71,11 @@ struct work {
 	__u32 server;            /* in: the one chosen; out: the one that counts */
 	__u8 protocol;
 	__u8 nat;
+	__u8 state;              /* FLOW_OPENED, or 0: learnt from a packet that opens nothing */
+	__u8 zero;
+	__u16 zero2;
 	__u16 hop;               /* the way the packet came */
+	__u64 known;             /* out: another CPU recorded this connection first, and counts it */
 	struct fields request;   /* in: to = the server; out: from = the own address and port */
 	struct fields reply;     /* to = the client, from = the service's address */
 	/* Scratch. */
@@ -126,26 +130,33 @@ static __always_inline bool record_kill_request(struct flow *f, const bool nat)
 }
 
 /*
- * An own port that a recorded connection holds: ends that one if it is closed in both directions. The caller holds the
- * reply key's lock.
+ * An own port that a recorded connection holds: ends that one if it is closed, by a reset of either side or a FIN of
+ * both. A reply without a request is another CPU's connection being recorded, unless a FIN or RST says that it is old.
+ * The caller holds the reply key's lock.
  */
 static __always_inline enum verdict record_evict_closed(struct work *w, const struct own_port *own,
 							struct flow *old, const bool v6)
 {
-	const bool reset = FLOW_STATE(old->value) & FLOW_RST;
+	const __u8 state = FLOW_STATE(old->value);
 	struct flow request;
+	bool closed;
 
 	fields_load(old->record, &w->other, v6);
 	request = record_other(&w->other, w->protocol, v6);
 	if (request.tag) {
 		/* Its client may have come back and got another port: then that entry is none of this connection. */
 		fields_load(request.record, &w->other, v6);
-		if (w->other.from_port != own->port || w->other.from != own->address)
+		if (w->other.from_port != own->port || w->other.from != own->address ||
+		    w->other.to_port != w->request.to_port || w->other.to[0] != w->request.to[0] ||
+		    w->other.to[1] != w->request.to[1])
 			request.tag = NULL;
 	}
-	if (request.tag && !reset && !(FLOW_STATE(request.value) & (FLOW_FIN | FLOW_RST)))
-		return VERDICT_PORTS_EXHAUSTED;
-	if (!flow_kill(old))
+	if (request.tag)
+		closed = (state | FLOW_STATE(request.value)) & FLOW_RST ||
+			 (state & FLOW_STATE(request.value)) & FLOW_FIN;
+	else
+		closed = state & (FLOW_FIN | FLOW_RST);
+	if (!closed || !flow_kill(old))
 		return VERDICT_PORTS_EXHAUSTED;
 	if (request.tag)
 		record_kill_request(&request, true);
@@ -170,8 +181,7 @@ static __always_inline enum verdict record_claim_port(struct work *w, const stru
 		return VERDICT_LOCK_BUSY;
 	f = flow_find(key, hash, v6);
 	if (f.tag)
-		verdict = FLOW_STATE(f.value) & (FLOW_FIN | FLOW_RST) ? record_evict_closed(w, own, &f, v6) :
-									VERDICT_PORTS_EXHAUSTED;
+		verdict = record_evict_closed(w, own, &f, v6);
 	if (!verdict) {
 		fields_words(key, &w->reply, w->words, v6);
 		if (!flow_insert(hash, w->words, flow_new_tag(hash, 0, w->server, w->server_word), &f, v6))
@@ -234,11 +244,12 @@ static __always_inline int record_request(struct work *w, __u32 must, const bool
 				record_undo_reply(w, v6);
 			fields_load(f.record, &w->request, v6);
 			w->server = FLOW_SERVER(f.value);
+			w->known = 1;
 			flow_unlock(lock);
 			return VERDICT_CONTINUE;
 		}
 		fields_words(&key, &w->request, w->words, v6);
-		if (flow_insert(w->hash, w->words, flow_new_tag(w->hash, FLOW_OPENED, w->server, w->server_word), &f,
+		if (flow_insert(w->hash, w->words, flow_new_tag(w->hash, w->state, w->server, w->server_word), &f,
 				v6)) {
 			if (w->nat)
 				record_half_open(w->server, 1);
@@ -264,17 +275,18 @@ static __always_inline bool record_is_own_reply(const struct work *w, const stru
 	       back.from == w->reply.from && back.from_port == w->reply.from_port;
 }
 
-/* The connection begins anew on its closed record: as if it had just been recorded. 0 when it can't. */
+/*
+ * The connection begins anew on its closed record: as if it had just been recorded. 0 when it can't; w->known when
+ * another CPU has just done it.
+ */
 static __always_inline int record_reopen(struct work *w, const bool v6)
 {
 	const __u16 tick = tick_now();
 	struct flow_key key = w->key;
 	struct flow f = flow_find(&key, w->hash, v6);
-	bool was_proven;
 
 	if (!f.tag)
 		return 0;
-	was_proven = FLOW_STATE(f.value) & FLOW_PROVEN;
 	if (w->nat) {
 		struct fields fields;
 		struct flow reply;
@@ -287,7 +299,8 @@ static __always_inline int record_reopen(struct work *w, const bool v6)
 	}
 	if (!flow_change(&f, FLOW_PROVEN | FLOW_FIN | FLOW_RST, FLOW_OPENED, tick))
 		return 0;
-	if (was_proven && w->nat)
+	w->known = !(FLOW_STATE(f.was) & (FLOW_FIN | FLOW_RST));
+	if (w->nat && FLOW_STATE(f.was) & FLOW_PROVEN)
 		record_half_open(FLOW_SERVER(f.value), 1);
 	return 1;
 }
@@ -324,7 +337,7 @@ static __always_inline void record_move_hop(const struct work *w, const bool v6)
 	fields_load(f.record, &fields, v6);
 	reply = record_other(&fields, FLOW_REPLY | w->protocol, v6);
 	record_store_hop(f.record, w->hop, v6);
-	if (reply.tag)
+	if (reply.tag && record_is_own_reply(w, &reply, v6))
 		record_store_hop(reply.record, w->hop, v6);
 }
 
@@ -333,8 +346,8 @@ static __always_inline void record_prove(const struct fields *fields, __u8 proto
 {
 	struct flow request = record_other(fields, protocol, v6);
 
-	if (request.tag && !(FLOW_STATE(request.value) & FLOW_PROVEN) &&
-	    flow_change(&request, 0, FLOW_PROVEN, tick_now()))
+	if (request.tag && flow_change(&request, 0, FLOW_PROVEN, tick_now()) &&
+	    !(FLOW_STATE(request.was) & FLOW_PROVEN))
 		record_half_open(FLOW_SERVER(request.value), -1);
 }
 

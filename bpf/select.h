@@ -1,51 +1,75 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Third stage: which server gets a new connection. One slot is read; what the slots hold was decided by the agent
- * (user/table). Returns a server id, 0 when no server is up.
+ * Third stage: which server a packet's hash, or the turn of the round robin, leads to. One slot is read; what the slots
+ * hold was decided by the agent (user/table). The state of a slot says whether that is the answer: see steer.h.
  */
 #ifndef BPF_SELECT_H
 #define BPF_SELECT_H
 
 #include "service.h"
 
-static __always_inline __u64 select_hash(const struct packet *p, const struct service *s, const bool v6)
+static __always_inline __u64 select_hash(const struct packet *p, const __u64 key_words[2], __u8 balance, const bool v6)
 {
-	const struct hash_key key = { { s->key[0], s->key[1] } };
+	const struct hash_key key = { { key_words[0], key_words[1] } };
 
 	if (v6) {
 		const __u64 *source = (const __u64 *)&p->ip6->saddr;
 		const __u64 *destination = (const __u64 *)&p->ip6->daddr;
 
-		if (s->balance == BALANCE_SOURCE)
+		if (balance == BALANCE_SOURCE)
 			return hash_source6(&key, source);
 		return hash_tuple6(&key, source, destination, p->sport, p->dport, p->protocol);
 	}
-	if (s->balance == BALANCE_SOURCE)
+	if (balance == BALANCE_SOURCE)
 		return hash_source4(&key, p->ip4->saddr);
 	return hash_tuple4(&key, p->ip4->saddr, p->ip4->daddr, p->sport, p->dport, p->protocol);
 }
 
+static __always_inline __u64 select_read(__u32 index)
+{
+	__u64 *slot = bpf_map_lookup_elem(&slots, &index);
+
+	return slot ? load_u64(slot) : 0;
+}
+
+/* The slot of a hash in a consistent-hash service. */
+static __always_inline __u64 select_hashed(const struct service *s, __u64 hash)
+{
+	__u64 region = load_u64(&s->slots);
+
+	if (!(__u32)region)
+		return SLOT(0, 0, SLOT_DIRTY); /* nobody has weight: only the table of before may know the connection */
+	return select_read((region >> 32) + hash_slot(hash, region));
+}
+
+/* The server that the table of before, replaced less than X ago, gives a packet; 0 when there is none. */
+static __always_inline __u32 select_before(const struct packet *p, const struct service *s, const bool v6)
+{
+	__u64 region = s->old_slots;
+	__u64 slot;
+
+	if (!(__u32)region)
+		return 0;
+	slot = select_read((region >> 32) + hash_slot(select_hash(p, s->old_key, s->old_balance, v6), region));
+	return SLOT_STATE(slot) == SLOT_DIRTY && SLOT_PREVIOUS(slot) ? SLOT_PREVIOUS(slot) : SLOT_CURRENT(slot);
+}
+
+/* The server for a new connection; 0 when none is up. */
 static __always_inline __u32 select_server(const struct packet *p, const struct service *s, const bool v6)
 {
 	__u64 region = load_u64(&s->slots);
 	__u32 count = (__u32)region;
-	__u32 index = region >> 32;
-	__u64 *slot;
+	__u32 backend = s->backend;
+	struct cursor *cursor;
 
+	if (s->balance != BALANCE_ROUNDROBIN)
+		return SLOT_CURRENT(select_hashed(s, select_hash(p, s->key, s->balance, v6)));
 	if (!count)
 		return 0;
-	if (s->balance == BALANCE_ROUNDROBIN) {
-		__u32 backend = s->backend;
-		struct cursor *cursor = bpf_map_lookup_elem(&cursors, &backend);
-
-		if (!cursor)
-			return 0;
-		index += __sync_fetch_and_add(&cursor->next, 1) % count;
-	} else {
-		index += hash_slot(select_hash(p, s, v6), count);
-	}
-	slot = bpf_map_lookup_elem(&slots, &index);
-	return slot ? SLOT_CURRENT(load_u64(slot)) : 0;
+	cursor = bpf_map_lookup_elem(&cursors, &backend);
+	if (!cursor)
+		return 0;
+	return SLOT_CURRENT(select_read((region >> 32) + __sync_fetch_and_add(&cursor->next, 1) % count));
 }
 
 #endif

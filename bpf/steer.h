@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The way of a packet that is for a service: follow what is remembered of its connection, else choose a server, remember
- * what must be remembered, forward. Until slots have states, every TCP flow and every nat flow is recorded.
+ * The way of a packet that is for a service. Where every flow is recorded (nat, round robin): follow the record, else
+ * choose a server and record. With consistent hash: the slot is the answer, and the flow table is touched only while the
+ * slot has changed owner. Then forward.
  */
 #ifndef BPF_STEER_H
 #define BPF_STEER_H
 
 #include "nat.h"
 #include "reject.h"
+#include "tunnel.h"
 
 /* A packet on its way: where it is going, found step by step. */
 struct steer {
@@ -19,6 +21,7 @@ struct steer {
 	__u32 server_id;
 	struct server *server;
 	__u64 server_word;
+	__u32 entropy;            /* ipip: the flow's hash, for the outer header */
 	struct fields fields;     /* nat: what the packet's addresses become */
 };
 
@@ -45,6 +48,7 @@ static __always_inline struct work *steer_work(const struct packet *p, const str
 	w->server_word = s->server_word;
 	w->protocol = p->protocol;
 	w->nat = s->service->forward == FORWARD_NAT;
+	w->known = 0;
 	w->reply.to[0] = v6 ? *(__u64 *)&p->ip6->saddr : p->ip4->saddr;
 	w->reply.to[1] = v6 ? ((__u64 *)&p->ip6->saddr)[1] : 0;
 	w->reply.to_port = p->sport;
@@ -82,7 +86,8 @@ static __always_inline bool steer_follow_syn(struct packet *p, struct steer *s, 
 		}
 		w = steer_work(p, s, v6);
 		if (w && (v6 ? record_reopen6(w) : record_reopen4(w))) {
-			account_connection(s->place.service, s->server_id);
+			if (!w->known)
+				account_connection(s->place.service, s->server_id);
 			return true;
 		}
 	}
@@ -103,13 +108,16 @@ static __always_inline void steer_note_request(const struct packet *p, struct fl
 	}
 	set = (p->tcp_flags & TCP_FIN ? FLOW_FIN : 0) | (p->tcp_flags & TCP_RST ? FLOW_RST : 0);
 	clear = set & FLOW_RST ? 0 : state & FLOW_RST;
-	if ((p->tcp_flags & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK)
+	/* The client's answer proves a connection it opened; one learnt underway is proven by a packet a tick later. */
+	if ((p->tcp_flags & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK &&
+	    (state & FLOW_OPENED || FLOW_TICK(f->value) != tick))
 		set |= FLOW_PROVEN;
 	if (!clear && !(set & ~state)) {
 		flow_touch(f, tick);
 		return;
 	}
-	if (flow_change(f, clear, set, tick) && (set & ~state & FLOW_PROVEN) &&
+	/* Asked of the tag that was replaced: another CPU may have been first, and half-open is counted down once. */
+	if (flow_change(f, clear, set, tick) && (set & ~FLOW_STATE(f->was) & FLOW_PROVEN) &&
 	    s->service->forward == FORWARD_NAT)
 		record_half_open(s->server_id, -1);
 }
@@ -144,18 +152,37 @@ static __always_inline bool steer_remembered(struct packet *p, struct steer *s, 
 	return true;
 }
 
-/* Records a new connection: in both directions and with an own port for nat. */
+/* What is recorded of a packet without a record: its flow, and (nat) the way back with an own port. */
+static __always_inline struct work *steer_new_work(struct packet *p, struct steer *s, const bool v6)
+{
+	struct work *w = steer_work(p, s, v6);
+
+	if (w) {
+		w->state = !packet_is_tcp(p) || packet_opens(p) ? FLOW_OPENED : 0;
+		__builtin_memset(&w->request, 0, sizeof(w->request));
+	}
+	return w;
+}
+
+static __always_inline enum verdict steer_record_request(struct work *w, struct steer *s, bool must, const bool v6)
+{
+	enum verdict verdict = v6 ? record_request6(w, must) : record_request4(w, must);
+
+	if (verdict)
+		return verdict;
+	s->fields = w->request;
+	return steer_load_server(s, w->server) ? VERDICT_CONTINUE : VERDICT_INTERNAL;
+}
+
+/* Where every flow must be recorded. */
 static __always_inline enum verdict steer_record(struct packet *p, struct steer *s, const bool v6)
 {
-	const bool nat = s->service->forward == FORWARD_NAT;
-	const bool must = nat || s->service->balance == BALANCE_ROUNDROBIN;
-	struct work *w = steer_work(p, s, v6);
+	struct work *w = steer_new_work(p, s, v6);
 	enum verdict verdict;
 
 	if (!w)
 		return VERDICT_INTERNAL;
-	__builtin_memset(&w->request, 0, sizeof(w->request));
-	if (with_nat && nat) {
+	if (with_nat && s->service->forward == FORWARD_NAT) {
 		w->request.to[0] = s->server->addr[0];
 		w->request.to[1] = s->server->addr[1];
 		w->request.to_port = s->server->port ? s->server->port : p->dport;
@@ -165,25 +192,46 @@ static __always_inline enum verdict steer_record(struct packet *p, struct steer 
 		if (verdict)
 			return verdict;
 	}
-	verdict = v6 ? record_request6(w, must) : record_request4(w, must);
-	if (verdict)
-		return verdict;
-	s->fields = w->request;
-	return steer_load_server(s, w->server) ? VERDICT_CONTINUE : VERDICT_INTERNAL;
+	verdict = steer_record_request(w, s, true, v6);
+	if (!verdict && !w->known)
+		account_connection(s->place.service, s->server_id);
+	return verdict;
 }
 
-static __always_inline bool steer_is_hashed(const struct steer *s)
+/* The client's packets come another way than when the connection was recorded: its replies will follow. */
+static __always_inline void steer_move_hop(const struct packet *p, struct steer *s, const bool v6)
 {
-	return s->service->balance != BALANCE_ROUNDROBIN && s->service->forward != FORWARD_NAT;
+	struct work *w = steer_work(p, s, v6);
+
+	if (!w)
+		return;
+	w->hop = hop_learn(p);
+	if (v6)
+		record_move_hop6(w);
+	else
+		record_move_hop4(w);
 }
 
-/* A packet of no known connection: chooses a server. */
+static __always_inline enum verdict steer_no_server(const struct steer *s)
+{
+	return s->service->all_down == ALL_DOWN_DROP ? VERDICT_NO_SERVER : VERDICT_REJECTED;
+}
+
+/* A packet without a record where every flow has one: chooses a server for a new connection. */
 static __always_inline enum verdict steer_choose(struct packet *p, struct steer *s, const bool v6)
 {
-	if (packet_is_tcp(p) && !packet_opens(p) && !steer_is_hashed(s))
-		return VERDICT_NO_FLOW;
-	if (!steer_load_server(s, select_server(p, s->service, v6)))
-		return s->service->all_down == ALL_DOWN_DROP ? VERDICT_NO_SERVER : VERDICT_REJECTED;
+	__u32 id;
+
+	if (packet_is_tcp(p) && !packet_opens(p)) {
+		/* Flows were not recorded until a reload less than X ago: the table of then knows. */
+		id = select_before(p, s->service, v6);
+		if (!id)
+			return VERDICT_NO_FLOW;
+	} else {
+		id = select_server(p, s->service, v6);
+	}
+	if (!steer_load_server(s, id))
+		return steer_no_server(s);
 	if (!(SERVER_FLAGS(s->server_word) & SERVER_RESOLVED))
 		return VERDICT_NO_NEIGHBOUR;
 	return VERDICT_CONTINUE;
@@ -203,17 +251,84 @@ static __noinline int steer_choose6(struct packet *p, struct steer *s)
 	return steer_choose(p, s, true);
 }
 
-/* Chooses a server for a new connection and remembers it, unless the hash alone will find it again. */
-static __always_inline enum verdict steer_new(struct packet *p, struct steer *s, const bool v6)
+static __always_inline void steer_set_key(const struct packet *p, struct steer *s, const bool v6)
 {
-	enum verdict verdict = v6 ? steer_choose6(p, s) : steer_choose4(p, s);
+	s->key = v6 ? flow_key6((const __u64 *)&p->ip6->saddr, p->sport, p->dport, s->place.address, p->protocol) :
+		      flow_key4(p->ip4->saddr, p->sport, p->dport, s->place.address, p->protocol);
+	s->hash = flow_hash(&s->key, v6);
+	s->entropy = s->hash >> 16;
+}
 
-	if (verdict || (steer_is_hashed(s) && !(packet_is_tcp(p) && packet_opens(p))))
-		return verdict;
-	verdict = steer_record(p, s, v6);
-	if (!verdict)
+/* Services that record every flow: follow the record, or make one. */
+static __always_inline enum verdict steer_by_record(struct packet *p, struct steer *s, const bool v6)
+{
+	enum verdict verdict;
+
+	steer_set_key(p, s, v6);
+	if (steer_remembered(p, s, v6)) {
+		if (with_nat && s->fields.hop && !hop_fits(p, s->fields.hop))
+			steer_move_hop(p, s, v6);
+		return VERDICT_CONTINUE;
+	}
+	verdict = v6 ? steer_choose6(p, s) : steer_choose4(p, s);
+	return verdict ? verdict : steer_record(p, s, v6);
+}
+
+/*
+ * A TCP packet whose slot has changed owner (DESIGN, "states of a slot"). Dirty: a new connection goes to `current` and
+ * is recorded, any other packet follows its record, else `previous`, and is learnt. Tracked: record, else `current`.
+ */
+static __always_inline enum verdict steer_unsettled(struct packet *p, struct steer *s, __u64 slot, const bool v6)
+{
+	const bool dirty = SLOT_STATE(slot) == SLOT_DIRTY;
+	const bool opens = packet_opens(p);
+	enum verdict verdict;
+	struct work *w;
+	__u32 id = 0;
+
+	steer_set_key(p, s, v6);
+	if (steer_remembered(p, s, v6))
+		return VERDICT_CONTINUE;
+	if (dirty && !opens)
+		id = SLOT_PREVIOUS(slot) ? SLOT_PREVIOUS(slot) : select_before(p, s->service, v6);
+	if (!steer_load_server(s, id ? id : SLOT_CURRENT(slot)))
+		return steer_no_server(s);
+	if (opens)
 		account_connection(s->place.service, s->server_id);
-	return verdict;
+	/* A RST ends what it belongs to; there is nothing to remember. */
+	if (!dirty || p->tcp_flags & TCP_RST)
+		return VERDICT_CONTINUE;
+	w = steer_new_work(p, s, v6);
+	if (!w)
+		return VERDICT_INTERNAL;
+	verdict = steer_record_request(w, s, false, v6);
+	return verdict == VERDICT_LOCK_BUSY ? VERDICT_CONTINUE : verdict;
+}
+
+static __noinline int steer_unsettled4(struct packet *p, struct steer *s, __u64 slot)
+{
+	return steer_unsettled(p, s, slot, false);
+}
+
+static __noinline int steer_unsettled6(struct packet *p, struct steer *s, __u64 slot)
+{
+	return steer_unsettled(p, s, slot, true);
+}
+
+/* Consistent hash, nothing remembered: the slot is the answer unless it has changed owner. UDP moves at once. */
+static __always_inline enum verdict steer_by_slot(struct packet *p, struct steer *s, const bool v6)
+{
+	const __u64 hash = select_hash(p, s->service->key, s->service->balance, v6);
+	const __u64 slot = select_hashed(s->service, hash);
+
+	s->entropy = hash;
+	if (SLOT_STATE(slot) != SLOT_CLEAN && packet_is_tcp(p))
+		return v6 ? steer_unsettled6(p, s, slot) : steer_unsettled4(p, s, slot);
+	if (!steer_load_server(s, SLOT_CURRENT(slot)))
+		return steer_no_server(s);
+	if (packet_opens(p))
+		account_connection(s->place.service, s->server_id);
+	return VERDICT_CONTINUE;
 }
 
 static __noinline int reject4(struct packet *p, enum verdict sent)
@@ -236,20 +351,6 @@ static __always_inline enum verdict steer_refuse(struct packet *p, const struct 
 	return verdict;
 }
 
-/* The client's packets come another way than when the connection was recorded: its replies will follow. */
-static __always_inline void steer_move_hop(const struct packet *p, struct steer *s, const bool v6)
-{
-	struct work *w = steer_work(p, s, v6);
-
-	if (!w)
-		return;
-	w->hop = hop_learn(p);
-	if (v6)
-		record_move_hop6(w);
-	else
-		record_move_hop4(w);
-}
-
 /* From the service look-up to the frame that leaves. */
 static __always_inline enum verdict steer(struct packet *p, __u64 word, const bool v6)
 {
@@ -266,23 +367,19 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 	s.service = service_get(word, s.place.service);
 	if (!s.service)
 		return VERDICT_INTERNAL;
-	s.key = v6 ? flow_key6((const __u64 *)&p->ip6->saddr, p->sport, p->dport, s.place.address, p->protocol) :
-		     flow_key4(p->ip4->saddr, p->sport, p->dport, s.place.address, p->protocol);
-	s.hash = flow_hash(&s.key, v6);
-	if (!steer_remembered(p, &s, v6)) {
-		verdict = steer_new(p, &s, v6);
-		if (verdict)
-			return steer_refuse(p, &s, verdict, v6);
-	} else if (with_nat && s.fields.hop && !hop_fits(p, s.fields.hop)) {
-		steer_move_hop(p, &s, v6);
-	}
+	verdict = s.service->flags & SERVICE_RECORDS || !with_dsr ? steer_by_record(p, &s, v6) :
+								    steer_by_slot(p, &s, v6);
+	if (verdict)
+		return steer_refuse(p, &s, verdict, v6);
 	if (with_nat && s.service->forward == FORWARD_NAT)
 		verdict = nat_send_request(p, &s.fields, s.server, s.server_word, v6);
-	else if (with_dsr)
+	else if (with_dsr && s.service->forward == FORWARD_DSR)
 		verdict = dsr_forward(p, s.server, s.server_word, v6);
+	else if (with_dsr)
+		verdict = tunnel_forward(p, s.server, s.server_word, s.entropy, v6);
 	else
 		verdict = VERDICT_INTERNAL;
-	if (verdict == VERDICT_NAT_REQUEST || verdict == VERDICT_DSR) {
+	if (verdict <= VERDICT_IPIP) { /* the first verdicts are those that leave */
 		account_request(s.place.service, s.server_id, p->length);
 		p->way_out = s.server->ifindex;
 	}

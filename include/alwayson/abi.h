@@ -21,6 +21,7 @@
 	X(NAT_REQUEST, SEND, "nat_request", "to a server, addresses translated")                                    \
 	X(NAT_REPLY, SEND, "nat_reply", "from a server back to its client, addresses translated")                   \
 	X(DSR, SEND, "dsr", "to a server, frame rewritten, answered by the server directly")                        \
+	X(IPIP, SEND, "ipip", "to a server, in an outer IP header, answered by the server directly")                \
 	X(REJECTED, TX, "rejected", "no server was up; the client was told (RST, ICMP unreachable)")                \
 	X(NO_FLOW, TX, "no_flow", "a TCP packet that belongs to no known connection; answered with RST")            \
 	X(NOT_IP, PASS, "not_ip", "neither IPv4 nor IPv6; given to the host")                                       \
@@ -66,7 +67,7 @@ enum verdict {
 #define LOCK_SPINS          64
 #define RESETS_PER_SECOND   10000  /* RST and ICMP answers of our own, for each CPU */
 
-enum abi_forward { FORWARD_NAT, FORWARD_DSR };
+enum abi_forward { FORWARD_NAT, FORWARD_DSR, FORWARD_IPIP };
 enum abi_balance { BALANCE_ROUNDROBIN, BALANCE_MAGLEV, BALANCE_SOURCE };
 enum abi_all_down { ALL_DOWN_REJECT, ALL_DOWN_DROP };
 
@@ -129,8 +130,11 @@ struct service {
 	__u8 balance;      /* enum abi_balance */
 	__u8 all_down;     /* enum abi_all_down */
 	__u8 flags;        /* SERVICE_* */
-	__u16 zero;
-	__u64 zeros[4];
+	__u8 old_balance;  /* of old_slots */
+	__u8 zero;
+	__u64 old_slots;   /* of a table that was replaced less than X ago: what dirty slots without previous ask; else 0 */
+	__u64 old_key[2];
+	__u64 zeros[1];
 };
 
 /* slots[offset + i]. agent, one release store. */
@@ -138,6 +142,10 @@ struct service {
 #define SLOT_PREVIOUS(slot) ((__u32)((slot) >> 24 & 0xffffff))
 #define SLOT_STATE(slot)    ((__u32)((slot) >> 48))
 #define SLOT(current, previous, state) ((__u64)(current) | (__u64)(previous) << 24 | (__u64)(state) << 48)
+
+#define SLOT_CLEAN   0
+#define SLOT_DIRTY   1 /* previous 0: the answer of the service's old region */
+#define SLOT_TRACKED 2
 
 #define SERVER_ACCEPTS  0x01 /* may be given new connections */
 #define SERVER_RESOLVED 0x02 /* the MAC is known */
@@ -153,7 +161,14 @@ struct server {
 	__u64 addr[2];     /* IPv4 in the first 4 bytes */
 	__u32 pool_offset; /* its part of ports: own address and port pairs (nat) */
 	__u32 pool_count;
-	__u64 zeros[2];
+	/* ipip: the outer header, as far as it is the same for every packet. outer 0 = none, 4, 6. */
+	__u32 outer_sum;   /* IPv4: sum of the header's 16-bit words but for TOS, total length and the source's low bits */
+	__u8 outer;
+	__u8 outer_bits;   /* how many low bits of the outer source a flow's hash fills: 0 .. 32 */
+	__u16 zero2;
+	__u64 zeros;
+	__u64 outer_source[2]; /* IPv4 in the first 4 bytes; the low outer_bits are zero */
+	__u64 zeros2[6];
 };
 
 #define SERVER_FLAGS(word)      ((__u8)((word) >> 48))
@@ -285,6 +300,7 @@ struct traffic {
 /* events[cpu * EVENT_MAX + event]: things worth counting that are no verdict. program, each CPU its own. */
 #define EVENTS(X)                                                                                  \
 	X(EARLY_REUSE, "early_reuse", "an own port was used again before its time")                \
+	X(EVICTED, "evicted", "an unproven record gave way to a new one in a full bucket")         \
 	X(UNRECORDED, "unrecorded", "a flow was steered by hash alone as the flow table was full") \
 	X(HOPS_FULL, "hops_full", "no room for a client's next hop; looked up for each packet")
 
@@ -301,7 +317,7 @@ _Static_assert(sizeof(struct control) == 64, "control");
 _Static_assert(sizeof(struct service_entry4) == 16, "service_entry4");
 _Static_assert(sizeof(struct service_entry6) == 32, "service_entry6");
 _Static_assert(sizeof(struct service) == 64, "service");
-_Static_assert(sizeof(struct server) == 64, "server");
+_Static_assert(sizeof(struct server) == 128, "server");
 _Static_assert(sizeof(struct server_use) == 64, "server_use");
 _Static_assert(sizeof(struct cursor) == 64, "cursor");
 _Static_assert(sizeof(struct flow4) == 24, "flow4");

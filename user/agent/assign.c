@@ -55,7 +55,9 @@ static uint64_t server_identity(const struct model_backend *b, const struct mode
 {
 	char at[ENDPOINT_TEXT_MAX];
 
-	return identity_of("server %s/%s %s", b->name, s->name, endpoint_format(&s->at, at));
+	/* Records of one forwarding mode mean nothing in another. */
+	return identity_of("server %s/%s %s %s", b->name, s->name, endpoint_format(&s->at, at),
+			   model_forward_name(b->forward));
 }
 
 static uint64_t service_identity(const struct model_service *s)
@@ -153,8 +155,10 @@ static int release_others(struct reconcile *r, const struct model *m, const stru
 
 			if (given)
 				*given = r->held[id].region;
-			layout_done(&r->held[id].layout);
-			memset(&r->held[id], 0, sizeof(r->held[id]));
+			given = vec_push(&r->next_garbage);
+			if (given)
+				*given = r->held[id].old_region;
+			held_done(&r->held[id]);
 			ids_free(&r->backends, id);
 		}
 	return 0;
@@ -212,7 +216,7 @@ static int check_slots(const struct reconcile *r, const struct model *m, char er
 			layout_done(&l);
 			return -ENOMEM;
 		}
-		size = layout_size(&l);
+		size = layout_size(&l, backend->balance);
 		layout_done(&l);
 		wanted += size;
 	}

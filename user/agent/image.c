@@ -4,6 +4,8 @@
  * map but the layout of own ports.
  */
 #include <arpa/inet.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +54,7 @@ static void image_way(struct reconcile *r, uint32_t id, struct server *image, ui
 		memcpy(mac, hop.mac, 6);
 		memcpy(image->own_mac, hop.own_mac, 6);
 		image->ifindex = hop.ifindex;
-		image->mtu = hop.mtu > UINT16_MAX ? UINT16_MAX : hop.mtu;
+		t->mtu = hop.mtu > UINT16_MAX ? UINT16_MAX : hop.mtu;
 		flags |= SERVER_RESOLVED;
 	}
 	image->word = server_word(mac, flags, generation);
@@ -85,6 +87,55 @@ static int image_pool(struct reconcile *r, uint32_t id, const struct model_backe
 	return 0;
 }
 
+static uint64_t sum_words(const void *from, size_t bytes)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < bytes; i += 2) {
+		uint16_t word;
+
+		memcpy(&word, (const uint8_t *)from + i, sizeof(word));
+		sum += word;
+	}
+	return sum;
+}
+
+/* The outer header of forward ipip: the parts that are the same for every packet. */
+static void image_outer(struct reconcile *r, uint32_t id, const struct model_backend *backend, struct server *image)
+{
+	const struct tracked *t = &r->tracked[id];
+	const bool v6 = t->watched.family == AF_INET6;
+	const uint16_t dont_fragment = htons(0x4000);
+	struct addr source = t->source;
+	unsigned bits = 0;
+
+	for (size_t i = 0; i < backend->tunnel_sources.count; i++)
+		if (backend->tunnel_sources.items[i].addr.family == t->watched.family) {
+			source = backend->tunnel_sources.items[i].addr;
+			bits = backend->tunnel_sources.items[i].bits;
+		}
+	memset(image->outer_source, 0, sizeof(image->outer_source));
+	if (source.family != t->watched.family) {
+		image->outer = 0;
+		return;
+	}
+	image->outer = v6 ? 6 : 4;
+	image->outer_bits = bits;
+	memcpy(image->outer_source, source.bytes, v6 ? 16 : 4);
+	image->outer_sum = v6 ? 0 : sum_words(&dont_fragment, 2) + sum_words(image->outer_source, 4) +
+					    sum_words(image->addr, 4);
+}
+
+/* What fits into a frame towards it. */
+static void image_mtu(struct reconcile *r, uint32_t id, struct server *image)
+{
+	const unsigned overhead = image->outer == 6 ? sizeof(struct ip6_hdr) :
+				  image->outer == 4 ? sizeof(struct iphdr) : 0;
+
+	if (r->tracked[id].mtu > overhead)
+		image->mtu = r->tracked[id].mtu - overhead;
+}
+
 /* A server of the model. */
 static int image_server(struct reconcile *r, uint32_t id, const struct model_backend *backend,
 			const struct model_server *server, bool chosen)
@@ -96,10 +147,15 @@ static int image_server(struct reconcile *r, uint32_t id, const struct model_bac
 	memcpy(image->addr, server->at.addr.bytes, server->at.addr.family == AF_INET ? 4 : 16);
 	image->port = htons(server->at.port);
 	image_way(r, id, image, chosen ? SERVER_ACCEPTS : 0);
+	image->outer = 0;
 	if (backend->forward != MODEL_NAT) {
 		image->pool_offset = image->pool_count = 0;
+		if (backend->forward == MODEL_IPIP)
+			image_outer(r, id, backend, image);
+		image_mtu(r, id, image);
 		return 0;
 	}
+	image_mtu(r, id, image);
 	return image_pool(r, id, backend, image);
 }
 
@@ -116,14 +172,26 @@ static void image_leaving(struct reconcile *r)
 		/* Its part of `ports` may be given to others: it takes no new connections. */
 		image->pool_offset = image->pool_count = 0;
 		image_way(r, id, image, 0);
+		image_mtu(r, id, image);
 	}
 }
+
+static const uint8_t abi_forward[] = {
+	[MODEL_NAT] = FORWARD_NAT,
+	[MODEL_DSR] = FORWARD_DSR,
+	[MODEL_IPIP] = FORWARD_IPIP,
+};
 
 static const uint8_t abi_balance[] = {
 	[MODEL_ROUNDROBIN] = BALANCE_ROUNDROBIN,
 	[MODEL_MAGLEV] = BALANCE_MAGLEV,
 	[MODEL_SOURCE] = BALANCE_SOURCE,
 };
+
+static uint64_t region_word(const struct region *r)
+{
+	return (uint64_t)r->offset << 32 | r->size;
+}
 
 void image_services(struct reconcile *r)
 {
@@ -134,17 +202,23 @@ void image_services(struct reconcile *r)
 		const struct model_backend *backend = &r->model->backends.items[service->backend];
 		uint32_t id = r->at.services[i];
 		uint32_t backend_id = r->at.backends[service->backend];
-		const struct region *region = &r->held[backend_id].region;
+		const struct held *held = &r->held[backend_id];
 		struct service *image = &r->service_image[id];
 
-		image->slots = (uint64_t)region->offset << 32 | region->size;
-		image->key[0] = r->secret.k[0];
-		image->key[1] = r->secret.k[1];
+		image->slots = region_word(&held->region);
+		image->key[0] = held->shape.key.k[0];
+		image->key[1] = held->shape.key.k[1];
+		if (held->old_region.size && backend->forward != MODEL_NAT) {
+			image->old_slots = region_word(&held->old_region);
+			image->old_key[0] = held->old_shape.key.k[0];
+			image->old_key[1] = held->old_shape.key.k[1];
+			image->old_balance = abi_balance[held->old_shape.balance];
+		}
 		image->backend = backend_id;
-		image->forward = backend->forward == MODEL_DSR ? FORWARD_DSR : FORWARD_NAT;
-		image->balance = abi_balance[backend->balance];
+		image->forward = abi_forward[backend->forward];
+		image->balance = abi_balance[held->shape.balance];
 		image->all_down = backend->on_all_down == MODEL_DROP ? ALL_DOWN_DROP : ALL_DOWN_REJECT;
-		image->flags = SERVICE_RECORDS;
+		image->flags = held->shape.records ? SERVICE_RECORDS : 0;
 		if (id >= r->service_count)
 			r->service_count = id + 1;
 	}

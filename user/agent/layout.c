@@ -13,7 +13,6 @@ int layout_choose(const struct model_backend *b, const struct health_view *views
 {
 	bool use_backups = true, first = true;
 
-	ret->balance = b->balance;
 	ret->members.count = 0;
 	for (size_t i = 0; i < b->servers.count; i++)
 		if (!b->servers.items[i].backup && views[i].accepts_new)
@@ -42,7 +41,7 @@ int layout_choose(const struct model_backend *b, const struct health_view *views
 
 bool layout_equal(const struct layout *a, const struct layout *b)
 {
-	if (a->balance != b->balance || a->members.count != b->members.count)
+	if (a->members.count != b->members.count)
 		return false;
 	for (size_t i = 0; i < a->members.count; i++) {
 		const struct layout_member *x = &a->members.items[i], *y = &b->members.items[i];
@@ -79,19 +78,9 @@ static struct smooth_server *smooth_members(const struct layout *l)
 	return servers;
 }
 
-static bool layout_has_chosen(const struct layout *l)
+uint32_t layout_size(const struct layout *l, enum model_balance balance)
 {
-	for (size_t i = 0; i < l->members.count; i++)
-		if (l->members.items[i].chosen)
-			return true;
-	return false;
-}
-
-uint32_t layout_size(const struct layout *l)
-{
-	if (!layout_has_chosen(l))
-		return 0;
-	if (l->balance == MODEL_ROUNDROBIN) {
+	if (balance == MODEL_ROUNDROBIN) {
 		_cleanup_free_ struct smooth_server *servers = smooth_members(l);
 
 		return servers ? smooth_size(servers, l->members.count) : 0;
@@ -101,9 +90,9 @@ uint32_t layout_size(const struct layout *l)
 	return servers ? maglev_size(servers, l->members.count) : 0;
 }
 
-int layout_fill(const struct layout *l, uint32_t *slots, uint32_t size)
+int layout_fill(const struct layout *l, enum model_balance balance, uint32_t *slots, uint32_t size)
 {
-	if (l->balance == MODEL_ROUNDROBIN) {
+	if (balance == MODEL_ROUNDROBIN) {
 		_cleanup_free_ struct smooth_server *servers = smooth_members(l);
 
 		return servers ? smooth_fill(servers, l->members.count, slots) : -ENOMEM;

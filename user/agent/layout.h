@@ -23,7 +23,6 @@ struct layout_member {
 
 struct layout {
 	struct vec(struct layout_member) members;
-	enum model_balance balance;
 };
 
 /*
@@ -34,10 +33,13 @@ struct layout {
 int layout_choose(const struct model_backend *b, const struct health_view *views, const uint32_t *ids,
 		  const uint64_t *keys, struct layout *ret);
 bool layout_equal(const struct layout *a, const struct layout *b);
-/* How many slots it wants; 0 = no server. */
-uint32_t layout_size(const struct layout *l);
+/*
+ * How many slots it wants. Round robin: 0 when nobody is chosen. The hashes: by the configured weights alone, so that
+ * the size stays when servers come and go; with nobody chosen every slot is 0.
+ */
+uint32_t layout_size(const struct layout *l, enum model_balance balance);
 /* Fills slots[0 .. size) with server ids. 0, -ENOMEM or -EEXIST. */
-int layout_fill(const struct layout *l, uint32_t *slots, uint32_t size);
+int layout_fill(const struct layout *l, enum model_balance balance, uint32_t *slots, uint32_t size);
 void layout_done(struct layout *l);
 
 #endif

@@ -36,7 +36,7 @@ struct target {
 struct log {
 	struct event_base *base;
 	struct event *timer;          /* to the end of the limit's second, pending while something is held back */
-	struct log_limit limit;
+	struct log_rate limit;
 	struct log_writer *err, *out; /* out: only once a target wants it */
 	struct target *targets;       /* none: stderr, LOG_INFO and graver */
 	size_t target_count;

@@ -24,7 +24,7 @@ struct log_kind {
 	int level;         /* the gravest of those held back */
 };
 
-struct log_limit {
+struct log_rate {
 	uint64_t started_ms;
 	struct log_kind kinds[LOG_KINDS_MAX + 1]; /* the last one: all further kinds together */
 	size_t count;
@@ -39,13 +39,13 @@ struct log_held {
 };
 
 /* The second is over: ask log_limit_held() until it says no, then log_limit_start(). */
-bool log_limit_expired(const struct log_limit *l, uint64_t now_ms);
-void log_limit_start(struct log_limit *l, uint64_t now_ms);
+bool log_limit_expired(const struct log_rate *l, uint64_t now_ms);
+void log_limit_start(struct log_rate *l, uint64_t now_ms);
 /* ms until the second is over, at least 1. */
-uint64_t log_limit_rest(const struct log_limit *l, uint64_t now_ms);
+uint64_t log_limit_rest(const struct log_rate *l, uint64_t now_ms);
 /* True when a line of this kind may be written; else it is counted. */
-bool log_limit_admit(struct log_limit *l, const char *kind, int level);
+bool log_limit_admit(struct log_rate *l, const char *kind, int level);
 /* The next kind of which lines were held back, and forgets them; false when there is none. */
-bool log_limit_held(struct log_limit *l, struct log_held *ret);
+bool log_limit_held(struct log_rate *l, struct log_held *ret);
 
 #endif

@@ -2,11 +2,29 @@
 #include "agent/reconcile.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/reconcile_internal.h"
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void reconcile_begin_pass(struct reconcile *r, uint64_t passes)
+{
+	r->now_ms = monotonic_ms();
+	r->next_pass = passes + 3;
+	if (r->unsettled)
+		memset(r->foreign, 0, r->maps->slot_count);
+}
 
 /* A part of a map that the active half refers to; several may refer to the same. 0 or -ENOMEM. */
 static int adopt_region(struct region_map *m, uint32_t offset, uint32_t size, struct region *ret)
@@ -48,12 +66,14 @@ static int adopt(struct reconcile *r)
 	adopt_own_addresses(r);
 	for (uint32_t id = 0; e == 0 && id < MAX_SERVICES; id++) {
 		const struct service *s = &r->maps->services[r->half * MAX_SERVICES + id];
-		struct region *old;
+		struct region old = {};
 
+		/* Several services may have one backend: the first to be seen brings its regions. */
 		e = adopt_region(&r->slots, s->slots >> 32, (uint32_t)s->slots, &region);
-		old = e == 0 && region.size ? vec_push(&r->next_garbage) : NULL;
-		if (old)
-			*old = region;
+		if (e == 0 && region.size)
+			e = adopt_region(&r->slots, s->old_slots >> 32, (uint32_t)s->old_slots, &old);
+		if (e == 0 && region.size && s->backend < MAX_BACKENDS)
+			e = held_adopt(r, s, region, old);
 	}
 	for (uint32_t id = 1; e == 0 && id < MAX_SERVERS; id++) {
 		const struct server *s = active_server(r, id);
@@ -91,7 +111,10 @@ int reconcile_new(struct dataplane *d, struct grace *grace, struct net *net, con
 	r->tracked = calloc(MAX_SERVERS, sizeof(*r->tracked));
 	r->server_image = calloc(MAX_SERVERS, sizeof(*r->server_image));
 	r->service_image = calloc(MAX_SERVICES, sizeof(*r->service_image));
-	e = r->held && r->tracked && r->server_image && r->service_image ? 0 : -ENOMEM;
+	r->foreign = calloc(maps->slot_count, 1);
+	r->now_ms = monotonic_ms();
+	r->next_pass = 3;
+	e = r->foreign && r->held && r->tracked && r->server_image && r->service_image ? 0 : -ENOMEM;
 	if (e == 0)
 		e = ids_init(&r->servers, maps->server_ids, 1, MAX_SERVERS);
 	if (e == 0)
@@ -119,7 +142,7 @@ void reconcile_free(struct reconcile *r)
 	if (!r)
 		return;
 	for (size_t b = 0; r->held && b < MAX_BACKENDS; b++)
-		layout_done(&r->held[b].layout);
+		held_done(&r->held[b]);
 	for (size_t s = 0; r->tracked && s < MAX_SERVERS; s++)
 		if (r->tracked[s].watched.family)
 			net_unwatch(r->net, &r->tracked[s].watched);
@@ -135,6 +158,7 @@ void reconcile_free(struct reconcile *r)
 	vec_done(&r->next_garbage);
 	free(r->held);
 	free(r->tracked);
+	free(r->foreign);
 	free(r->server_image);
 	free(r->service_image);
 	free(r);
@@ -185,13 +209,15 @@ static bool put_servers(struct reconcile *r, bool gaining)
 
 static bool put_service_words(struct reconcile *r)
 {
+	const size_t rest = sizeof(struct service) - offsetof(struct service, key);
 	bool structural = false;
 
 	for (uint32_t id = 0; id < r->service_count; id++) {
 		struct service *active = &r->maps->services[r->half * MAX_SERVICES + id];
 		const struct service *image = &r->service_image[id];
 
-		if (active->slots != image->slots)
+		/* Where nothing else changes, one word does it. */
+		if (active->slots != image->slots && memcmp(&active->key, &image->key, rest) == 0)
 			store_word((uint64_t *)&active->slots, image->slots);
 		structural |= memcmp(active, image, sizeof(*active)) != 0;
 	}
@@ -320,6 +346,7 @@ void reconcile_run(struct reconcile *r, const struct health *h)
 	int e;
 
 	r->health = h;
+	r->now_ms = monotonic_ms();
 	if (!r->model)
 		return;
 	e = run(r, h);

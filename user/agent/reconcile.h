@@ -16,6 +16,7 @@
 #include <alwayson/hash.h>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/flows.h"
 #include "dataplane/grace.h"
 #include "health/health.h"
 #include "model/model.h"
@@ -70,6 +71,14 @@ double reconcile_slots_share(const struct reconcile *r, size_t backend, size_t s
 /* Ends the remembered connections of a server: on-marked-down shutdown-sessions. */
 void reconcile_end_connections(struct reconcile *r, uint32_t id);
 
+/*
+ * A record of a connection whose service steers by hash (service: index in the model): true when the slot alone leads
+ * where the record does, so that it may be dropped. Also how slots learn that records still name others.
+ */
+bool reconcile_record_is_needless(struct reconcile *r, const struct flow_view *f, size_t service);
+/* A pass of the sweep begins; `passes` are over. */
+void reconcile_begin_pass(struct reconcile *r, uint64_t passes);
+
 /* What one whole pass over the flow table found. */
 struct sweep_result {
 	const uint32_t *connections;   /* by server id: connections that are not closed */
@@ -77,6 +86,7 @@ struct sweep_result {
 	const uint8_t *addresses;      /* by address id: named by an entry */
 	const uint8_t *hops;           /* by hop id */
 	uint64_t epoch;                /* reconcile_epoch() when the pass began */
+	uint64_t pass;                 /* its number */
 };
 uint64_t reconcile_epoch(const struct reconcile *r);
 /* Frees what no flow names any more: leaving servers, unused addresses, clients' next hops. */

@@ -16,19 +16,15 @@
 #include "agent/layout.h"
 #include "agent/pools.h"
 #include "agent/reconcile.h"
+#include "agent/slots.h"
 #include "table/region.h"
 #include "table/services.h"
-
-/* A backend's slots as they are in the map. By backend id. */
-struct held {
-	struct layout layout;
-	struct region region;
-};
 
 /* What is known of a server id beside its map entry. By server id. */
 struct tracked {
 	size_t backend, server;  /* in the model, while ID_ACTIVE */
 	struct addr watched;     /* next hop being followed; family 0 = none */
+	unsigned mtu;            /* of the way, the last one known; 0 = none yet */
 	struct addr source;      /* own address towards it, the last one known */
 	uint64_t dying_epoch;    /* ID_DYING: since */
 };
@@ -74,6 +70,10 @@ struct reconcile {
 	bool again;                      /* run once more when it is over */
 	struct vec_regions garbage, next_garbage; /* slots */
 	uint64_t epoch;
+	uint64_t now_ms;                 /* monotonic, of this turn */
+	uint64_t next_pass;              /* of the sweep: the first that begins a grace period from now or later */
+	bool unsettled;                  /* some slot is not clean */
+	uint8_t *foreign;                /* by slot: a record names another server than the slot; of the present pass */
 	const struct health *health;     /* of the last run */
 };
 
@@ -101,6 +101,12 @@ void image_services(struct reconcile *r);
 int entries_collect(struct reconcile *r);
 /* slots.c: every backend whose members changed. 0 or the first -errno; the others are done all the same. */
 int slots_put(struct reconcile *r, const struct health *h);
+/* slots.c: a pass is over. True: the services' entries changed. */
+bool slots_after_sweep(struct reconcile *r, uint64_t pass);
+/* slots.c: marks servers that connections may still go to without a record. */
+void slots_mark_previous(const struct reconcile *r, uint8_t *marks);
+/* slots.c: a server is gone for good. */
+void slots_forget_server(struct reconcile *r, uint32_t server);
 /* slots.c: who of backend b is chosen. 0 or -ENOMEM. */
 int slots_choose(struct reconcile *r, const struct health *h, size_t b, struct layout *ret);
 

@@ -2,21 +2,29 @@
 /*
  * What no flow names any more is freed: leaving servers, unused addresses, clients' next hops. Part of the reconciler.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/reconcile_internal.h"
+#include "base/cleanup.h"
 
 static void release_leaving(struct reconcile *r, const struct sweep_result *s)
 {
+	_cleanup_free_ uint8_t *previous = calloc(MAX_SERVERS, 1);
+
+	if (!previous)
+		return;
+	slots_mark_previous(r, previous);
 	for (uint32_t id = 1; id < MAX_SERVERS; id++) {
 		struct dataplane_identity *e = &r->servers.table[id];
 		struct tracked *t = &r->tracked[id];
 
 		if (!e->identity || s->entries[id])
 			continue;
-		if (e->state == ID_LEAVING) {
+		if (e->state == ID_LEAVING && !previous[id]) {
 			/* From now on its records match nothing; a whole pass later none is left. */
 			reconcile_end_connections(r, id);
+			slots_forget_server(r, id);
 			e->state = ID_DYING;
 			t->dying_epoch = r->epoch++;
 		} else if (e->state == ID_DYING && s->epoch > t->dying_epoch) {
@@ -54,12 +62,19 @@ static void release_hops(struct reconcile *r, const struct sweep_result *s)
 
 void reconcile_after_sweep(struct reconcile *r, const struct sweep_result *s)
 {
-	if (s->epoch != r->epoch || r->waiting)
+	bool changed = slots_after_sweep(r, s->pass);
+
+	if (s->epoch != r->epoch || r->waiting) {
+		if (changed)
+			reconcile_run(r, r->health);
 		return;
+	}
 	release_hops(r, s);
 	release_leaving(r, s);
 	if (addresses_free_unused(&r->addresses, s->addresses)) {
 		r->entries_stale = true;
-		reconcile_run(r, r->health);
+		changed = true;
 	}
+	if (changed)
+		reconcile_run(r, r->health);
 }

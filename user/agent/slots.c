@@ -3,51 +3,173 @@
  * The backends' slots in the map. A region is written before anything refers to it; the old one is given back after a
  * grace period. Part of the reconciler.
  */
+#include "agent/slots.h"
+
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/reconcile_internal.h"
 #include "base/cleanup.h"
+#include "table/states.h"
 
 static uint64_t *slot_at(const struct reconcile *r, uint32_t index)
 {
 	return &r->maps->slots[index];
 }
 
-/* Puts a backend's new layout into the map: in place where its region does, else in a new one. */
-static int put_slots(struct reconcile *r, struct held *held, struct layout *wanted)
+void held_done(struct held *h)
 {
-	uint32_t size = layout_size(wanted);
-	_cleanup_free_ uint32_t *slots = calloc(size + 1, sizeof(*slots));
-	/* A hash's region is changed slot by slot; a round robin's order is replaced as a whole. */
-	const bool in_place = size == held->region.size && wanted->balance != MODEL_ROUNDROBIN &&
-			      held->layout.balance == wanted->balance;
-	struct region region = held->region, *old;
-	struct layout swap;
-	int e;
+	layout_done(&h->layout);
+	free(h->notes);
+	memset(h, 0, sizeof(*h));
+}
 
-	if (!slots)
+static bool same_shape(const struct slots_shape *a, const struct slots_shape *b)
+{
+	return a->balance == b->balance && a->records == b->records && memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
+}
+
+static struct slots_shape wanted_shape(const struct reconcile *r, const struct model_backend *backend)
+{
+	struct slots_shape shape = { .balance = backend->balance, .key = r->secret };
+
+	shape.records = backend->forward == MODEL_NAT || backend->balance == MODEL_ROUNDROBIN;
+	for (size_t s = 0; s < backend->servers.count; s++)
+		shape.records |= backend->servers.items[s].shutdown_sessions;
+	return shape;
+}
+
+/* May the connections of this server go on? Not those of one that is gone for good. */
+static bool keeps_connections(const struct reconcile *r, uint32_t id)
+{
+	const struct dataplane_identity *e = &r->servers.table[id];
+
+	return id < MAX_SERVERS && e->identity && e->state != ID_DYING;
+}
+
+static int throw_away(struct reconcile *r, struct region region)
+{
+	struct region *old;
+
+	if (!region.size)
+		return 0;
+	old = vec_push(&r->next_garbage);
+	if (!old)
 		return -ENOMEM;
-	e = size ? layout_fill(wanted, slots, size) : 0;
+	*old = region;
+	return 0;
+}
+
+static void count_unsettled(struct reconcile *r, struct held *h)
+{
+	h->unsettled = 0;
+	for (uint32_t i = 0; !h->shape.records && i < h->region.size; i++)
+		h->unsettled += SLOT_STATE(*slot_at(r, h->region.offset + i)) != SLOT_CLEAN;
+}
+
+static int need_notes(struct held *h)
+{
+	if (!h->notes && h->region.size)
+		h->notes = calloc(h->region.size, sizeof(*h->notes));
+	return h->notes || !h->region.size ? 0 : -ENOMEM;
+}
+
+/* Owners change in the region that is there. */
+static int put_in_place(struct reconcile *r, struct held *h, const uint32_t *owners, uint64_t window_ms)
+{
+	const uint64_t until = r->now_ms + window_ms;
+	int e = h->shape.records ? 0 : need_notes(h);
+
 	if (e < 0)
 		return e;
-	if (!in_place) {
-		e = region_take(&r->slots, size, &region);
-		if (e < 0)
-			return e;
-		old = vec_push(&r->next_garbage);
-		if (!old) {
-			region_give(&r->slots, region);
-			return -ENOMEM;
+	for (uint32_t i = 0; i < h->region.size; i++) {
+		uint64_t *at = slot_at(r, h->region.offset + i);
+		const uint64_t old = *at;
+		uint64_t new;
+		bool began;
+
+		if (h->shape.records) {
+			new = SLOT(owners[i], 0, SLOT_CLEAN);
+		} else {
+			new = slot_assign(old, owners[i], keeps_connections(r, SLOT_CURRENT(old)), &began);
+			if (SLOT_PREVIOUS(new) && !keeps_connections(r, SLOT_PREVIOUS(new)))
+				new = slot_forget(new, SLOT_PREVIOUS(new));
+			if (began || (SLOT_STATE(new) == SLOT_DIRTY && h->notes[i] == SLOTS_TIME_UNKNOWN))
+				h->notes[i] = until;
+			else if (SLOT_STATE(new) == SLOT_TRACKED && SLOT_STATE(old) != SLOT_TRACKED)
+				h->notes[i] = r->next_pass;
 		}
-		*old = held->region;
+		if (new != old)
+			store_word(at, new);
 	}
-	for (uint32_t i = 0; i < size; i++)
-		if (!in_place || *slot_at(r, region.offset + i) != SLOT(slots[i], 0, 0))
-			store_word(slot_at(r, region.offset + i), SLOT(slots[i], 0, 0));
-	held->region = region;
-	swap = held->layout;
-	held->layout = *wanted;
+	count_unsettled(r, h);
+	return 0;
+}
+
+/* A region of its own for another size or shape. What the present one decided stays known for X, where it must. */
+static int put_anew(struct reconcile *r, struct held *h, const struct slots_shape *shape, const uint32_t *owners,
+		    uint32_t size, uint64_t window_ms)
+{
+	const bool was_hashed = h->region.size && !h->shape.records;
+	const uint32_t state = shape->records || !h->region.size ? SLOT_CLEAN : was_hashed ? SLOT_DIRTY : SLOT_TRACKED;
+	_cleanup_free_ uint64_t *notes = shape->records ? NULL : calloc(size + 1, sizeof(*notes));
+	struct region region;
+	int e = notes || shape->records ? region_take(&r->slots, size, &region) : -ENOMEM;
+
+	if (e < 0)
+		return e;
+	e = was_hashed ? 0 : throw_away(r, h->region);
+	if (e < 0) {
+		region_give(&r->slots, region);
+		return e;
+	}
+	for (uint32_t i = 0; i < size; i++) {
+		if (notes)
+			notes[i] = state == SLOT_DIRTY ? r->now_ms + window_ms : r->next_pass;
+		store_word(slot_at(r, region.offset + i), SLOT(owners[i], 0, state));
+	}
+	if (was_hashed) {
+		h->old_region = h->region;
+		h->old_shape = h->shape;
+		h->moved_ms = r->now_ms + window_ms;
+	}
+	free(h->notes);
+	h->notes = take_ptr(notes);
+	h->region = region;
+	h->shape = *shape;
+	count_unsettled(r, h);
+	return 0;
+}
+
+/* Puts a backend's new layout into the map. */
+static int put_slots(struct reconcile *r, struct held *h, struct layout *wanted, const struct slots_shape *shape,
+		     uint64_t window_ms)
+{
+	/* While one change of shape is under way the next one waits: owners change in the table that is there. */
+	const bool moving = h->old_region.size;
+	_cleanup_free_ uint32_t *owners = NULL;
+	struct layout swap;
+	bool in_place;
+	uint32_t size;
+	int e;
+
+	if (moving)
+		shape = &h->shape;
+	size = moving && shape->balance != MODEL_ROUNDROBIN ? h->region.size : layout_size(wanted, shape->balance);
+	owners = calloc(size + 1, sizeof(*owners));
+	if (!owners)
+		return -ENOMEM;
+	in_place = shape->balance != MODEL_ROUNDROBIN && size == h->region.size && same_shape(shape, &h->shape);
+	e = size ? layout_fill(wanted, shape->balance, owners, size) : 0;
+	if (e == 0)
+		e = in_place ? put_in_place(r, h, owners, window_ms) :
+			       put_anew(r, h, shape, owners, size, window_ms);
+	if (e < 0)
+		return e;
+	swap = h->layout;
+	h->layout = *wanted;
 	*wanted = swap;
 	return 0;
 }
@@ -75,17 +197,173 @@ int slots_put(struct reconcile *r, const struct health *h)
 	int first = 0;
 
 	for (size_t b = 0; b < r->model->backends.count; b++) {
+		const struct model_backend *backend = &r->model->backends.items[b];
+		const struct slots_shape shape = wanted_shape(r, backend);
 		struct held *held = &r->held[r->at.backends[b]];
 		struct layout wanted = {};
 		int e = slots_choose(r, h, b, &wanted);
 
-		if (e == 0 && !layout_equal(&wanted, &held->layout))
-			e = put_slots(r, held, &wanted);
+		if (held->moved_ms == SLOTS_TIME_UNKNOWN)
+			held->moved_ms = r->now_ms + backend->idle_timeout_ms;
+		if (e == 0 && (!layout_equal(&wanted, &held->layout) ||
+			       (!same_shape(&shape, &held->shape) && !held->old_region.size)))
+			e = put_slots(r, held, &wanted, &shape, backend->idle_timeout_ms);
 		layout_done(&wanted);
 		if (e < 0 && !first)
 			first = e;
 	}
 	return first;
+}
+
+/* ---- time goes by ---- */
+
+static void settle(struct reconcile *r, struct held *h, uint64_t pass)
+{
+	for (uint32_t i = 0; i < h->region.size; i++) {
+		const uint32_t index = h->region.offset + i;
+		uint64_t *at = slot_at(r, index);
+		const uint64_t old = *at;
+
+		if (SLOT_STATE(old) == SLOT_DIRTY && r->now_ms >= h->notes[i]) {
+			store_word(at, slot_settle(old));
+			h->notes[i] = pass + 2;
+		} else if (SLOT_STATE(old) == SLOT_TRACKED && pass >= h->notes[i] && !r->foreign[index]) {
+			store_word(at, slot_clean(old));
+		}
+	}
+	count_unsettled(r, h);
+}
+
+bool slots_after_sweep(struct reconcile *r, uint64_t pass)
+{
+	bool changed = false;
+
+	r->unsettled = false;
+	for (uint32_t id = 0; id < MAX_BACKENDS; id++) {
+		struct held *h = &r->held[id];
+
+		if (h->unsettled)
+			settle(r, h, pass);
+		r->unsettled |= h->unsettled > 0;
+		if (h->old_region.size && r->now_ms >= h->moved_ms && throw_away(r, h->old_region) == 0) {
+			h->old_region.size = 0;
+			changed = true;
+		}
+	}
+	return changed;
+}
+
+void slots_mark_previous(const struct reconcile *r, uint8_t *marks)
+{
+	for (uint32_t id = 0; id < MAX_BACKENDS; id++) {
+		const struct held *h = &r->held[id];
+
+		for (uint32_t i = 0; h->unsettled && i < h->region.size; i++)
+			marks[SLOT_PREVIOUS(*slot_at(r, h->region.offset + i)) % MAX_SERVERS] = 1;
+		for (uint32_t i = 0; i < h->old_region.size; i++) {
+			const uint64_t slot = *slot_at(r, h->old_region.offset + i);
+
+			marks[SLOT_CURRENT(slot) % MAX_SERVERS] = 1;
+			marks[SLOT_PREVIOUS(slot) % MAX_SERVERS] = 1;
+		}
+	}
+}
+
+void slots_forget_server(struct reconcile *r, uint32_t server)
+{
+	for (uint32_t id = 0; id < MAX_BACKENDS; id++) {
+		struct held *h = &r->held[id];
+
+		for (uint32_t i = 0; h->unsettled && i < h->region.size; i++) {
+			uint64_t *at = slot_at(r, h->region.offset + i);
+			const uint64_t new = slot_forget(*at, server);
+
+			if (new != *at) {
+				store_word(at, new);
+				h->notes[i] = r->next_pass;
+			}
+		}
+		/* The table of before answers nobody: the packet goes to the present owner. */
+		for (uint32_t i = 0; i < h->old_region.size; i++) {
+			uint64_t *at = slot_at(r, h->old_region.offset + i);
+
+			if (SLOT_PREVIOUS(*at) == server)
+				store_word(at, SLOT(SLOT_CURRENT(*at), 0, SLOT_TRACKED));
+			if (SLOT_CURRENT(*at) == server)
+				store_word(at, SLOT(0, SLOT_PREVIOUS(*at), SLOT_STATE(*at)));
+		}
+	}
+}
+
+static uint64_t flow_slot_hash(const struct slots_shape *shape, const struct flow_view *f, const struct addr *local)
+{
+	const uint8_t protocol = f->kind & ~FLOW_REPLY;
+	__u64 source[2], destination[2];
+
+	memcpy(source, f->remote.bytes, sizeof(source));
+	memcpy(destination, local->bytes, sizeof(destination));
+	if (f->v6)
+		return shape->balance == MODEL_SOURCE ?
+			       hash_source6(&shape->key, source) :
+			       hash_tuple6(&shape->key, source, destination, htons(f->remote_port),
+					   htons(f->local_port), protocol);
+	return shape->balance == MODEL_SOURCE ?
+		       hash_source4(&shape->key, source[0]) :
+		       hash_tuple4(&shape->key, source[0], destination[0], htons(f->remote_port),
+				   htons(f->local_port), protocol);
+}
+
+bool reconcile_record_is_needless(struct reconcile *r, const struct flow_view *f, size_t service)
+{
+	const struct addr local = addresses_get(&r->addresses, f->local, f->v6);
+	struct held *h;
+	uint32_t index;
+	uint64_t slot;
+
+	if (service == SIZE_MAX || f->from)
+		return false;
+	h = &r->held[r->at.backends[r->model->services.items[service].backend]];
+	if (h->shape.records || !h->region.size)
+		return false;
+	index = h->region.offset + hash_slot(flow_slot_hash(&h->shape, f, &local), h->region.size);
+	slot = *slot_at(r, index);
+	if (SLOT_CURRENT(slot) != FLOW_SERVER(f->value)) {
+		r->foreign[index] = 1;
+		return SLOT_STATE(slot) == SLOT_CLEAN; /* nobody looks there */
+	}
+	return SLOT_STATE(slot) != SLOT_DIRTY;
+}
+
+/*
+ * What an earlier agent left of a backend: its slots go on in the states they are in. When they got there is not known,
+ * so X begins anew.
+ */
+int held_adopt(struct reconcile *r, const struct service *s, struct region region, struct region old_region)
+{
+	struct held *h = &r->held[s->backend];
+	static const enum model_balance balances[] = {
+		[BALANCE_ROUNDROBIN] = MODEL_ROUNDROBIN, [BALANCE_MAGLEV] = MODEL_MAGLEV,
+		[BALANCE_SOURCE] = MODEL_SOURCE,
+	};
+
+	h->region = region;
+	h->shape.balance = balances[s->balance % array_size(balances)];
+	h->shape.records = s->flags & SERVICE_RECORDS;
+	h->shape.key = (struct hash_key){ { s->key[0], s->key[1] } };
+	h->old_region = old_region;
+	h->old_shape.balance = balances[s->old_balance % array_size(balances)];
+	h->old_shape.key = (struct hash_key){ { s->old_key[0], s->old_key[1] } };
+	if (old_region.size)
+		h->moved_ms = SLOTS_TIME_UNKNOWN;
+	if (h->shape.records)
+		return 0;
+	if (need_notes(h) < 0)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < region.size; i++)
+		h->notes[i] = SLOT_STATE(*slot_at(r, region.offset + i)) == SLOT_DIRTY ? SLOTS_TIME_UNKNOWN :
+											  r->next_pass;
+	count_unsettled(r, h);
+	return 0;
 }
 
 double reconcile_slots_share(const struct reconcile *r, size_t backend, size_t server)

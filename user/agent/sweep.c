@@ -180,6 +180,10 @@ static void sweep_request(struct sweep *s, struct flow_view *f)
 		end_entry(s, f);
 		return;
 	}
+	if (reconcile_record_is_needless(s->reconcile, f, service)) {
+		end_entry(s, f);
+		return;
+	}
 	count_entry(s, f);
 	if (is_closed(f, paired ? &reply : NULL))
 		return;
@@ -267,7 +271,7 @@ static void finish_pass(struct sweep *s)
 	s->bucket = 0;
 	result = (struct sweep_result){
 		.connections = s->last.connections, .entries = s->last.entries, .addresses = s->last.addresses,
-		.hops = s->last.hops, .epoch = s->epoch,
+		.hops = s->last.hops, .epoch = s->epoch, .pass = s->last.counts.passes,
 	};
 	/* A dead tag found twice while it waits would be freed twice, and the second time be somebody else's. */
 	if (!s->waiting)
@@ -276,6 +280,7 @@ static void finish_pass(struct sweep *s)
 		s->dead.count = 0;
 	reconcile_after_sweep(s->reconcile, &result);
 	s->epoch = reconcile_epoch(s->reconcile);
+	reconcile_begin_pass(s->reconcile, s->last.counts.passes);
 	s->on_pass(s->ctx);
 }
 

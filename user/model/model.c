@@ -4,20 +4,50 @@
  */
 #include "model/model.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/cleanup.h"
+
+static void server_done(struct model_server *s)
+{
+	free(s->name);
+	free(s->tls.ca_file);
+	free(s->tls.crt);
+	free(s->tls.sni);
+	free(s->tls.alpn);
+	free(s->tls.verify_host);
+	free(s->agent_send);
+	free(s->track);
+}
+
+static void step_done(struct model_check_step *s)
+{
+	free(s->comment);
+	free(s->sni);
+	free(s->alpn);
+	free(s->data);
+}
 
 static void backend_done(struct model_backend *b)
 {
 	size_t i;
 
 	for (i = 0; i < b->servers.count; i++)
-		free(b->servers.items[i].name);
+		server_done(&b->servers.items[i]);
+	for (i = 0; i < b->steps.count; i++)
+		step_done(&b->steps.items[i]);
 	vec_done(&b->servers);
+	vec_done(&b->steps);
 	vec_done(&b->sources);
 	free(b->http.host);
+	free(b->dns.name);
+	free(b->external.command);
+	free(b->external.path);
+	free(b->external.proxy_addr);
+	free(b->external.proxy_port);
 	free(b->name);
 }
 
@@ -105,7 +135,7 @@ const char *model_balance_name(enum model_balance b)
 
 const char *model_forward_name(enum model_forward f)
 {
-	static const char *const names[] = { [MODEL_NAT] = "nat", [MODEL_DSR] = "dsr" };
+	static const char *const names[] = { [MODEL_NAT] = "nat", [MODEL_DSR] = "dsr", [MODEL_IPIP] = "ipip" };
 
 	return name_of(names, array_size(names), f);
 }
@@ -119,7 +149,9 @@ const char *model_protocol_name(enum model_protocol p)
 
 const char *model_all_down_name(enum model_all_down a)
 {
-	static const char *const names[] = { [MODEL_REJECT] = "reject", [MODEL_DROP] = "drop" };
+	static const char *const names[] = {
+		[MODEL_REJECT] = "reject", [MODEL_DROP] = "drop", [MODEL_LAST_KNOWN] = "last-known",
+	};
 
 	return name_of(names, array_size(names), a);
 }
@@ -142,4 +174,42 @@ const char *model_init_state_name(enum model_init_state s)
 	};
 
 	return name_of(names, array_size(names), s);
+}
+
+const char *model_check_name(enum model_check c)
+{
+	static const char *const names[] = {
+		[MODEL_CHECK_TCP] = "tcp", [MODEL_CHECK_HTTP] = "http", [MODEL_CHECK_SCRIPT] = "script",
+		[MODEL_CHECK_DNS] = "dns", [MODEL_CHECK_EXTERNAL] = "external",
+	};
+
+	return name_of(names, array_size(names), c);
+}
+
+/* Types that a server is likely to be asked for; https://www.iana.org/assignments/dns-parameters */
+static const struct {
+	const char *name;
+	uint16_t type;
+} dns_types[] = {
+	{ "A", 1 }, { "NS", 2 }, { "CNAME", 5 }, { "SOA", 6 }, { "PTR", 12 },
+	{ "MX", 15 }, { "TXT", 16 }, { "AAAA", 28 }, { "SRV", 33 },
+};
+
+const char *model_dns_type_name(uint16_t type)
+{
+	for (size_t i = 0; i < array_size(dns_types); i++)
+		if (dns_types[i].type == type)
+			return dns_types[i].name;
+	return NULL;
+}
+
+int model_dns_type_parse(const char *name, uint16_t *ret)
+{
+	for (size_t i = 0; i < array_size(dns_types); i++) {
+		if (strcasecmp(dns_types[i].name, name))
+			continue;
+		*ret = dns_types[i].type;
+		return 0;
+	}
+	return -EINVAL;
 }

@@ -20,6 +20,12 @@ enum model_limit {
 	MODEL_WEIGHT_MAX = 256,   /* as in HAProxy */
 	MODEL_HTTP_URI_MAX = 1024,
 	MODEL_STATUS_RANGES_MAX = 16,
+	MODEL_CHECK_STEPS_MAX = 64, /* of a tcp-check */
+	MODEL_CHECK_DATA_MAX = 4096, /* bytes that a step sends or expects */
+	MODEL_CHECK_REGEX_MAX = 256, /* bytes of a regular expression */
+	MODEL_AGENT_SEND_MAX = 256,
+	MODEL_DNS_NAME_MAX = 253,
+	MODEL_FLAPS_MAX = 16,     /* flap-damping's count */
 	MODEL_SOURCES_MAX = 16,   /* source-pool lines of one backend */
 	MODEL_INTERFACES_MAX = 32,
 	MODEL_LOGS_MAX = 8,
@@ -37,9 +43,9 @@ enum model_limit {
 enum model_protocol { MODEL_TCP, MODEL_UDP };
 enum model_mode { MODEL_MODE_TCP, MODEL_MODE_HTTP };
 enum model_balance { MODEL_ROUNDROBIN, MODEL_MAGLEV, MODEL_SOURCE };
-enum model_forward { MODEL_NAT, MODEL_DSR };
-enum model_all_down { MODEL_REJECT, MODEL_DROP };
-enum model_check { MODEL_CHECK_TCP, MODEL_CHECK_HTTP };
+enum model_forward { MODEL_NAT, MODEL_DSR, MODEL_IPIP };
+enum model_all_down { MODEL_REJECT, MODEL_DROP, MODEL_LAST_KNOWN };
+enum model_check { MODEL_CHECK_TCP, MODEL_CHECK_HTTP, MODEL_CHECK_SCRIPT, MODEL_CHECK_DNS, MODEL_CHECK_EXTERNAL };
 enum model_xdp_mode { MODEL_XDP_AUTO, MODEL_XDP_NATIVE, MODEL_XDP_GENERIC, MODEL_XDP_SHARED };
 enum model_level { MODEL_LEVEL_USER, MODEL_LEVEL_ADMIN };
 /*
@@ -76,10 +82,57 @@ struct model_http_check {
 	size_t expect_count; /* 0 = the default, 200-399 */
 };
 
+/* One line of a tcp-check, or one half of an udp-check. Steps hold what is needed to write them down again. */
+enum model_step { MODEL_STEP_CONNECT, MODEL_STEP_SEND, MODEL_STEP_EXPECT };
+enum model_match { MODEL_MATCH_STRING, MODEL_MATCH_BINARY, MODEL_MATCH_REGEX };
+
+struct model_check_step {
+	enum model_step kind;
+	char *comment;             /* NULL = none */
+	/* connect */
+	bool server_options;       /* `default`: what is not given here is as the server's line has it */
+	struct addr addr;          /* family 0 = the server's own */
+	uint16_t port;             /* 0 = the server's own */
+	bool tls, linger;
+	char *sni, *alpn;          /* NULL = none */
+	/* send, expect */
+	uint8_t *data;             /* bytes; of a regular expression its text, with a NUL that `length` does not count */
+	size_t length;
+	enum model_match match;    /* of a send: written as a string or as hexadecimal digits */
+	bool negated;
+	unsigned min_recv;         /* decide once so many bytes are there; 0 = not given */
+};
+
+struct model_dns_check {
+	char *name;                /* without the last dot; NULL = the root, which any answer will do for */
+	uint16_t type;             /* RFC 1035's number */
+};
+
+struct model_external_check {
+	char *command, *path;      /* path: PATH of its environment; NULL = HAProxy's, none */
+	char *proxy_addr, *proxy_port; /* its first two arguments: those of the listen section's first bind */
+};
+
+/* The words about TLS on a server's line: they concern its checks alone. */
+struct model_tls {
+	bool verify_none;
+	char *ca_file;             /* PEM; "@system-ca" = those of the system; NULL only with verify_none */
+	char *crt;                 /* PEM, the client's certificate and key; NULL = none */
+	char *sni, *alpn;          /* check-sni, check-alpn; NULL = none */
+	char *verify_host;         /* name the certificate must have where no SNI is sent; NULL = any */
+};
+
 /* Own address and ports towards backends, for forward nat. addr.family 0 = the interface's address, found by route. */
 struct model_source {
 	struct addr addr;
 	uint16_t port_low, port_high; /* inclusive */
+	struct model_place place;
+};
+
+/* Source of the outer header, for forward ipip: the prefix's low bits are each flow's hash. */
+struct model_tunnel_source {
+	struct addr addr;          /* family 0 = the interface's own address, found by route */
+	unsigned bits;             /* low bits that the hash fills: 0 .. 32 */
 	struct model_place place;
 };
 
@@ -95,6 +148,17 @@ struct model_server {
 	struct endpoint check_at;  /* where the check goes; complete when check is set */
 	uint32_t inter_ms, fastinter_ms, downinter_ms; /* the latter two: 0 = as inter, like HAProxy */
 	unsigned rise, fall;
+	bool check_ssl;            /* the check's connection is TLS */
+	bool tls_used;             /* check_ssl, or a connect step of the backend has ssl: `tls` is complete */
+	struct model_tls tls;
+	bool agent;                /* agent-check */
+	struct endpoint agent_at;  /* complete when agent is set */
+	uint32_t agent_inter_ms;
+	char *agent_send;          /* NULL = nothing */
+	char *track;               /* "BACKEND/SERVER" whose state this one shares; NULL = its own */
+	uint32_t slowstart_ms;     /* 0 = none */
+	unsigned flap_count;       /* flap-damping: after so many downs within flap_ms ...; 0 = off */
+	uint32_t flap_ms;          /* ... it must be well for as long before it is up */
 	struct model_place place;
 };
 
@@ -111,9 +175,15 @@ struct model_backend {
 	uint32_t idle_timeout_ms;  /* the longest model_idle_timeout_ms() of its services; never 0 */
 	uint32_t check_timeout_ms; /* timeout check; 0 = not set */
 	enum model_check check;
+	bool check_datagram;       /* MODEL_CHECK_SCRIPT over UDP: option udp-check */
 	struct model_http_check http;
+	struct vec(struct model_check_step) steps; /* MODEL_CHECK_SCRIPT */
+	struct model_dns_check dns;
+	struct model_external_check external;
+	unsigned panic_percent;    /* panic-threshold; 0 = none */
 	struct vec(struct model_server) servers;
 	struct vec(struct model_source) sources;
+	struct vec(struct model_tunnel_source) tunnel_sources; /* at most one a family */
 	struct model_place place;
 };
 
@@ -189,6 +259,11 @@ const char *model_protocol_name(enum model_protocol p);
 const char *model_all_down_name(enum model_all_down a);
 const char *model_xdp_mode_name(enum model_xdp_mode m);
 const char *model_init_state_name(enum model_init_state s);
+const char *model_check_name(enum model_check c);
+/* "A", "SOA", ...; NULL for a type that has no name here. */
+const char *model_dns_type_name(uint16_t type);
+/* 0, or -EINVAL. */
+int model_dns_type_parse(const char *name, uint16_t *ret);
 
 /* The whole model as JSON, for `alwayson show config`: a new reference, or NULL when out of memory. */
 struct json_t;

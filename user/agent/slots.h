@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A backend's slots as they are in the map, and the changes under way: states of slots that have changed owner
+ * (table/states.h), and the table of before while connections may still go by it. Part of the reconciler.
+ */
+#ifndef AGENT_SLOTS_H
+#define AGENT_SLOTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <alwayson/abi.h>
+#include <alwayson/hash.h>
+
+#include "agent/layout.h"
+#include "table/region.h"
+
+/* What decides where a hash falls. Two shapes that differ give a connection another slot. */
+struct slots_shape {
+	enum model_balance balance;
+	bool records;            /* every flow is in the flow table: slots need no states */
+	struct hash_key key;
+};
+
+/* By backend id. */
+struct held {
+	struct layout layout;    /* what the region says */
+	struct region region;
+	struct slots_shape shape;
+	uint64_t *notes;         /* by slot: dirty: monotonic ms when X is over; tracked: the first pass that may clean it */
+	size_t unsettled;        /* slots that are not clean */
+	/* After a change of shape, until `moved_ms`: connections without a record go by these. */
+	struct region old_region;
+	struct slots_shape old_shape;
+	uint64_t moved_ms;
+};
+
+#define SLOTS_TIME_UNKNOWN UINT64_MAX
+
+struct reconcile;
+
+void held_done(struct held *h);
+/* Takes over a backend's regions that the active half refers to by this service; both taken already. 0 or -ENOMEM. */
+int held_adopt(struct reconcile *r, const struct service *s, struct region region, struct region old_region);
+
+#endif
