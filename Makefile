@@ -17,7 +17,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARN) -D_GNU_SOURCE -DALWAYSON_VERSION='"$(VERSION)"' \
               -Iinclude -Iuser -I$(BUILD)/skel -MMD -MP -fstack-protector-strong
-LDLIBS := -lxdp -lbpf -lelf -lz -levent_core -levent_pthreads -lmnl -ljansson -lcap-ng -lsystemd -lpthread
+LDLIBS := -lxdp -lbpf -lelf -lz -levent_core -levent_pthreads -lmnl -ljansson -lcap-ng -lsystemd -lssl -lcrypto -lpthread
 ifeq ($(SAN),1)
 ALL_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 ALL_LDFLAGS += -fsanitize=address,undefined
@@ -31,11 +31,22 @@ BPF_SRC := $(wildcard bpf/*.bpf.c)
 BPF_OBJ := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o)
 SKELS := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
 
-MAINS := user/agent/main.c user/cli/main.c
-LIB_SRC := $(filter-out $(MAINS),$(wildcard user/*/*.c))
-LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
+MAINS := user/agent/main.c user/cli/main.c user/checker/main.c
+LIB_SRC := $(filter-out $(MAINS) user/plugins/%.c,$(wildcard user/*/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/user/web/assets.S.o
 LIB := $(BUILD)/libalwayson.a
-PROGRAMS := $(BUILD)/alwaysond $(BUILD)/alwayson
+PROGRAMS := $(BUILD)/alwaysond $(BUILD)/alwayson $(BUILD)/alwayson-checker $(PLUGINS)
+
+# Plugins of alwayson-checker: user/plugins/NAME.c, or the folder user/plugins/NAME where it takes several files; each
+# becomes plugins/NAME.so beside the checker. The tests have plugins of their own, beside a checker of their own.
+PLUGIN_NAMES := $(patsubst user/plugins/%.c,%,$(wildcard user/plugins/*.c)) \
+                $(patsubst user/plugins/%/,%,$(wildcard user/plugins/*/))
+PLUGINS = $(PLUGIN_NAMES:%=$(BUILD)/plugins/%.so)
+PLUGIN_LIBS_mysql := -lmariadb
+TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/checker/plugins/%.so,$(wildcard tests/plugins/*.c))
+# The program is made of these alone: the less there is in it, the less can go wrong in it.
+CHECKER_PARTS := main drop restrict load template worker protocol
+CHECKER_LIBS := -lseccomp -lcap-ng -ldl
 
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNITS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
@@ -51,7 +62,7 @@ TEST_BPF_OBJ := $(TEST_BPF_SRC:%.bpf.c=$(BUILD)/%.bpf.o)
 TEST_SKELS := $(foreach s,$(TEST_BPF_SRC),$(BUILD)/skel/$(notdir $(s:.bpf.c=.skel.h)))
 
 # Small programs that the system tests and the bench run: tests/system/*.c, tests/bench/*.c.
-TOOL_SRC := $(wildcard tests/system/*.c tests/bench/*.c)
+TOOL_SRC := $(filter-out %.bpf.c,$(wildcard tests/system/*.c tests/bench/*.c))
 TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
 
 .DELETE_ON_ERROR:
@@ -63,24 +74,24 @@ all: $(PROGRAMS) ## build the programs: $(BUILD)/alwaysond, $(BUILD)/alwayson
 demo: ## install what is missing, build, run the reference configuration in a lab, clean up
 	@tools/deps --for demo
 	@$(MAKE) --no-print-directory -s all
-	@tools/lab demo
+	@BUILD=$(BUILD) tools/lab demo
 
 check: ## install what is missing, build, run every test that this machine can run
 	@tools/deps --for check
 	@$(MAKE) --no-print-directory -s all tests
-	@tests/run
+	@BUILD=$(BUILD) tests/run
 
 check-long: ## as check, and the long forms of the tests
 	@tools/deps --for check
 	@$(MAKE) --no-print-directory -s all tests
-	@LONG=1 tests/run --timeout 3600
+	@BUILD=$(BUILD) LONG=1 tests/run --timeout 3600
 
-tests: all $(UNITS) $(PACKETS) $(TEST_BPF_OBJ) $(TOOLS)
+tests: all $(TEST_PLUGINS) $(BUILD)/tests/checker/alwayson-checker $(UNITS) $(PACKETS) $(TEST_BPF_OBJ) $(TOOLS)
 
 bench: ## measure: ns per packet, requests and connections per second; JSON in $(BUILD)/bench
 	@tools/deps --for bench
 	@$(MAKE) --no-print-directory -s all tests
-	@tests/bench/run
+	@BUILD=$(BUILD) tests/bench/run
 
 mutants: ## break the code on purpose, one way at a time: the suite that guards it must notice
 	@tools/deps --for check
@@ -125,6 +136,11 @@ $(BUILD)/%.o: %.c | $(SKELS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
+# The status page, as it is.
+$(BUILD)/user/web/assets.S.o: user/web/assets.S $(wildcard user/web/page/*)
+	@mkdir -p $(@D)
+	$(CC) -c $< -o $@
+
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
 	ar rcs $@ $^
@@ -134,6 +150,28 @@ $(BUILD)/alwaysond: $(BUILD)/user/agent/main.o $(LIB)
 
 $(BUILD)/alwayson: $(BUILD)/user/cli/main.o $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(BUILD)/alwayson-checker: $(CHECKER_PARTS:%=$(BUILD)/user/checker/%.o)
+	$(CC) $(ALL_LDFLAGS) -rdynamic $^ $(CHECKER_LIBS) -o $@
+
+$(BUILD)/pic/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -c $< -o $@
+
+define PLUGIN
+$(BUILD)/plugins/$(1).so: $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard user/plugins/$(1).c user/plugins/$(1)/*.c))
+	@mkdir -p $$(@D)
+	$(CC) $(ALL_LDFLAGS) -shared $$^ $(PLUGIN_LIBS_$(1)) -o $$@
+endef
+$(foreach p,$(PLUGIN_NAMES),$(eval $(call PLUGIN,$(p))))
+
+$(BUILD)/tests/checker/plugins/%.so: $(BUILD)/pic/tests/plugins/%.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -shared $^ -o $@
+
+$(BUILD)/tests/checker/alwayson-checker: $(BUILD)/alwayson-checker
+	@mkdir -p $(@D)
+	ln -f $< $@
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
@@ -156,7 +194,7 @@ $(foreach s,$(TEST_BPF_SRC),$(eval $(call TEST_SKEL,$(s))))
 
 $(BUILD)/tests/system/%: tests/system/%.c $(LIB) | $(TEST_SKELS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $< $(LIB) $(LDLIBS) -o $@
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $< $(LIB) -lcmocka $(LDLIBS) -o $@
 
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB) | $(TEST_SKELS)
 	@mkdir -p $(@D)

@@ -19,6 +19,8 @@ struct flow_key {
 	__u64 w[3];
 };
 
+#define FLOW_CANDIDATES 3
+
 /* A hit: tag is NULL when there was none. */
 struct flow {
 	__u64 *tag;
@@ -122,7 +124,11 @@ static __always_inline __u32 flow_count(__u32 ways)
 	return 0x4332322132212110ULL >> (ways & 15) * 4 & 7;
 }
 
-/* Finds the live entry of a key. Both buckets' tags are loaded before any is compared: one miss, not two. */
+/*
+ * Finds the live entry of a key. Both buckets' tags are loaded before any is compared: one miss, not two. More than
+ * FLOW_CANDIDATES entries of one 16-bit fingerprint in two buckets are not looked at: the key of the hash is secret and
+ * new for each table, so nobody can make them, and by chance it takes 2^48 flows.
+ */
 static __always_inline struct flow flow_find(const struct flow_key *key, __u64 hash, const bool v6)
 {
 	const __u64 wanted = FLOW_TAG(hash >> 48, FLOW_LIVE, 0, 0, 0);
@@ -134,7 +140,7 @@ static __always_inline struct flow flow_find(const struct flow_key *key, __u64 h
 	if (!first || !second)
 		return f;
 	ways = flow_ways(first, FLOW_MATCH_MASK, wanted) | flow_ways(second, FLOW_MATCH_MASK, wanted) << FLOW_WAYS;
-	for (int i = 0; i < 2 * FLOW_WAYS && ways; i++) {
+	for (int i = 0; i < FLOW_CANDIDATES && ways; i++) {
 		const bool in_first = ways & 15;
 		const __u32 way = flow_lowest(in_first ? ways : ways >> FLOW_WAYS);
 		void *bucket = in_first ? first : second;

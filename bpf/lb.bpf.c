@@ -4,7 +4,7 @@
  * for a service of ours and where does it go, then act and account. Each stage answers with one verdict
  * (alwayson/abi.h); CONTINUE means that the next one decides.
  */
-#include "steer.h"
+#include "fragment.h"
 
 enum action { ACTION_PASS, ACTION_DROP, ACTION_TX, ACTION_SEND };
 
@@ -30,18 +30,38 @@ static __always_inline bool is_nat_port(__be16 port)
 	return c && p >= c->nat_low && p <= c->nat_high;
 }
 
+/* A TCP or UDP packet, or the first fragment of one. */
+static __always_inline enum verdict handle_flow(struct packet *p, __u64 word, const bool v6)
+{
+	if (with_nat && is_nat_port(p->dport)) {
+		enum verdict verdict = nat_reply(p, word, v6);
+
+		if (verdict)
+			return verdict;
+	}
+	return steer(p, word, v6);
+}
+
 static __always_inline enum verdict handle(struct packet *p, __u64 word, const bool v6)
 {
 	enum verdict verdict = v6 ? packet_parse6(p) : packet_parse4(p);
 
 	if (verdict)
 		return verdict;
-	if (with_nat && is_nat_port(p->dport)) {
-		verdict = nat_reply(p, word, v6);
-		if (verdict)
-			return verdict;
+	if (packet_fragment(p) == FRAGMENT_LATER)
+		return v6 ? fragment_later6(p, word) : fragment_later4(p, word);
+	if (p->protocol == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		return VERDICT_OTHER_PROTOCOL;
+	if (packet_fragment(p) && !(v6 ? fragment_first6(p) : fragment_first4(p)))
+		return VERDICT_INTERNAL;
+	verdict = handle_flow(p, word, v6);
+	if (packet_fragment(p) && action_of(verdict) == ACTION_SEND) {
+		if (v6)
+			fragment_remember6(p, verdict);
+		else
+			fragment_remember4(p, verdict);
 	}
-	return steer(p, word, v6);
+	return verdict;
 }
 
 static __noinline int handle4(struct packet *p, __u64 word)
@@ -52,6 +72,34 @@ static __noinline int handle4(struct packet *p, __u64 word)
 static __noinline int handle6(struct packet *p, __u64 word)
 {
 	return handle(p, word, true);
+}
+
+static __noinline int related4(struct packet *p, __u64 word)
+{
+	return related(p, word, false);
+}
+
+static __noinline int related6(struct packet *p, __u64 word)
+{
+	return related(p, word, true);
+}
+
+static __always_inline enum verdict handle_link(struct packet *p, __u64 word)
+{
+	const __be16 proto = packet_parse_link(p);
+
+	enum verdict verdict = proto ? VERDICT_NOT_IP : VERDICT_TRUNCATED;
+
+	if (proto == bpf_htons(ETH_P_IP)) {
+		verdict = handle4(p, word);
+		if (verdict == VERDICT_OTHER_PROTOCOL && p->protocol == IPPROTO_ICMP)
+			verdict = related4(p, word);
+	} else if (with_ipv6 && proto == bpf_htons(ETH_P_IPV6)) {
+		verdict = handle6(p, word);
+		if (verdict == VERDICT_OTHER_PROTOCOL && p->protocol == IPPROTO_ICMPV6)
+			verdict = related6(p, word);
+	}
+	return verdict;
 }
 
 SEC("xdp.frags")
@@ -67,12 +115,11 @@ int lb(struct xdp_md *ctx)
 	p.eth = (void *)(long)ctx->data;
 	p.end = (void *)(long)ctx->data_end;
 	p.length = p.end - (void *)p.eth;
+	p.haze = word >> 32;
 	if ((void *)(p.eth + 1) > p.end)
 		verdict = VERDICT_TRUNCATED;
-	else if (p.eth->h_proto == bpf_htons(ETH_P_IP))
-		verdict = handle4(&p, word);
-	else if (with_ipv6 && p.eth->h_proto == bpf_htons(ETH_P_IPV6))
-		verdict = handle6(&p, word);
+	else
+		verdict = handle_link(&p, word);
 
 	switch (action_of(verdict)) {
 	case ACTION_PASS:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * First stage: finds the headers. Called once a packet by lb.bpf.c; touches no map and changes no byte.
- * What can't be steered (not IP, not TCP or UDP, fragments, extension headers, truncated) gets its verdict here and
- * goes to the host as it came.
+ * VLAN tags are stepped over and kept; IPv6 extension headers are stepped over to a fixed depth. What can't be steered
+ * (not IP, neither TCP, UDP nor ICMP, truncated) gets its verdict here and goes to the host as it came.
  */
 #ifndef BPF_PACKET_H
 #define BPF_PACKET_H
@@ -24,7 +24,32 @@
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
-#define IPV4_FRAGMENT 0x3fff /* MF and the offset of frag_off, host order */
+#define IPV4_MORE   0x2000 /* of frag_off, host order */
+#define IPV4_OFFSET 0x1fff
+
+/* Of a datagram in fragments: FIRST has the L4 header, LATER has none (its ports are 0). */
+enum fragment { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
+
+struct vlan_tag {
+	__be16 tci;
+	__be16 proto; /* of what follows */
+};
+
+/* Common head of IPv6 hop-by-hop, routing and destination options headers (RFC 8200, section 4). */
+struct extension {
+	__u8 next;
+	__u8 length;    /* in 8 bytes, without the first 8 */
+	__u8 type;
+	__u8 segments_left; /* routing */
+	__u32 rest;
+};
+
+struct fragment_header {
+	__u8 next;
+	__u8 zero;
+	__be16 offset;  /* in 8 bytes, in the high 13 bits; bit 0: more */
+	__be32 id;
+};
 
 /*
  * Pointers are into the packet and proven: eth and the whole IP header, and of L4 the first 20 bytes (TCP) or 8 (UDP).
@@ -45,14 +70,35 @@ struct packet {
 	void *end;
 	__u32 length;      /* IP bytes, header included; the frame's until the IP header is proven */
 	__be16 sport, dport;
-	__u8 protocol;
+	__u8 protocol;     /* of L4 */
 	__u8 tcp_flags;    /* of TCP, its 14th byte; else 0 */
+	__u16 header;      /* IP bytes before L4: options and extension headers included */
 	__u32 way_out;     /* ifindex of the NIC to send by; set by forwarding */
+	__u8 link;         /* bytes before IP: the Ethernet header and its VLAN tags */
+	__u8 fragment;     /* enum fragment */
+	__u16 server;      /* id of the server it is steered to */
+	__u32 id;          /* of the datagram, when in fragments; as it lies in the packet */
+	__u32 haze;        /* 0, which the verifier does not know: see packet_blur() */
 };
+
+/*
+ * A number that several paths have found in different ways, made one of which the verifier knows no more than its bits:
+ * what follows is then checked once, not once for each path; and a test of such a copy does not split what follows
+ * either. Without it the verifier (all kernels) goes over its million instructions. p->haze is 0.
+ */
+static __always_inline __u32 packet_blur(const struct packet *p, __u32 value, const __u32 mask)
+{
+	return value ^ (p->haze & mask);
+}
 
 static __always_inline bool packet_is_tcp(const struct packet *p)
 {
-	return p->protocol == IPPROTO_TCP;
+	return packet_blur(p, p->protocol, 0xff) == IPPROTO_TCP;
+}
+
+static __always_inline enum fragment packet_fragment(const struct packet *p)
+{
+	return packet_blur(p, p->fragment, 3);
 }
 
 /*
@@ -81,15 +127,40 @@ static __always_inline bool packet_holds(const struct packet *p, const void *l3,
 	if (l3 + length <= p->end)
 		return true;
 	return length <= 0xffff + sizeof(struct ipv6hdr) &&
-	       sizeof(struct ethhdr) + length <= bpf_xdp_get_buff_len(p->ctx);
+	       p->link + length <= bpf_xdp_get_buff_len(p->ctx);
+}
+
+/* What follows the Ethernet header, behind at most two VLAN tags (802.1Q, 802.1ad): its type, or 0 when cut short. */
+static __always_inline __be16 packet_parse_link(struct packet *p)
+{
+	__be16 proto = p->eth->h_proto;
+	struct vlan_tag *tag = (void *)(p->eth + 1);
+	__u32 link = sizeof(struct ethhdr);
+
+#pragma unroll
+	for (int i = 0; i < VLAN_TAGS_MAX; i++) {
+		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
+			break;
+		if ((void *)(tag + 1) > p->end)
+			return 0;
+		proto = tag->proto;
+		tag++;
+		link += sizeof(*tag);
+	}
+	link = packet_blur(p, link, 31);
+	p->link = link;
+	p->l4 = (void *)p->eth + link; /* for now: the next parser finds L3 here */
+	return proto;
 }
 
 /* The L4 header must lie within what IP says is the packet: behind it is padding. */
-static __always_inline enum verdict packet_parse_l4(struct packet *p, __u32 ip_header)
+static __always_inline enum verdict packet_parse_l4(struct packet *p)
 {
-	const __u32 rest = p->length - ip_header;
+	const __u32 rest = p->length - p->header;
 
-	if (p->protocol == IPPROTO_TCP) {
+	if (packet_fragment(p) == FRAGMENT_LATER)
+		return VERDICT_CONTINUE;
+	if (packet_is_tcp(p)) {
 		struct tcphdr *tcp = p->l4;
 
 		if (rest < sizeof(*tcp) || (void *)(tcp + 1) > p->end)
@@ -99,14 +170,15 @@ static __always_inline enum verdict packet_parse_l4(struct packet *p, __u32 ip_h
 		p->tcp_flags = ((__u8 *)tcp)[13];
 		return VERDICT_CONTINUE;
 	}
-	if (p->protocol == IPPROTO_UDP) {
-		struct udphdr *udp = p->l4;
+	if (p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6) {
+		struct udphdr *udp = p->l4; /* ICMP's header is of the same length; it has no ports */
 
 		if (rest < sizeof(*udp) || (void *)(udp + 1) > p->end)
 			return VERDICT_TRUNCATED;
+		if (p->protocol != IPPROTO_UDP)
+			return VERDICT_CONTINUE;
 		p->sport = udp->source;
 		p->dport = udp->dest;
-		p->tcp_flags = 0;
 		return VERDICT_CONTINUE;
 	}
 	return VERDICT_OTHER_PROTOCOL;
@@ -114,8 +186,8 @@ static __always_inline enum verdict packet_parse_l4(struct packet *p, __u32 ip_h
 
 static __always_inline enum verdict packet_parse4(struct packet *p)
 {
-	struct iphdr *ip = (void *)(p->eth + 1);
-	__u32 header, length;
+	struct iphdr *ip = p->l4;
+	__u32 header, length, offset;
 
 	if ((void *)(ip + 1) > p->end || ip->version != 4 || ip->ihl < 5)
 		return VERDICT_TRUNCATED;
@@ -125,16 +197,73 @@ static __always_inline enum verdict packet_parse4(struct packet *p)
 	if (length < header || !packet_holds(p, ip, length))
 		return VERDICT_TRUNCATED;
 	p->length = length;
+	p->header = header;
 	p->l4 = (void *)ip + header;
-	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT))
-		return VERDICT_FRAGMENT;
 	p->protocol = ip->protocol;
-	return packet_parse_l4(p, header);
+	offset = bpf_ntohs(ip->frag_off);
+	p->id = ip->id;
+	p->fragment = packet_blur(p, offset & IPV4_OFFSET ? FRAGMENT_LATER : offset & IPV4_MORE ? FRAGMENT_FIRST : 0,
+				  3);
+	return packet_parse_l4(p);
+}
+
+static __always_inline bool packet_is_extension(__u8 next)
+{
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS;
+}
+
+/* Steps over extension headers. A routing header that is not used up means another destination: the host's matter. */
+static __always_inline enum verdict packet_skip_extensions(struct packet *p)
+{
+	__u32 fragment = FRAGMENT_NONE;
+	__u32 id = 0;
+	__u32 at = sizeof(struct ipv6hdr);
+	__u8 next = p->ip6->nexthdr;
+
+	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
+		struct extension *e = (void *)p->ip6 + at;
+
+		if (next != IPPROTO_FRAGMENT && !packet_is_extension(next)) {
+			goto found;
+		}
+		if (i == EXTENSIONS_MAX)
+			break;
+		if (at + sizeof(*e) > p->length || (void *)(e + 1) > p->end)
+			return VERDICT_TRUNCATED;
+		if (next == IPPROTO_FRAGMENT) {
+			const struct fragment_header *f = (void *)e;
+			const __u16 offset = bpf_ntohs(f->offset);
+
+			/* One that is the whole datagram (RFC 6946) is none. */
+			if (offset & 0xfff9)
+				fragment = offset & 0xfff8 ? FRAGMENT_LATER : FRAGMENT_FIRST;
+			id = f->id;
+			at += sizeof(*f);
+		} else {
+			if (next == IPPROTO_ROUTING && e->segments_left)
+				return VERDICT_EXTENSION;
+			at += (e->length + 1) * 8;
+		}
+		next = e->next;
+		if (fragment == FRAGMENT_LATER)
+			goto found;
+		if (at > sizeof(struct ipv6hdr) + EXTENSION_BYTES_MAX)
+			break;
+	}
+	return VERDICT_EXTENSION;
+found:
+	p->header = packet_blur(p, at, 1023) & 1023;
+	p->l4 = (void *)p->ip6 + p->header;
+	p->protocol = next;
+	p->fragment = packet_blur(p, fragment, 3);
+	p->id = packet_blur(p, id, ~0U);
+	return VERDICT_CONTINUE;
 }
 
 static __always_inline enum verdict packet_parse6(struct packet *p)
 {
-	struct ipv6hdr *ip = (void *)(p->eth + 1);
+	struct ipv6hdr *ip = p->l4;
+	enum verdict verdict;
 	__u32 length;
 
 	if ((void *)(ip + 1) > p->end || ip->version != 6)
@@ -144,26 +273,21 @@ static __always_inline enum verdict packet_parse6(struct packet *p)
 	if (!packet_holds(p, ip, length))
 		return VERDICT_TRUNCATED;
 	p->length = length;
-	p->l4 = ip + 1;
-	p->protocol = ip->nexthdr;
-	switch (ip->nexthdr) {
-	case IPPROTO_FRAGMENT:
-		return VERDICT_FRAGMENT;
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_DSTOPTS:
-		return VERDICT_EXTENSION;
-	}
-	return packet_parse_l4(p, sizeof(*ip));
+	verdict = packet_skip_extensions(p);
+	if (verdict)
+		return verdict;
+	if (p->header > p->length)
+		return VERDICT_TRUNCATED;
+	return packet_parse_l4(p);
 }
 
 /*
  * A header that no honest sender makes: a TCP data offset below 20 bytes or beyond the packet, SYN with FIN or RST,
  * a UDP length below 8 or beyond the packet. Asked only of packets for a service.
  */
-static __always_inline bool packet_is_malformed(const struct packet *p, __u32 ip_header)
+static __always_inline bool packet_is_malformed(const struct packet *p)
 {
-	__u32 rest = p->length - ip_header;
+	__u32 rest = packet_fragment(p) ? 0xffff : p->length - p->header; /* a first fragment's L4 goes on in the others */
 
 	if (packet_is_tcp(p)) {
 		struct tcphdr *tcp = packet_tcp(p);

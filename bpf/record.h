@@ -198,14 +198,15 @@ static __always_inline int record_reply(struct work *w, __u32 pool_offset, __u32
 {
 	__u32 server = w->server;
 	struct server_use *u = bpf_map_lookup_elem(&use, &server);
+	__u64 *next = bpf_map_lookup_elem(&ports, &pool_offset);
 	enum verdict verdict = VERDICT_PORTS_EXHAUSTED;
 
-	if (!u || !pool_count)
+	if (!u || !next || !pool_count)
 		return VERDICT_PORTS_EXHAUSTED;
 	if (u->half_open >= (__s64)(pool_count / 2 + (pool_count & 1)))
 		return VERDICT_HALF_OPEN_LIMIT;
 	for (int i = 0; i < NAT_PROBES && verdict == VERDICT_PORTS_EXHAUSTED; i++) {
-		__u32 index = pool_offset + __sync_fetch_and_add(&u->next_port, 1) % pool_count;
+		__u32 index = pool_offset + 1 + __sync_fetch_and_add(next, 1) % pool_count;
 		struct own_port *own = bpf_map_lookup_elem(&ports, &index);
 
 		if (!own)

@@ -71,13 +71,15 @@ static __always_inline void steer_forget(const struct packet *p, const struct st
 
 /*
  * A SYN on a remembered record. It does not follow the record to a server that takes no new connections; on that of a
- * closed one it opens it again. False: the record is gone, and the connection is new.
+ * closed one it opens it again, or (round robin) it is the next server's turn. False: the record is gone, and the
+ * connection is new.
  */
 static __always_inline bool steer_follow_syn(struct packet *p, struct steer *s, struct flow *f, const bool v6)
 {
 	const bool closed = FLOW_STATE(f->value) & (FLOW_FIN | FLOW_RST);
 
-	if (SERVER_FLAGS(s->server_word) & SERVER_ACCEPTS) {
+	if (SERVER_FLAGS(s->server_word) & SERVER_ACCEPTS &&
+	    !(closed && s->service->balance == BALANCE_ROUNDROBIN)) {
 		struct work *w;
 
 		if (!closed) {
@@ -341,6 +343,16 @@ static __noinline int reject6(struct packet *p, enum verdict sent)
 	return reject(p, sent, true);
 }
 
+static __noinline int too_big4(struct packet *p, __u32 mtu)
+{
+	return icmp_too_big(p, mtu, false);
+}
+
+static __noinline int too_big6(struct packet *p, __u32 mtu)
+{
+	return icmp_too_big(p, mtu, true);
+}
+
 static __always_inline enum verdict steer_refuse(struct packet *p, const struct steer *s, enum verdict verdict,
 						 const bool v6)
 {
@@ -354,7 +366,6 @@ static __always_inline enum verdict steer_refuse(struct packet *p, const struct 
 /* From the service look-up to the frame that leaves. */
 static __always_inline enum verdict steer(struct packet *p, __u64 word, const bool v6)
 {
-	const __u32 ip_header = v6 ? sizeof(struct ipv6hdr) : p->ip4->ihl * 4;
 	struct steer s = { .word = word };
 	enum verdict verdict;
 
@@ -362,7 +373,7 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 		       service_find4(word, p->ip4->daddr, p->dport, p->protocol, ENTRY_SERVICE);
 	if (!s.place.address)
 		return VERDICT_NO_SERVICE;
-	if (packet_is_malformed(p, ip_header))
+	if (packet_is_malformed(p))
 		return VERDICT_MALFORMED;
 	s.service = service_get(word, s.place.service);
 	if (!s.service)
@@ -379,6 +390,9 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 		verdict = tunnel_forward(p, s.server, s.server_word, s.entropy, v6);
 	else
 		verdict = VERDICT_INTERNAL;
+	if (verdict == VERDICT_TOO_BIG)
+		return v6 ? too_big6(p, s.server->mtu) : too_big4(p, s.server->mtu);
+	p->server = s.server_id;
 	if (verdict <= VERDICT_IPIP) { /* the first verdicts are those that leave */
 		account_request(s.place.service, s.server_id, p->length);
 		p->way_out = s.server->ifindex;

@@ -11,6 +11,7 @@
 #ifndef BPF_TUNNEL_H
 #define BPF_TUNNEL_H
 
+#include "answer.h"
 #include "dsr.h"
 
 #define TUNNEL_TTL 64
@@ -62,9 +63,7 @@ static __always_inline void tunnel_write6(struct ipv6hdr *ip, const struct serve
 static __always_inline enum verdict tunnel_forward(struct packet *p, const struct server *s, __u64 server_word,
 						   __u32 hash, const bool v6)
 {
-	const int grow = s->outer == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	const __u8 protocol = v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
-	struct ethhdr *eth;
 	enum verdict v;
 	__u8 tos;
 
@@ -75,22 +74,29 @@ static __always_inline enum verdict tunnel_forward(struct packet *p, const struc
 		return v;
 	forward_age(p, v6);
 	tos = tunnel_tos(p, v6);
-	if (bpf_xdp_adjust_head(p->ctx, -grow))
-		return VERDICT_TOO_BIG; /* the driver left no headroom */
-	eth = (void *)(long)p->ctx->data;
-	p->end = (void *)(long)p->ctx->data_end;
-	p->eth = eth;
 	if (s->outer == 6) {
-		if ((void *)(eth + 1) + sizeof(struct ipv6hdr) > p->end)
+		struct ipv6hdr *ip;
+
+		if (!answer_make_room(p, sizeof(*ip)))
+			return VERDICT_NO_HEADROOM;
+		ip = answer_l3(p);
+		if ((void *)(ip + 1) > p->end)
 			return VERDICT_INTERNAL;
-		tunnel_write6((void *)(eth + 1), s, tos, p->length, hash, protocol);
-		eth->h_proto = bpf_htons(ETH_P_IPV6);
+		tunnel_write6(ip, s, tos, p->length, hash, protocol);
+		answer_set_type(p, bpf_htons(ETH_P_IPV6));
 	} else {
-		if ((void *)(eth + 1) + sizeof(struct iphdr) > p->end)
+		struct iphdr *ip;
+
+		if (!answer_make_room(p, sizeof(*ip)))
+			return VERDICT_NO_HEADROOM;
+		ip = answer_l3(p);
+		if ((void *)(ip + 1) > p->end)
 			return VERDICT_INTERNAL;
-		tunnel_write4((void *)(eth + 1), s, tos, p->length + sizeof(struct iphdr), hash, protocol);
-		eth->h_proto = bpf_htons(ETH_P_IP);
+		tunnel_write4(ip, s, tos, p->length + sizeof(*ip), hash, protocol);
+		answer_set_type(p, bpf_htons(ETH_P_IP));
 	}
+	if ((void *)(p->eth + 1) > p->end)
+		return VERDICT_INTERNAL;
 	forward_frame(p, s, server_word);
 	return VERDICT_IPIP;
 }

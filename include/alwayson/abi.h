@@ -22,12 +22,15 @@
 	X(NAT_REPLY, SEND, "nat_reply", "from a server back to its client, addresses translated")                   \
 	X(DSR, SEND, "dsr", "to a server, frame rewritten, answered by the server directly")                        \
 	X(IPIP, SEND, "ipip", "to a server, in an outer IP header, answered by the server directly")                \
+	X(ICMP_ERROR, SEND, "icmp_error", "an ICMP error about a steered flow, to the side it speaks to")           \
 	X(REJECTED, TX, "rejected", "no server was up; the client was told (RST, ICMP unreachable)")                \
+	X(ECHO, TX, "echo", "an ICMP echo request to a service's address that the host does not own; answered")     \
+	X(TOO_BIG_TOLD, TX, "too_big_told", "larger than the MTU of the way out; the sender was told by ICMP")      \
 	X(NO_FLOW, TX, "no_flow", "a TCP packet that belongs to no known connection; answered with RST")            \
 	X(NOT_IP, PASS, "not_ip", "neither IPv4 nor IPv6; given to the host")                                       \
 	X(OTHER_PROTOCOL, PASS, "other_protocol", "neither TCP nor UDP; given to the host")                         \
-	X(FRAGMENT, PASS, "fragment", "an IP fragment; given to the host")                                          \
-	X(EXTENSION, PASS, "extension_header", "IPv6 with an extension header; given to the host")                  \
+	X(FRAGMENT, PASS, "fragment", "a fragment whose first one was not seen, or is for no service; to the host")  \
+	X(EXTENSION, PASS, "extension_header", "IPv6 extension headers too deep or not known; given to the host")   \
 	X(TRUNCATED, PASS, "truncated", "headers shorter than they say; given to the host, which drops them")       \
 	X(NO_SERVICE, PASS, "no_service", "for no service of ours; given to the host untouched")                    \
 	X(STRAY, DROP, "stray", "a RST that belongs to no known connection")                                        \
@@ -36,6 +39,7 @@
 	X(LIMITED, DROP, "limited", "would have been answered with RST or ICMP, but the rate limit was reached")    \
 	X(NO_NEIGHBOUR, DROP, "no_neighbour", "the next hop's MAC address is not known")                            \
 	X(TTL_EXCEEDED, DROP, "ttl_exceeded", "TTL or hop limit used up")                                           \
+	X(NO_HEADROOM, DROP, "no_headroom", "the driver left no room in front of the frame for a tunnel's header")  \
 	X(TOO_BIG, DROP, "too_big", "larger than the MTU of the way out")                                           \
 	X(PORTS_EXHAUSTED, DROP, "ports_exhausted", "no free own port towards the server")                          \
 	X(HALF_OPEN_LIMIT, DROP, "half_open_limit", "half of the own ports towards the server are half-open")       \
@@ -65,6 +69,10 @@ enum verdict {
 #define NAT_PROBES          8      /* own ports tried for one new connection */
 #define LOCK_COUNT          4096
 #define LOCK_SPINS          64
+#define EXTENSIONS_MAX      4      /* IPv6 extension headers before TCP or UDP */
+#define EXTENSION_BYTES_MAX 512    /* ... and their length together */
+#define VLAN_TAGS_MAX       2      /* 802.1Q, 802.1ad */
+#define FRAGMENTS_MAX       16384  /* datagrams in fragments that are remembered at a time, for each family */
 #define RESETS_PER_SECOND   10000  /* RST and ICMP answers of our own, for each CPU */
 
 enum abi_forward { FORWARD_NAT, FORWARD_DSR, FORWARD_IPIP };
@@ -92,6 +100,7 @@ struct control {
 #define ENTRY_EMPTY   0
 #define ENTRY_SERVICE 1 /* address, port and protocol of a service */
 #define ENTRY_OWN     2 /* an own address of a source pool; port and protocol are 0 */
+#define ENTRY_ADDRESS 3 /* a service's address; port and protocol are 0; service: 1 = the host does not own it */
 
 /* services4[half * SERVICE_TABLE_MAX + i]: open addressing, linear probing. agent, the inactive half only. */
 struct service_entry4 {
@@ -159,8 +168,8 @@ struct server {
 	__be16 port;       /* 0 = the packet's own destination port is kept */
 	__u16 zero;
 	__u64 addr[2];     /* IPv4 in the first 4 bytes */
-	__u32 pool_offset; /* its part of ports: own address and port pairs (nat) */
-	__u32 pool_count;
+	__u32 pool_offset; /* its part of ports (nat): the counter's index */
+	__u32 pool_count;  /* own address and port pairs behind it */
 	/* ipip: the outer header, as far as it is the same for every packet. outer 0 = none, 4, 6. */
 	__u32 outer_sum;   /* IPv4: sum of the header's 16-bit words but for TOS, total length and the source's low bits */
 	__u8 outer;
@@ -176,9 +185,8 @@ struct server {
 
 /* use[id]: what the program counts of a server across packets. program adds; agent subtracts half-open, atomically. */
 struct server_use {
-	__u64 next_port;   /* how many own ports were handed out; modulo pool_count it is the next to try */
 	__s64 half_open;   /* recorded connections towards it that are not proven yet */
-	__u64 zeros[6];
+	__u64 zeros[7];
 };
 
 /* cursors[backend]: how many connections the backend's round robin has dealt. program. */
@@ -187,7 +195,11 @@ struct cursor {
 	__u64 zeros[7];
 };
 
-/* ports[]: the own address and port pairs of source pools, in the order in which they are used. agent. */
+/*
+ * ports[]: source pools. The first entry of each is a counter (program), how many own ports were handed out; behind it
+ * are the own address and port pairs in the order in which they are dealt (agent), modulo pool_count. All servers of a
+ * pool share the counter: two ids of one server must not deal the same ports one after the other.
+ */
 struct own_port {
 	__u16 address;     /* address id */
 	__be16 port;

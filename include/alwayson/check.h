@@ -100,6 +100,6 @@ struct plugin {
 	void (*release)(void *state);
 };
 
-extern const struct plugin alwayson_plugin;
+extern const struct plugin alwayson_plugin __attribute__((visibility("default")));
 
 #endif

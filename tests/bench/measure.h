@@ -191,15 +191,26 @@ static bool measure_sum_is_right(uint64_t sum)
 	return sum == 0xffff;
 }
 
-/* A packet of TCP or UDP without options, as the wrapper makes them: are its checksums right? */
+/*
+ * A packet of TCP or UDP without options, as the wrapper makes them, or one of them inside an outer header of the same
+ * family: are its checksums right?
+ */
 static bool measure_is_valid(const uint8_t *frame, int size)
 {
 	const bool v6 = frame[12] == 0x86;
-	const uint8_t *ip = frame + ETHERNET_SIZE;
-	const uint8_t *l4 = ip + (v6 ? 40 : 20);
-	const uint8_t protocol = v6 ? ip[6] : ip[9];
+	const int header = v6 ? 40 : 20;
+	const uint8_t *ip = frame + ETHERNET_SIZE, *l4 = ip + header;
+	uint8_t protocol = v6 ? ip[6] : ip[9];
 
-	if (size != ETHERNET_SIZE + (v6 ? 40 : 20) + SHAPE_L4_SIZE)
+	if (protocol == (v6 ? IPPROTO_IPV6 : IPPROTO_IPIP)) {
+		if (!v6 && !measure_sum_is_right(measure_sum(ip, 20)))
+			return false;
+		size -= header;
+		ip += header;
+		l4 += header;
+		protocol = v6 ? ip[6] : ip[9];
+	}
+	if (size != ETHERNET_SIZE + header + SHAPE_L4_SIZE)
 		return false;
 	if (!v6 && !measure_sum_is_right(measure_sum(ip, 20)))
 		return false;

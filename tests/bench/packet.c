@@ -43,44 +43,57 @@ static const struct {
 	[WORLD_FRESH] = { "fresh", 0, BUCKETS6 },
 };
 
-#define KIND(six, proto, fwd, bal, n_services, n_servers)                                               \
-	{                                                                                               \
-		.v6 = six, .protocol = IPPROTO_##proto, .forward = FORWARD_##fwd, .balance = BALANCE_##bal, \
-		.services = n_services, .servers = n_servers                                            \
+#define KIND(six, proto, fwd, bal, n_services, n_servers, ...)                                               \
+	{                                                                                                    \
+		.v6 = six, .protocol = IPPROTO_##proto, .forward = FORWARD_##fwd, .balance = BALANCE_##bal,  \
+		.services = n_services, .servers = n_servers, ##__VA_ARGS__                                  \
 	}
 
+/* Sites: X(name, world, flows recorded before anything is timed, kind). */
+#define SITES(X)                                                                               \
+	X(NAT4, STEADY, MANY, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100))                     \
+	X(NAT6, STEADY, MANY, KIND(true, TCP, NAT, ROUNDROBIN, 100, 100))                      \
+	X(NAT_UDP4, STEADY, FEW, KIND(false, UDP, NAT, ROUNDROBIN, 100, 100))                  \
+	X(NAT_UDP6, STEADY, FEW, KIND(true, UDP, NAT, ROUNDROBIN, 100, 100))                   \
+	X(TURNS4, STEADY, MANY, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100))                   \
+	X(TURNS6, STEADY, MANY, KIND(true, TCP, DSR, ROUNDROBIN, 100, 100))                    \
+	X(DIRTY4, STEADY, MANY, KIND(false, TCP, DSR, MAGLEV, 100, 100, .dirty = true))        \
+	X(DIRTY6, STEADY, MANY, KIND(true, TCP, DSR, MAGLEV, 100, 100, .dirty = true))         \
+	X(DSR4, STEADY, 0, KIND(false, TCP, DSR, MAGLEV, 100, 100))                            \
+	X(DSR6, STEADY, 0, KIND(true, TCP, DSR, MAGLEV, 100, 100))                             \
+	X(DSR_UDP4, STEADY, 0, KIND(false, UDP, DSR, MAGLEV, 100, 100))                        \
+	X(DSR_UDP6, STEADY, 0, KIND(true, UDP, DSR, MAGLEV, 100, 100))                         \
+	X(IPIP4, STEADY, 0, KIND(false, TCP, IPIP, MAGLEV, 100, 100))                          \
+	X(IPIP6, STEADY, 0, KIND(true, TCP, IPIP, MAGLEV, 100, 100))                           \
+	X(IPIP_UDP4, STEADY, 0, KIND(false, UDP, IPIP, MAGLEV, 100, 100))                      \
+	X(IPIP_UDP6, STEADY, 0, KIND(true, UDP, IPIP, MAGLEV, 100, 100))                       \
+	X(SMALL4, STEADY, 0, KIND(false, TCP, IPIP, MAGLEV, 1, 2))                             \
+	X(LARGE4, STEADY, 0, KIND(false, TCP, IPIP, MAGLEV, 10000, 1000))                      \
+	X(NAT4_MILLION, MILLION, MILLION, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100))         \
+	X(TURNS4_MILLION, MILLION, MILLION, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100))       \
+	X(NAT4_NEW, FRESH, 0, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100))                     \
+	X(NAT6_NEW, FRESH, 0, KIND(true, TCP, NAT, ROUNDROBIN, 100, 100))                      \
+	X(NAT_UDP4_NEW, FRESH, 0, KIND(false, UDP, NAT, ROUNDROBIN, 100, 100))                 \
+	X(NAT_UDP6_NEW, FRESH, 0, KIND(true, UDP, NAT, ROUNDROBIN, 100, 100))                  \
+	X(TURNS4_NEW, FRESH, 0, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100))                   \
+	X(TURNS6_NEW, FRESH, 0, KIND(true, TCP, DSR, ROUNDROBIN, 100, 100))
+
 enum {
-	SITE_NAT4, SITE_NAT6, SITE_DSR4, SITE_DSR6, SITE_NAT_UDP4, SITE_NAT_UDP6, SITE_DSR_UDP4, SITE_DSR_UDP6,
-	SITE_SMALL4, SITE_LARGE4, SITE_NAT4_MILLION, SITE_DSR4_MILLION, SITE_NAT4_NEW, SITE_NAT6_NEW, SITE_DSR4_NEW,
-	SITE_DSR6_NEW, SITE_MAGLEV4_NEW, SITE_MAGLEV6_NEW, SITE_NAT_UDP4_NEW, SITE_NAT_UDP6_NEW, SITE_COUNT
+#define X(name, world, flows, kind) SITE_##name,
+	SITES(X)
+#undef X
+	SITE_COUNT
 };
 
-/* flows: recorded before anything is timed; 0 = none. */
 static const struct {
+	const char *name;
 	int world;
 	uint32_t flows;
 	struct site_kind kind;
 } sites_wanted[SITE_COUNT] = {
-	[SITE_NAT4] = { WORLD_STEADY, MANY, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100) },
-	[SITE_NAT6] = { WORLD_STEADY, MANY, KIND(true, TCP, NAT, ROUNDROBIN, 100, 100) },
-	[SITE_DSR4] = { WORLD_STEADY, MANY, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100) },
-	[SITE_DSR6] = { WORLD_STEADY, MANY, KIND(true, TCP, DSR, ROUNDROBIN, 100, 100) },
-	[SITE_NAT_UDP4] = { WORLD_STEADY, FEW, KIND(false, UDP, NAT, ROUNDROBIN, 100, 100) },
-	[SITE_NAT_UDP6] = { WORLD_STEADY, FEW, KIND(true, UDP, NAT, ROUNDROBIN, 100, 100) },
-	[SITE_DSR_UDP4] = { WORLD_STEADY, 0, KIND(false, UDP, DSR, MAGLEV, 100, 100) },
-	[SITE_DSR_UDP6] = { WORLD_STEADY, 0, KIND(true, UDP, DSR, MAGLEV, 100, 100) },
-	[SITE_SMALL4] = { WORLD_STEADY, FEW, KIND(false, TCP, DSR, MAGLEV, 1, 2) },
-	[SITE_LARGE4] = { WORLD_STEADY, FEW, KIND(false, TCP, DSR, MAGLEV, 10000, 1000) },
-	[SITE_NAT4_MILLION] = { WORLD_MILLION, MILLION, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100) },
-	[SITE_DSR4_MILLION] = { WORLD_MILLION, MILLION, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100) },
-	[SITE_NAT4_NEW] = { WORLD_FRESH, 0, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100) },
-	[SITE_NAT6_NEW] = { WORLD_FRESH, 0, KIND(true, TCP, NAT, ROUNDROBIN, 100, 100) },
-	[SITE_DSR4_NEW] = { WORLD_FRESH, 0, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100) },
-	[SITE_DSR6_NEW] = { WORLD_FRESH, 0, KIND(true, TCP, DSR, ROUNDROBIN, 100, 100) },
-	[SITE_MAGLEV4_NEW] = { WORLD_FRESH, 0, KIND(false, TCP, DSR, MAGLEV, 100, 100) },
-	[SITE_MAGLEV6_NEW] = { WORLD_FRESH, 0, KIND(true, TCP, DSR, MAGLEV, 100, 100) },
-	[SITE_NAT_UDP4_NEW] = { WORLD_FRESH, 0, KIND(false, UDP, NAT, ROUNDROBIN, 100, 100) },
-	[SITE_NAT_UDP6_NEW] = { WORLD_FRESH, 0, KIND(true, UDP, NAT, ROUNDROBIN, 100, 100) },
+#define X(n, w, f, ...) [SITE_##n] = { .name = #n, .world = WORLD_##w, .flows = f, .kind = __VA_ARGS__ },
+	SITES(X)
+#undef X
 };
 
 /* What is put under test, one after the other. The balancer is there once a world: PROGRAM_LB + WORLD_*. */
@@ -111,16 +124,48 @@ static const struct row_kind {
 	ROW("own address and port, no connection", SITE_NAT4, STREAM_OWN_PORT, MANY, VERDICT_NO_SERVICE),
 	ROW("own address and port, no connection", SITE_NAT6, STREAM_OWN_PORT, MANY, VERDICT_NO_SERVICE),
 
+	ROW("ipip, clean slot", SITE_IPIP4, STREAM_REQUEST, 1, VERDICT_IPIP),
+	ROW("ipip, clean slot", SITE_IPIP6, STREAM_REQUEST, 1, VERDICT_IPIP),
+	ROW("ipip, clean slot", SITE_IPIP4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+	ROW("ipip, clean slot", SITE_IPIP6, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+	ROW("ipip, clean slot, new connection", SITE_IPIP4, STREAM_NEW, 0, VERDICT_IPIP),
+	ROW("ipip, clean slot, new connection", SITE_IPIP6, STREAM_NEW, 0, VERDICT_IPIP),
+	ROW("ipip, clean slot, UDP", SITE_IPIP_UDP4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+	ROW("ipip, clean slot, UDP", SITE_IPIP_UDP6, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+	ROW("ipip, 1 service, 2 servers", SITE_SMALL4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+	ROW("ipip, 10000 services, 1000 servers", SITE_LARGE4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+
+	ROW("dsr, clean slot", SITE_DSR4, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, clean slot", SITE_DSR6, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, clean slot", SITE_DSR4, STREAM_REQUEST, MILLION, VERDICT_DSR),
+	ROW("dsr, clean slot", SITE_DSR6, STREAM_REQUEST, MILLION, VERDICT_DSR),
+	ROW("dsr, clean slot, new connection", SITE_DSR4, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, clean slot, new connection", SITE_DSR6, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, clean slot, UDP", SITE_DSR_UDP4, STREAM_REQUEST, MILLION, VERDICT_DSR),
+	ROW("dsr, clean slot, UDP", SITE_DSR_UDP6, STREAM_REQUEST, MILLION, VERDICT_DSR),
+
+	ROW("dsr, dirty slot, established", SITE_DIRTY4, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, dirty slot, established", SITE_DIRTY6, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, dirty slot, established", SITE_DIRTY4, STREAM_REQUEST, MANY, VERDICT_DSR),
+	ROW("dsr, dirty slot, established", SITE_DIRTY6, STREAM_REQUEST, MANY, VERDICT_DSR),
+	ROW("dsr, roundrobin, established", SITE_TURNS4, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, roundrobin, established", SITE_TURNS6, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, roundrobin, established", SITE_TURNS4, STREAM_REQUEST, MANY, VERDICT_DSR),
+	ROW("dsr, roundrobin, established", SITE_TURNS6, STREAM_REQUEST, MANY, VERDICT_DSR),
+	ROW("dsr, roundrobin, established", SITE_TURNS4_MILLION, STREAM_REQUEST, MILLION, VERDICT_DSR),
+	ROW("dsr, roundrobin, new connection", SITE_TURNS4_NEW, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, roundrobin, new connection", SITE_TURNS6_NEW, STREAM_NEW, 0, VERDICT_DSR),
+
 	ROW("nat, established, request", SITE_NAT4, STREAM_REQUEST, 1, VERDICT_NAT_REQUEST),
-	ROW("nat, established, request", SITE_NAT4, STREAM_REQUEST, MANY, VERDICT_NAT_REQUEST),
-	ROW("nat, established, request", SITE_NAT4_MILLION, STREAM_REQUEST, MILLION, VERDICT_NAT_REQUEST),
 	ROW("nat, established, request", SITE_NAT6, STREAM_REQUEST, 1, VERDICT_NAT_REQUEST),
+	ROW("nat, established, request", SITE_NAT4, STREAM_REQUEST, MANY, VERDICT_NAT_REQUEST),
 	ROW("nat, established, request", SITE_NAT6, STREAM_REQUEST, MANY, VERDICT_NAT_REQUEST),
+	ROW("nat, established, request", SITE_NAT4_MILLION, STREAM_REQUEST, MILLION, VERDICT_NAT_REQUEST),
 	ROW("nat, established, reply", SITE_NAT4, STREAM_REPLY, 1, VERDICT_NAT_REPLY),
-	ROW("nat, established, reply", SITE_NAT4, STREAM_REPLY, MANY, VERDICT_NAT_REPLY),
-	ROW("nat, established, reply", SITE_NAT4_MILLION, STREAM_REPLY, MILLION, VERDICT_NAT_REPLY),
 	ROW("nat, established, reply", SITE_NAT6, STREAM_REPLY, 1, VERDICT_NAT_REPLY),
+	ROW("nat, established, reply", SITE_NAT4, STREAM_REPLY, MANY, VERDICT_NAT_REPLY),
 	ROW("nat, established, reply", SITE_NAT6, STREAM_REPLY, MANY, VERDICT_NAT_REPLY),
+	ROW("nat, established, reply", SITE_NAT4_MILLION, STREAM_REPLY, MILLION, VERDICT_NAT_REPLY),
 	ROW("nat, new connection", SITE_NAT4_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
 	ROW("nat, new connection", SITE_NAT6_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
 	ROW("nat, ACK of no known connection", SITE_NAT4, STREAM_UNKNOWN, 0, VERDICT_LIMITED, .other = VERDICT_NO_FLOW),
@@ -131,22 +176,6 @@ static const struct row_kind {
 	ROW("nat, UDP, reply", SITE_NAT_UDP6, STREAM_REPLY, FEW, VERDICT_NAT_REPLY),
 	ROW("nat, UDP, new flow", SITE_NAT_UDP4_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
 	ROW("nat, UDP, new flow", SITE_NAT_UDP6_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
-
-	ROW("dsr, established", SITE_DSR4, STREAM_REQUEST, 1, VERDICT_DSR),
-	ROW("dsr, established", SITE_DSR4, STREAM_REQUEST, MANY, VERDICT_DSR),
-	ROW("dsr, established", SITE_DSR4_MILLION, STREAM_REQUEST, MILLION, VERDICT_DSR),
-	ROW("dsr, established", SITE_DSR6, STREAM_REQUEST, 1, VERDICT_DSR),
-	ROW("dsr, established", SITE_DSR6, STREAM_REQUEST, MANY, VERDICT_DSR),
-	ROW("dsr, 1 service, 2 servers", SITE_SMALL4, STREAM_REQUEST, FEW, VERDICT_DSR),
-	ROW("dsr, 10000 services, 1000 servers", SITE_LARGE4, STREAM_REQUEST, FEW, VERDICT_DSR),
-	ROW("dsr, new connection, roundrobin", SITE_DSR4_NEW, STREAM_NEW, 0, VERDICT_DSR),
-	ROW("dsr, new connection, roundrobin", SITE_DSR6_NEW, STREAM_NEW, 0, VERDICT_DSR),
-	ROW("dsr, new connection, maglev", SITE_MAGLEV4_NEW, STREAM_NEW, 0, VERDICT_DSR),
-	ROW("dsr, new connection, maglev", SITE_MAGLEV6_NEW, STREAM_NEW, 0, VERDICT_DSR),
-	ROW("dsr, UDP, maglev (not recorded)", SITE_DSR_UDP4, STREAM_REQUEST, 1, VERDICT_DSR),
-	ROW("dsr, UDP, maglev (not recorded)", SITE_DSR_UDP4, STREAM_REQUEST, MILLION, VERDICT_DSR),
-	ROW("dsr, UDP, maglev (not recorded)", SITE_DSR_UDP6, STREAM_REQUEST, 1, VERDICT_DSR),
-	ROW("dsr, UDP, maglev (not recorded)", SITE_DSR_UDP6, STREAM_REQUEST, MILLION, VERDICT_DSR),
 };
 
 struct row {
@@ -225,19 +254,14 @@ static int drive(struct bench *b, int site, enum stream stream, uint32_t flows, 
 {
 	struct world *w = &b->worlds[sites_wanted[site].world];
 	struct shape shape = measure_shape(&b->sites[site], stream, flows);
-	uint64_t before = world_count(w, verdict);
+	const struct world_counts before = world_count(w);
 	int r = measure_put(b->wrapper, dataplane_program_fd(w->d));
 
 	if (r == 0)
 		r = measure_run(b->wrapper, &shape, count, NULL, b->frame);
 	if (r < 0)
 		return fail(r, "cannot record the flows");
-	if (world_count(w, verdict) - before != count) {
-		fprintf(stderr, "bench: of %u packets that open site %d, %llu went to a server\n", count, site,
-			(unsigned long long)(world_count(w, verdict) - before));
-		return -EPROTO;
-	}
-	return 0;
+	return world_expect(w, &before, count, verdict, VERDICT_CONTINUE, sites_wanted[site].name) ? 0 : -EPROTO;
 }
 
 /* Opens every flow: TCP by SYN and ACK; UDP in nat by a packet and two answers. */
@@ -281,34 +305,25 @@ static int prepare_rows(struct bench *b)
 	return 0;
 }
 
-static uint64_t count_expected(const struct row *row)
-{
-	const struct row_kind *kind = row->kind;
-
-	return world_count(row->world, kind->verdict) + (kind->other ? world_count(row->world, kind->other) : 0);
-}
-
 /* One run of the program that a row is about: warmed up, timed, and seen to do what the row says. */
 static int time_row(struct bench *b, struct row *row, double *ret_ns)
 {
 	const bool lb = !row->kind->floor;
-	uint64_t before;
+	struct world_counts before;
 	int r = 0;
 
-	if (row->kind->stream == STREAM_NEW)
+	if (row->program == PROGRAM_LB + WORLD_FRESH)
 		world_forget_flows(row->world, row->shape.v6);
-	before = count_expected(row);
+	before = world_count(row->world);
 	if (row->warm_up)
 		r = measure_run(b->wrapper, &row->shape, row->warm_up, NULL, b->frame);
 	if (r >= 0)
 		r = measure_run(b->wrapper, &row->shape, BATCH, ret_ns, b->frame);
 	if (r < 0)
 		return fail(r, row->kind->name);
-	if (lb && count_expected(row) - before != BATCH + row->warm_up) {
-		fprintf(stderr, "bench: %s: %llu of %u packets had the verdict that the row is about\n", row->kind->name,
-			(unsigned long long)(count_expected(row) - before), BATCH + row->warm_up);
+	if (lb && !world_expect(row->world, &before, BATCH + row->warm_up, row->kind->verdict, row->kind->other,
+				row->kind->name))
 		return -EPROTO;
-	}
 	if (lb && !measure_is_valid(b->frame, r)) {
 		fprintf(stderr, "bench: %s: a packet came out with a wrong checksum\n", row->kind->name);
 		return -EPROTO;

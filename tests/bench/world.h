@@ -26,6 +26,7 @@
 #define SITE_OWN(number)     (0xc6120002U + ((number) << 8)) /* 198.18.NUMBER.2 */
 #define SITE_SERVER(number)  (0x0a000000U + ((number) << 16)) /* 10.NUMBER.0.0 and on */
 #define SITE_CLIENT          0x64400000U                     /* 100.64.0.0 and on */
+#define SITE_OUTER           0xac100000U                     /* 172.16.0.0 and on: outer source of ipip */
 #define SITE_NOBODY          0xc6130001U                     /* 198.19.0.1: nobody's */
 
 enum {
@@ -36,6 +37,7 @@ enum {
 	SITE_OWN_HIGH = 32767,
 	SITE_OWN_PORTS = SITE_OWN_HIGH - SITE_OWN_LOW + 1,
 	SITE_MTU = 1500,
+	SITE_OUTER_BITS = 16,
 	WORLD_LOOPBACK = 1,       /* the NIC that a test run's packets come from, and so the way out */
 };
 
@@ -48,6 +50,7 @@ struct site_kind {
 	enum abi_forward forward;
 	enum abi_balance balance;
 	uint32_t services, servers;
+	bool dirty;               /* every slot has just changed owner */
 };
 
 struct site {
@@ -153,6 +156,22 @@ static int world_add_pool(struct world *w, const struct site *site, uint32_t *re
 	return 0;
 }
 
+/* The prepared outer header of ipip, of the server's family; its source's low 16 bits are the flow's hash. */
+static void world_write_outer(const struct site *site, struct server *s)
+{
+	uint16_t words[4];
+
+	site_address(site->kind.v6, SITE_NET_SERVICE, SITE_OUTER, (uint8_t *)s->outer_source);
+	s->outer = site->kind.v6 ? 6 : 4;
+	s->outer_bits = SITE_OUTER_BITS;
+	s->mtu = SITE_MTU - (site->kind.v6 ? 40 : 20);
+	s->outer_sum = htons(0x4000); /* DF */
+	memcpy(words, s->outer_source, 4);
+	memcpy(words + 2, s->addr, 4);
+	for (int i = 0; i < 4 && !site->kind.v6; i++)
+		s->outer_sum += words[i];
+}
+
 static void world_write_server(struct world *w, const struct site *site, uint32_t index, uint32_t pool_offset)
 {
 	const bool nat = site->kind.forward == FORWARD_NAT;
@@ -168,6 +187,8 @@ static void world_write_server(struct world *w, const struct site *site, uint32_
 	site_address(site->kind.v6, SITE_NET_SERVER, SITE_SERVER(site->number) + index, (uint8_t *)s->addr);
 	s->pool_offset = pool_offset;
 	s->pool_count = nat ? SITE_OWN_PORTS : 0;
+	if (site->kind.forward == FORWARD_IPIP)
+		world_write_outer(site, s);
 }
 
 /* Fills the site's region of slots; returns its size, or -errno. */
@@ -197,8 +218,15 @@ static int world_fill_slots(struct world *w, const struct site *site)
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < size; i++)
-		w->m->slots[w->slots + i] = SLOT(values[i], 0, 0);
+		w->m->slots[w->slots + i] = site->kind.dirty ? SLOT(values[i], values[(i + 1) % size], SLOT_DIRTY) :
+							       SLOT(values[i], 0, SLOT_CLEAN);
 	return size;
+}
+
+/* As the agent decides it: these services remember every flow. */
+static bool world_records(const struct site *site)
+{
+	return site->kind.forward == FORWARD_NAT || site->kind.balance == BALANCE_ROUNDROBIN;
 }
 
 static int world_add_services(struct world *w, const struct site *site, uint64_t slots)
@@ -218,8 +246,7 @@ static int world_add_services(struct world *w, const struct site *site, uint64_t
 		s->backend = site->number;
 		s->forward = site->kind.forward;
 		s->balance = site->kind.balance;
-		s->flags = site->kind.forward == FORWARD_NAT || site->kind.balance == BALANCE_ROUNDROBIN ?
-				   SERVICE_RECORDS : 0;
+		s->flags = world_records(site) ? SERVICE_RECORDS : 0;
 		r = world_add_entry(w, site, SITE_SERVICE(site->number), SITE_PORT + i, site->kind.protocol,
 				    ENTRY_SERVICE, w->services + i, id);
 	}
@@ -281,14 +308,45 @@ static void world_forget_flows(struct world *w, bool v6)
 	memset(w->m->use, 0, MAX_SERVERS * sizeof(*w->m->use));
 }
 
-/* Packets that had this verdict so far, on all CPUs. */
-static uint64_t world_count(const struct world *w, enum verdict verdict)
+/* Packets that had each verdict so far, on all CPUs. */
+struct world_counts {
+	uint64_t of[VERDICT_MAX];
+};
+
+static struct world_counts world_count(const struct world *w)
 {
-	uint64_t sum = 0;
+	struct world_counts c = {};
 
 	for (uint32_t cpu = 0; cpu < w->m->cpu_count; cpu++)
-		sum += w->m->verdict_counters[cpu * VERDICT_MAX + verdict].packets;
-	return sum;
+		for (int v = 0; v < VERDICT_MAX; v++)
+			c.of[v] += w->m->verdict_counters[cpu * VERDICT_MAX + v].packets;
+	return c;
+}
+
+/*
+ * Did all `count` packets since `before` have one of the two verdicts (VERDICT_CONTINUE = none)? If not, says on standard
+ * error what they had.
+ */
+static bool world_expect(const struct world *w, const struct world_counts *before, uint64_t count,
+			 enum verdict verdict, enum verdict other, const char *what)
+{
+	static const char *const labels[VERDICT_MAX] = {
+#define X(name, action, label, text) [VERDICT_##name] = label,
+		VERDICTS(X)
+#undef X
+	};
+	const struct world_counts after = world_count(w);
+	const uint64_t first = after.of[verdict] - before->of[verdict];
+
+	if (first + (other ? after.of[other] - before->of[other] : 0) == count)
+		return true;
+	fprintf(stderr, "bench: %s: not all of %llu packets had the verdict %s:", what, (unsigned long long)count,
+		labels[verdict]);
+	for (int v = 1; v < VERDICT_MAX; v++)
+		if (after.of[v] != before->of[v])
+			fprintf(stderr, " %s %llu", labels[v], (unsigned long long)(after.of[v] - before->of[v]));
+	fprintf(stderr, "\n");
+	return false;
 }
 
 #endif

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include <linux/bpf.h>
+
 #include "base/addr.h"
 #include "base/cleanup.h"
 #include "base/vec.h"
@@ -69,7 +71,7 @@ struct rig {
 	struct dataplane_maps *m;
 	struct cursor *cursors;
 	uint64_t *locks;
-	int program_fd, devices_fd;
+	int program_fd, devices_fd, budgets_fd;
 	/* The world. */
 	struct vec(struct rig_service) services;
 	struct vec(struct services_entry) entries;
@@ -111,11 +113,18 @@ int rig_clear(void **state);
 int rig_check(void **state);
 #define rig_test(f) cmocka_unit_test_setup_teardown(f, rig_clear, rig_check)
 
-/* Gives one frame to the program and checks what is true of every packet. */
+/*
+ * Gives one frame to the program and checks what is true of every packet. The budget of our own answers is full each
+ * time: what limits them is a test of its own.
+ */
 void rig_run(struct rig *r, const struct frame *in, unsigned nic, struct outcome *ret);
 /* Without looking at counters, from any thread; returns the action. The counters are read anew by rig_catch_up(). */
 uint32_t rig_run_raw(const struct rig *r, const struct frame *in, unsigned nic, struct frame *out);
 void rig_catch_up(struct rig *r);
+/* How often a verdict was given, over all CPUs. */
+uint64_t rig_verdicts(const struct rig *r, enum verdict v);
+/* Makes this NIC one that frames may be redirected to. */
+void rig_add_device(struct rig *r, unsigned nic);
 
 void rig_step(struct rig *r, const struct step *step);
 /* expect(r, "what", packet, NAT_REQUEST, .out = another, .connections = 1): reads like a line of the specification. */

@@ -152,6 +152,7 @@ uint32_t world_service(struct rig *r, const struct world_service *s, const uint3
 		.forward = s->forward,
 		.balance = s->balance,
 		.all_down = s->all_down,
+		.flags = s->forward == FORWARD_NAT || s->balance == BALANCE_ROUNDROBIN ? SERVICE_RECORDS : 0,
 	};
 	for (size_t i = 0; i < count; i++) {
 		uint32_t *at = vec_push(&service->servers);

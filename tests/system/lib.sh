@@ -7,7 +7,6 @@
 #   write_config <<CFG           the agent's configuration, kept in $CONFIG
 #   start                        alwaysond, until it is ready
 #   check NAME COMMAND...        ok when the command succeeds, else not ok with what it printed and the agent's log
-# shellcheck shell=bash
 set -uo pipefail
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 

@@ -50,7 +50,16 @@ static const char everything[] =
 	"backend nodes6\n"
 	"    balance source\n"
 	"    server six [2001:db8::2]:80 check addr 2001:db8::3 init-state fully-down\n"
-	"    server any [2001:db8::4] weight 0\n";
+	"    server any [2001:db8::4] weight 0\n"
+	"frontend far\n"
+	"    bind 192.0.2.3:80,[2001:db8::3]:80\n"
+	"    default_backend tunnelled\n"
+	"backend tunnelled\n"
+	"    forward ipip\n"
+	"    tunnel-source 198.18.0.0/16\n"
+	"    tunnel-source 2001:db8:1::/64\n"
+	"    server four 192.0.2.12 check port 80\n"
+	"    server six [2001:db8::5]\n";
 
 static char *temporary(const char *text)
 {

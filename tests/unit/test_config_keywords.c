@@ -120,7 +120,7 @@ static void words_of_haproxy_are_classed(void **state)
 		{ &keywords_global, "maxconn", KEYWORD_NOTICE },
 		{ &keywords_global, "ssl-default-bind-ciphers", KEYWORD_NOTICE },
 		{ &keywords_global, "tune.ssl.default-dh-param", KEYWORD_NOTICE },
-		{ &keywords_global, "metrics", KEYWORD_REFUSED },
+		{ &keywords_global, "metrics", KEYWORD_WORKS },
 		{ &keywords_proxy, "errorfile", KEYWORD_NOTICE },
 		{ &keywords_proxy, "acl", KEYWORD_REFUSED },
 		{ &keywords_proxy, "http-request", KEYWORD_REFUSED },
@@ -134,7 +134,7 @@ static void words_of_haproxy_are_classed(void **state)
 		{ &keywords_server, "send-proxy", KEYWORD_REFUSED },
 		{ &keywords_server, "track", KEYWORD_REFUSED },
 		{ &values_balance, "leastconn", KEYWORD_REFUSED },
-		{ &values_forward, "ipip", KEYWORD_REFUSED },
+		{ &values_forward, "ipip", KEYWORD_WORKS },
 	};
 	size_t i;
 

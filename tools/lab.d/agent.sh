@@ -21,6 +21,9 @@ agent_start() {
 		nics+=(-i "$nic")
 	done
 	[ "$config" = "$LAB_DIR/agent.cfg" ] || cp "$config" "$LAB_DIR/agent.cfg"
+	if mkdir -m 700 "$LAB_STATE_DIR" 2>/dev/null; then
+		touch "$LAB_STATE_DIR/.lab"
+	fi
 	setsid nsenter --net="$(lab_netns_path balancer)" "$LAB_BUILD/alwaysond" -f "$LAB_DIR/agent.cfg" "${nics[@]}" \
 		--name "$LAB_NAME" "$@" </dev/null >>"$LAB_DIR/agent.log" 2>&1 9>&- &
 	lab_keep_state agent.pid $!
@@ -77,14 +80,26 @@ server_is_up() {
 	[ "$(server_field "$1" state)" = UP ]
 }
 
+# When its state last changed, as the agent has it: exact, where asking again and again is not. Milliseconds.
+server_since_ms() {
+	server_field "$1" since_ms
+}
+
 server_is_down() {
 	[ "$(server_field "$1" state)" = DOWN ]
 }
 
 # What a killed agent leaves behind: pins, socket, lock, state. Only for an instance whose namespaces are going away.
+# The secret is shared by all instances: it goes when the lab made the directory and nobody else has used it.
 agent_remove_traces() {
+	local other
+
 	[ -n "$LAB_ID" ] || return 0
-	rm -rf "/sys/fs/bpf/alwayson/$LAB_NAME" "/run/alwayson/$LAB_NAME" "/var/lib/alwayson/$LAB_NAME"
-	rm -f "/run/alwayson/$LAB_NAME".*
-	rmdir /sys/fs/bpf/alwayson /run/alwayson /var/lib/alwayson 2>/dev/null || true
+	rm -rf "/sys/fs/bpf/alwayson/$LAB_NAME"
+	rm -f "/run/alwayson/$LAB_NAME".* "$LAB_STATE_DIR/$LAB_NAME".*
+	other=$(find "$LAB_STATE_DIR" -mindepth 1 ! -name secret ! -name .lab -print -quit 2>/dev/null) || true
+	if [ -e "$LAB_STATE_DIR/.lab" ] && [ -z "$other" ]; then
+		rm -f "$LAB_STATE_DIR/.lab" "$LAB_STATE_DIR/secret"
+	fi
+	rmdir /sys/fs/bpf/alwayson /run/alwayson "$LAB_STATE_DIR" 2>/dev/null || true
 }

@@ -10,6 +10,7 @@ case $LAB_BUILD in
 *) LAB_BUILD=$LAB_ROOT/$LAB_BUILD ;;
 esac
 LAB_HOME=/run/alwayson-lab
+LAB_STATE_DIR=/var/lib/alwayson
 
 # Sets the variables that belong to one instance of the lab.
 lab_use() {

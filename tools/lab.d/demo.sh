@@ -58,11 +58,12 @@ demo_end() {
 	local code=$?
 
 	trap - EXIT
-	if [ "$code" != 0 ]; then
+	if [ "$code" != 0 ] && lab_is_whole; then
 		agent_log_tail 30 >&2
 	fi
 	stream_end
 	tear_down || code=$EXIT_FAILED
+	remove_lock
 	exit "$code"
 }
 
@@ -101,7 +102,7 @@ demo_failover() {
 	back_ms=$(now_ms)
 	server_start 1 9>&-
 	wait_until 15 "the check to notice that node1 is back" server_is_up nodes/node1
-	up_ms=$(now_ms)
+	up_ms=$(server_since_ms nodes/node1)
 	lab_say "noticed after $((up_ms - back_ms)) ms"
 	stream_wait_more "$demo_stream" 400 10
 	end_ms=$(now_ms)

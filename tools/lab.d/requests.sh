@@ -21,8 +21,9 @@ stream() {
 
 	: >"$file"
 	nsenter --net="$(lab_netns_path client)" stdbuf -oL curl -sf --rate "$rate/s" --connect-timeout 3 -m 5 \
-		-H 'Connection: close' -w '%{exitcode} %{time_total}\n' "$url?[1-$count]" 2>/dev/null 9>&- |
-		stream_stamp >>"$file" 9>&- &
+		-H 'Connection: close' -w '%{exitcode} %{time_total}\n' "$url?[1-$count]" \
+		> >(stream_stamp >>"$file") 2>/dev/null 9>&- &
+	# curl itself, not the reader: without one it would go on, it ignores SIGPIPE.
 	STREAM_PID=$!
 }
 
@@ -75,7 +76,12 @@ stream_count() {
 		'$1 > from && $1 <= to && (word == "" || $2 == word) { n++ } END { print n + 0 }' "$1"
 }
 
-# How many lines of standard input are exactly, or begin with, the word $1.
+# The longest time between the beginnings of two requests, in ms: a SYN that got lost is repeated after 1000.
+stream_longest_gap() {
+	awk 'NR > 1 && $1 - last > longest { longest = $1 - last } { last = $1 } END { print longest + 0 }' "$1"
+}
+
+# How many lines of standard input begin with the word $1.
 count_answers() {
 	awk -v word="$1" '$1 == word { n++ } END { print n + 0 }'
 }

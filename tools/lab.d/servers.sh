@@ -56,9 +56,9 @@ server_start() {
 
 	mkdir -p "$dir/upload" "$LAB_DIR/files"
 	server_config "$i" >"$dir/nginx.conf"
-	if ! lab_in "backend$i" nginx -c "$dir/nginx.conf" -e "$dir/error.log" 2>>"$dir/error.log"; then
+	if ! lab_in "backend$i" nginx -c "$dir/nginx.conf" -e "$dir/error.log" 2>"$dir/start.log"; then
 		lab_warn "backend$i: nginx does not start:"
-		tail -n 5 "$dir/error.log" >&2
+		tail -n 5 "$dir/start.log" >&2
 		return 1
 	fi
 }

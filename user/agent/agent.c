@@ -9,6 +9,7 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "agent/monitor.h"
 #include "agent/privileges.h"
 #include "agent/ready.h"
 #include "agent/secret.h"
@@ -130,6 +131,13 @@ static void begin(struct agent *a)
 		  a->model->services.count, up, total,
 		  (unsigned long long)(agent_monotonic_ms() - a->started_ms));
 	ready_started("steering");
+}
+
+static void on_check_result(size_t backend, uint32_t duration_us, void *ctx)
+{
+	const struct agent *a = ctx;
+
+	monitor_count_check(a->monitor, backend, duration_us);
 }
 
 static void on_first_round(void *ctx)
@@ -294,7 +302,8 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 
 static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 {
-	const struct health_ops ops = { .on_change = on_health_change, .on_first_round = on_first_round, .ctx = a };
+	const struct health_ops ops = { .on_change = on_health_change, .on_first_round = on_first_round,
+					.on_result = on_check_result, .ctx = a };
 	json_t *saved = NULL;
 	int r;
 
@@ -339,6 +348,8 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 	if (r == 0)
 		r = log_configure(a->log, &a->model->global);
 	if (r == 0)
+		r = monitor_new(a, &a->monitor);
+	if (r == 0)
 		r = start_loop(a);
 	if (r < 0) {
 		snprintf(error, AGENT_ERROR_MAX, "cannot set up the event loop: %s", strerror(-r));
@@ -355,8 +366,11 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 		r = start_health(a, error);
 	if (r == 0)
 		r = start_control(a, error);
+	if (r == 0)
+		r = monitor_prepare(a->monitor, a->model, error, AGENT_ERROR_MAX);
 	if (r < 0)
 		return r;
+	monitor_commit(a->monitor);
 	notices_collect(a);
 	return privileges_drop(0, error);
 }
@@ -369,6 +383,7 @@ void agent_stop(struct agent *a)
 		drained_done(a);
 		control_free(a->control);
 	}
+	monitor_free(a->monitor);
 	health_free(a->health);
 	sweep_free(a->sweep);
 	reconcile_free(a->reconcile);

@@ -5,6 +5,7 @@
  *   agent.c      the life of the parts and the events between them
  *   interfaces.c which NICs are steered on
  *   reload.c     a new configuration
+ *   monitor.c    what is served at the port of `metrics`
  *   notices.c    what the operator ought to know of configuration and host
  *   drained.c    who waits for a server's last connection
  *   verbs.c, show.c   the control socket's verbs
@@ -50,10 +51,12 @@ struct agent_interface {
 struct agent_reload {
 	uint64_t at_ms;         /* wall clock; 0 = none since start */
 	bool ok;
+	uint64_t count, failures; /* since start */
 	char error[AGENT_ERROR_MAX];
 };
 
 struct agent_drain_wait;
+struct monitor;
 
 struct agent {
 	const struct agent_options *options;
@@ -70,6 +73,7 @@ struct agent {
 	struct sweep *sweep;
 	struct health *health;
 	struct control *control;
+	struct monitor *monitor;
 	struct event *run_event, *first_round_timer, *signals[3];
 	struct vec(struct agent_interface) interfaces;
 	struct vec(char *) notices;

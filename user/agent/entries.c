@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "agent/reconcile_internal.h"
+#include "base/cleanup.h"
 
 struct local_addresses {
 	struct vec(struct addr) all;
@@ -99,6 +100,48 @@ static int compare_entries(const void *a, const void *b)
 	return x->kind < y->kind ? -1 : x->kind > y->kind;
 }
 
+struct owner {
+	const struct addr *wanted;
+	bool found;
+};
+
+static bool visit_owner(const struct addr *a, unsigned ifindex, unsigned prefix, void *ctx)
+{
+	struct owner *o = ctx;
+
+	o->found = addr_equal(a, o->wanted);
+	return !o->found;
+}
+
+/* Each service address once, for ICMP to it. `service` 1: the host does not own it, so the program answers echoes. */
+static int add_service_addresses(struct reconcile *r)
+{
+	const size_t count = r->entries.count;
+	_cleanup_free_ uint8_t *seen = calloc(2 * MAX_ADDRESSES, 1);
+
+	if (!seen)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		const struct services_entry *service = &r->entries.items[i];
+		const bool v6 = service->addr.family == AF_INET6;
+		struct owner owner = { .wanted = &service->addr };
+		struct services_entry entry = { .addr = service->addr, .kind = ENTRY_ADDRESS,
+						.address = service->address };
+		struct services_entry *new;
+
+		if (service->kind != ENTRY_SERVICE || seen[v6 * MAX_ADDRESSES + service->address])
+			continue;
+		seen[v6 * MAX_ADDRESSES + service->address] = 1;
+		net_addresses(r->net, 0, visit_owner, &owner);
+		entry.service = !owner.found;
+		new = vec_push(&r->entries);
+		if (!new)
+			return -ENOMEM;
+		*new = entry;
+	}
+	return 0;
+}
+
 /* Takes out what `*` gave and a specific bind has, and doubles. */
 static void drop_beaten(struct vec_entries *entries, size_t specific)
 {
@@ -145,6 +188,8 @@ int entries_collect(struct reconcile *r)
 			if (local.all.items[n].family == service->addr.family)
 				e = add_entries(r, service, r->at.services[i], &local.all.items[n]);
 	}
+	if (e == 0)
+		e = add_service_addresses(r);
 	if (e == 0)
 		e = add_own_addresses(r);
 	if (e == 0)

@@ -83,7 +83,7 @@ static int image_pool(struct reconcile *r, uint32_t id, const struct model_backe
 			return e;
 	}
 	image->pool_offset = region.offset;
-	image->pool_count = region.size;
+	image->pool_count = region.size ? region.size - 1 : 0;
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From events to lines and on to their targets. The line is made once; each target takes it by level and length.
- * log_limit.c knows how many of a kind a second may have; log_writer.c and log_datagram.c know how not to block.
+ * log_rate.c knows how many of a kind a second may have; log_writer.c and log_datagram.c know how not to block.
  */
 #include "agent/log.h"
 
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "agent/log_datagram.h"
-#include "agent/log_limit.h"
+#include "agent/log_rate.h"
 #include "agent/log_text.h"
 #include "agent/log_writer.h"
 
@@ -35,12 +35,14 @@ struct target {
 
 struct log {
 	struct event_base *base;
-	struct event *timer;          /* to the end of the limit's second, pending while something is held back */
-	struct log_rate limit;
+	struct event *timer;          /* to the end of the second, pending while something is held back */
+	struct log_rate rate;
 	struct log_writer *err, *out; /* out: only once a target wants it */
 	struct target *targets;       /* none: stderr, LOG_INFO and graver */
 	size_t target_count;
 	uint64_t dropped_before;      /* of targets that are no more */
+	void (*seen)(int level, const char *event, const char *pairs, void *ctx);
+	void *seen_ctx;
 };
 
 static uint64_t now_ms(void)
@@ -65,14 +67,6 @@ static bool is_journal(int fd)
 static bool is_stream(const struct target *t)
 {
 	return t->kind == MODEL_LOG_STDERR || t->kind == MODEL_LOG_STDOUT;
-}
-
-static size_t cut(char *line, size_t length, size_t max)
-{
-	if (length <= max)
-		return length;
-	length = max;
-	return log_text_mark_cut(line, length);
 }
 
 static bool to_stderr(struct log *l, int level, const char *line, size_t length)
@@ -107,7 +101,7 @@ static bool to_target(struct log *l, struct target *t, int level, const char *li
 	if (length > t->length_max) {
 		memcpy(shorter, line, t->length_max);
 		line = shorter;
-		length = cut(shorter, length, t->length_max);
+		length = log_text_mark_cut(shorter, t->length_max);
 	}
 	if (is_stream(t))
 		return log_writer_put(t->kind == MODEL_LOG_STDERR ? l->err : l->out, level, line, length);
@@ -145,7 +139,7 @@ static void tell_suppressed(struct log *l)
 {
 	struct log_held held;
 
-	while (log_limit_held(&l->limit, &held)) {
+	while (log_rate_held(&l->rate, &held)) {
 		char line[LOG_LINE_MAX];
 		int length = snprintf(line, sizeof(line), "event=log_suppressed kind=%s lines=%llu", held.kind,
 				      (unsigned long long)held.count);
@@ -165,16 +159,16 @@ static bool admit(struct log *l, const char *kind, int level)
 	uint64_t now = now_ms();
 	struct timeval rest;
 
-	if (log_limit_expired(&l->limit, now)) {
+	if (log_rate_expired(&l->rate, now)) {
 		/* The loop may be late with the timer. */
 		evtimer_del(l->timer);
 		tell_suppressed(l);
-		log_limit_start(&l->limit, now);
+		log_rate_start(&l->rate, now);
 	}
-	if (log_limit_admit(&l->limit, kind, level))
+	if (log_rate_admit(&l->rate, kind, level))
 		return true;
 	if (!evtimer_pending(l->timer, NULL)) {
-		uint64_t ms = log_limit_rest(&l->limit, now);
+		uint64_t ms = log_rate_rest(&l->rate, now);
 
 		rest = (struct timeval){ .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
 		evtimer_add(l->timer, &rest);
@@ -192,7 +186,7 @@ void log_event(struct log *l, int level, const char *event, const char *format, 
 {
 	char raw[LOG_LINE_MAX], line[LOG_LINE_MAX];
 	va_list args;
-	size_t head;
+	size_t head, written;
 	int length;
 
 	assert(level >= LOG_EMERG && level <= LOG_DEBUG && is_kind(event));
@@ -202,10 +196,15 @@ void log_event(struct log *l, int level, const char *event, const char *format, 
 	va_start(args, format);
 	length = vsnprintf(raw + head, sizeof(raw) - head, format, args);
 	va_end(args);
-	/* A conversion that fails (EILSEQ of %ls) leaves the event itself. */
-	if (length < 0)
+	/* Nothing to say, or a conversion that fails (EILSEQ of %ls): the event itself, without a blank behind it. */
+	if (length <= 0) {
+		raw[head -= *format != '\0'] = '\0';
 		length = 0;
-	deliver(l, level, line, log_text_line(line, sizeof(line), raw, head + (size_t)length >= sizeof(raw)));
+	}
+	written = log_text_line(line, sizeof(line), raw, head + (size_t)length >= sizeof(raw));
+	if (l->seen)
+		l->seen(level, event, written > head ? line + head : "", l->seen_ctx);
+	deliver(l, level, line, written);
 }
 
 static int take_target(struct log *l, struct target *t, const struct model_log *from)
@@ -300,6 +299,12 @@ void log_free(struct log *l)
 	free(l);
 }
 
+void log_observe(struct log *l, void (*seen)(int level, const char *event, const char *pairs, void *ctx), void *ctx)
+{
+	l->seen = seen;
+	l->seen_ctx = ctx;
+}
+
 uint64_t log_dropped(struct log *l)
 {
 	uint64_t dropped = l->dropped_before + log_writer_dropped(l->err);
@@ -313,5 +318,5 @@ uint64_t log_dropped(struct log *l)
 
 uint64_t log_suppressed(const struct log *l)
 {
-	return l->limit.suppressed;
+	return l->rate.suppressed;
 }

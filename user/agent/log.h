@@ -60,6 +60,12 @@ const char *log_quote(char *buf, size_t size, const char *value);
 /* The same in a buffer that lives to the end of the block: log_event(l, LOG_INFO, "x", "why=%s", log_quoted(text)). */
 #define log_quoted(value) log_quote((char[LOG_QUOTE_MAX]){ "" }, LOG_QUOTE_MAX, (value))
 
+/*
+ * Has every event that is logged told to seen too: its kind, and the key=value pairs behind it. One observer; NULL = none.
+ * seen must not log.
+ */
+void log_observe(struct log *l, void (*seen)(int level, const char *event, const char *pairs, void *ctx), void *ctx);
+
 /* Lines that went nowhere, since log_new(): a full queue, a failed write. Those of stderr are told there afterwards. */
 uint64_t log_dropped(struct log *l);
 /* Lines that LOG_RATE_MAX held back, since log_new(). */

@@ -2,17 +2,18 @@
 #include "agent/log_datagram.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent/log.h"
+#include "agent/log_text.h"
 
 #define TAG "alwaysond"
 
@@ -78,18 +79,20 @@ static size_t header(const struct log_datagram *d, int level, char buf[static HE
 
 static int send_once(struct log_datagram *d, int level, const char *line, size_t length)
 {
-	char head[HEADER_MAX];
-	size_t head_length = header(d, level, head);
-	struct iovec parts[] = { { head, head_length }, { (char *)line, length } };
-	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
+	char datagram[HEADER_MAX + LOG_LINE_MAX];
+	size_t n = header(d, level, datagram);
 
-	if (head_length + length > d->length_max)
-		parts[1].iov_len = d->length_max - head_length;
-	return sendmsg(d->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	if (length > LOG_LINE_MAX)
+		length = LOG_LINE_MAX;
+	memcpy(datagram + n, line, length);
+	n += length;
+	if (n > d->length_max)
+		n = log_text_mark_cut(datagram, d->length_max);
+	return send(d->fd, datagram, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 /* The receiver's queue is full: connecting anew would not help. */
-static int is_full(int r)
+static bool is_full(int r)
 {
 	return r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM;
 }

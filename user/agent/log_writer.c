@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 
 enum {
 	OWN_LINE_MAX = 96, /* our own line about what was dropped */
-	CANCEL_MS = 1000,  /* for a cancelled thread to be gone: a blocked write ends at once, unless a disk hangs */
+	ABORT_MS = 1000,   /* for the thread to end when it is told not to wait: only a write that hangs takes longer */
 };
 
 /* Whole lines, each with its prefix and newline. */
@@ -27,6 +28,7 @@ struct lines {
 
 struct log_writer {
 	int fd;
+	int abort_fd;          /* readable: what is not written yet never will be */
 	bool journal;
 	size_t queue_max;
 	pthread_t thread;
@@ -99,26 +101,33 @@ static size_t piece(const struct lines *l, size_t at)
 	return end ? (size_t)(end + 1 - (l->text + at)) : PIPE_BUF;
 }
 
+/*
+ * Waits until a piece can be written; false when the end does not wait for that any longer. A pipe or socket that is
+ * writable takes a whole piece, so that the write itself blocks only where another writer came first, or on a disk.
+ */
+static bool wait_writable(const struct log_writer *w)
+{
+	struct pollfd fds[] = { { .fd = w->fd, .events = POLLOUT }, { .fd = w->abort_fd, .events = POLLIN } };
+
+	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+		;
+	return !fds[1].revents;
+}
+
 /* Writes w->writing, for as long as it takes. Returns how many lines could not be written. */
 static size_t write_out(struct log_writer *w)
 {
 	const struct lines *l = &w->writing;
-	int state;
 
 	for (size_t at = 0; at < l->length;) {
 		ssize_t n;
 
-		/* Only here may log_writer_free() end the thread: no lock is held, nothing is half done but the write. */
-		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
-		n = write(w->fd, l->text + at, piece(l, at));
-		/* Somebody who shares the stream has made it non-blocking. */
-		if (n < 0 && errno == EAGAIN)
-			poll(&(struct pollfd){ .fd = w->fd, .events = POLLOUT }, 1, -1);
-		else if (n < 0 && errno != EINTR) {
-			pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+		if (!wait_writable(w))
 			return count_lines(l->text + at, l->length - at);
-		}
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+		n = write(w->fd, l->text + at, piece(l, at));
+		/* EAGAIN: somebody who shares the stream has made it non-blocking. */
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return count_lines(l->text + at, l->length - at);
 		if (n > 0)
 			at += (size_t)n;
 	}
@@ -128,9 +137,7 @@ static size_t write_out(struct log_writer *w)
 static void *writer_thread(void *arg)
 {
 	struct log_writer *w = arg;
-	int state;
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		struct lines taken;
@@ -160,6 +167,8 @@ static void destroy(struct log_writer *w)
 	pthread_mutex_destroy(&w->lock);
 	free(w->waiting.text);
 	free(w->writing.text);
+	if (w->abort_fd >= 0)
+		close(w->abort_fd);
 	free(w);
 }
 
@@ -175,9 +184,12 @@ int log_writer_new(int fd, bool journal, size_t queue_max, struct log_writer **r
 	w->queue_max = queue_max;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->wake, NULL);
+	w->abort_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->waiting.text = malloc(queue_max + 2 * OWN_LINE_MAX);
 	w->writing.text = malloc(queue_max + 2 * OWN_LINE_MAX);
-	if (w->waiting.text && w->writing.text)
+	if (w->abort_fd < 0)
+		r = -errno;
+	else if (w->waiting.text && w->writing.text)
 		r = thread_start(&w->thread, "log", writer_thread, w);
 	if (r < 0) {
 		destroy(w);
@@ -196,9 +208,9 @@ void log_writer_free(struct log_writer *w, unsigned flush_ms)
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
 	if (thread_join(w->thread, flush_ms) < 0) {
-		pthread_cancel(w->thread);
+		eventfd_write(w->abort_fd, 1);
 		/* Stuck in the kernel: what it may still touch is left to it; the process is about to end. */
-		if (thread_join(w->thread, CANCEL_MS) < 0)
+		if (thread_join(w->thread, ABORT_MS) < 0)
 			return;
 	}
 	destroy(w);

@@ -77,9 +77,10 @@ static int lay_out(struct pools *p, struct pool *pool, struct addresses *address
 	for (size_t i = 0; i < pool->sources.count; i++)
 		for (uint32_t port = pool->sources.items[i].low; port <= pool->sources.items[i].high; port++)
 			count += !is_skipped(p, port);
-	r = region_take(&p->regions, count, &pool->region);
+	r = region_take(&p->regions, count + 1, &pool->region);
 	if (r < 0)
 		return r;
+	memset(&p->map[pool->region.offset], 0, sizeof(*p->map)); /* the program's counter */
 	for (size_t i = 0; i < pool->sources.count; i++) {
 		const struct pool_source *s = &pool->sources.items[i];
 		uint16_t id;
@@ -91,10 +92,10 @@ static int lay_out(struct pools *p, struct pool *pool, struct addresses *address
 		}
 		for (uint32_t port = s->low; port <= s->high; port++)
 			if (!is_skipped(p, port))
-				p->map[pool->region.offset + n++] =
+				p->map[pool->region.offset + 1 + n++] =
 					(struct own_port){ .address = id, .port = htons(port) };
 	}
-	shuffle(p->map + pool->region.offset, count);
+	shuffle(p->map + pool->region.offset + 1, count);
 	return 0;
 }
 

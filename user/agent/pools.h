@@ -43,7 +43,7 @@ void pools_done(struct pools *p);
 /* Ports never dealt from pools laid out from now on: services' and the host's listeners'. */
 void pools_skip(struct pools *p, uint16_t port);
 /*
- * The part of the map for these sources, laid out if it is new; marked wanted. 0, -ENOSPC (the map is full), -ENOMEM.
+ * The part of the map for these sources, its counter included, laid out if it is new; marked wanted. 0, -ENOSPC (the map is full), -ENOMEM.
  */
 int pools_take(struct pools *p, const struct pool_source *sources, size_t count, struct addresses *addresses,
 	       struct region *ret);

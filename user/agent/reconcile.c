@@ -81,7 +81,7 @@ static int adopt(struct reconcile *r)
 
 		if (!r->servers.table[id].identity)
 			continue;
-		e = adopt_region(&r->pools.regions, s->pool_offset, s->pool_count, &region);
+		e = adopt_region(&r->pools.regions, s->pool_offset, s->pool_count ? s->pool_count + 1 : 0, &region);
 		if (e == 0 && region.size)
 			e = pools_adopt(&r->pools, region);
 		if (s->addr[1] || s->addr[0] >> 32)

@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include "agent/agent.h"
+#include "agent/monitor.h"
 #include "agent/ready.h"
 #include "agent/secret.h"
 
@@ -60,12 +61,16 @@ static int reload(struct agent *a, bool *ret_changed, struct config_report *repo
 		r = secret_load(m->global.hash_secret_file, a->state, &secret, error);
 	if (r == 0) {
 		*ret_changed = !same_model(a->model, m) || memcmp(&secret, &a->secret, sizeof(secret));
-		r = take_model(a, m, &secret, error);
+		r = monitor_prepare(a->monitor, m, error, AGENT_ERROR_MAX);
 	}
+	if (r == 0)
+		r = take_model(a, m, &secret, error);
 	if (r < 0) {
+		monitor_abandon(a->monitor);
 		model_free(m);
 		return r;
 	}
+	monitor_commit(a->monitor);
 	log_configure(a->log, &m->global);
 	r = control_configure(a->control, &m->global.stats);
 	if (r < 0)
@@ -91,6 +96,8 @@ int agent_reload(struct agent *a, bool *ret_changed, struct config_report *repor
 	r = reload(a, ret_changed, report, error);
 	a->last_reload.at_ms = agent_wall_ms();
 	a->last_reload.ok = r == 0;
+	a->last_reload.count++;
+	a->last_reload.failures += r < 0;
 	snprintf(a->last_reload.error, sizeof(a->last_reload.error), "%s", r < 0 ? error : "");
 	if (r < 0) {
 		for (size_t i = 0; i < report->messages.count && report->errors; i++)

@@ -15,9 +15,10 @@ struct state;
 /*
  * The file holds 32 hexadecimal digits, the first 16 are k[0] with its most significant digit first, so that all
  * balancers of a cluster read the same; a newline may follow.
- * file NULL: "secret" in the state's directory, generated (0600) when it is missing, shared by all instances there.
- * 0; -ENOENT: file is missing, or file and s are NULL; -EACCES: it can't be read, others may read or write it, or it
- * belongs to another user; -EINVAL: malformed, or all zeros; or -errno. error says what would be right.
+ * file NULL: "secret" in the state's directory, generated (0600) when it is missing, shared by all instances there;
+ * s NULL as well: one that is kept nowhere, another one after each start.
+ * 0; -ENOENT: file is missing; -EACCES: it can't be read, others may read or write it, or it belongs to another user;
+ * -EINVAL: malformed, or all zeros; or -errno. error says what would be right.
  */
 int secret_load(const char *file, struct state *s, struct hash_key *ret, char error[static SECRET_ERROR_MAX]);
 

@@ -32,7 +32,7 @@ struct state_ops {
 
 /*
  * Opens the state directory (NULL = STATE_DIR_DEFAULT; created 0700 when missing, one level) and takes the lock of the
- * instance, which lasts until state_close() or the process's end, through exec, and is not inherited by children.
+ * instance, which lasts until state_close() or the process's end or exec, and is not inherited by children.
  * 0; -EBUSY: a process has the lock, error names it; -EROFS, -EACCES, -ENOENT and so on: the directory can't be used,
  * and the caller may go on without. -EACCES too when it belongs to another user or others may write to it.
  * One state of a name a process.
@@ -56,8 +56,8 @@ int state_start(struct state *s, struct event_base *base, const struct state_ops
  */
 void state_save(struct state *s, json_t *j);
 /* Since state_start(). */
-uint64_t state_saves(const struct state *s);
-uint64_t state_save_failures(const struct state *s);
+uint64_t state_saves(struct state *s);
+uint64_t state_save_failures(struct state *s);
 
 /* The directory's path and a descriptor of it, for what else lives there (secret.c). Both end with the state. */
 const char *state_dir(const struct state *s);

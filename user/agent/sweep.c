@@ -379,6 +379,11 @@ uint32_t sweep_connections(const struct sweep *s, uint32_t server_id)
 	return server_id < MAX_SERVERS ? s->last.connections[server_id] : 0;
 }
 
+uint32_t sweep_entries(const struct sweep *s, uint32_t server_id)
+{
+	return server_id < MAX_SERVERS ? s->last.entries[server_id] : 0;
+}
+
 uint32_t sweep_service_connections(const struct sweep *s, size_t service)
 {
 	return service < MODEL_SERVICES_MAX ? s->last.services[service] : 0;

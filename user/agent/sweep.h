@@ -41,6 +41,8 @@ void sweep_set_model(struct sweep *s, const struct model *m);
 const struct sweep_counts *sweep_counts(const struct sweep *s);
 /* Connections of a server at the last pass. */
 uint32_t sweep_connections(const struct sweep *s, uint32_t server_id);
+/* Flow table entries that named a server at the last pass; a nat connection has two. */
+uint32_t sweep_entries(const struct sweep *s, uint32_t server_id);
 /* Connections of a service (index in the model) at the last pass. */
 uint32_t sweep_service_connections(const struct sweep *s, size_t service);
 /* The number (sweep_counts.passes) of the first pass that begins after now, when it is over. */

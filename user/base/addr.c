@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static size_t addr_length(const struct addr *a)
@@ -23,6 +24,52 @@ int addr_parse(const char *text, struct addr *ret)
 		return -EINVAL;
 	*ret = a;
 	return 0;
+}
+
+int addr_parse_prefix(const char *text, struct addr *ret, unsigned *ret_length)
+{
+	const char *slash = strchr(text, '/');
+	char host[ADDR_TEXT_MAX];
+	size_t length = slash ? (size_t)(slash - text) : strlen(text), digits;
+	unsigned long bits;
+	struct addr a;
+
+	if (length >= sizeof(host))
+		return -EINVAL;
+	memcpy(host, text, length);
+	host[length] = '\0';
+	if (addr_parse(host, &a) < 0)
+		return -EINVAL;
+	bits = addr_bits(&a);
+	if (slash) {
+		digits = strspn(slash + 1, "0123456789");
+		if (!digits || slash[1 + digits])
+			return -EINVAL;
+		bits = strtoul(slash + 1, NULL, 10); /* too many digits give ULONG_MAX */
+		if (bits > addr_bits(&a))
+			return -ERANGE;
+	}
+	*ret = a;
+	*ret_length = bits;
+	return 0;
+}
+
+struct addr addr_mask(const struct addr *a, unsigned length)
+{
+	struct addr masked = *a;
+
+	for (unsigned i = 0; i < addr_length(a); i++) {
+		unsigned kept = length > 8 * i ? length - 8 * i : 0;
+
+		if (kept < 8)
+			masked.bytes[i] &= (uint8_t)(0xff00 >> kept);
+	}
+	return masked;
+}
+
+unsigned addr_bits(const struct addr *a)
+{
+	return 8 * addr_length(a);
 }
 
 const char *addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX])

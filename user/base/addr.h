@@ -28,6 +28,15 @@ struct endpoint {
 
 /* Reads "192.0.2.1" or "2001:db8::1" (no brackets, no zone). 0, or -EINVAL. */
 int addr_parse(const char *text, struct addr *ret);
+/*
+ * Reads "192.0.2.0/24", or an address alone as a prefix of its whole length. 0; -EINVAL: no address or no number;
+ * -ERANGE: the length is above the family's 32 or 128. Bits behind the prefix are kept: see addr_mask().
+ */
+int addr_parse_prefix(const char *text, struct addr *ret, unsigned *ret_length);
+/* The address with all bits behind its first `length` ones cleared. */
+struct addr addr_mask(const struct addr *a, unsigned length);
+/* 32, 128; 0 for an empty address. */
+unsigned addr_bits(const struct addr *a);
 /* Writes the address as text and returns buf; an empty address gives "-". */
 const char *addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX]);
 /* Writes "192.0.2.1:80" or "[2001:db8::1]:80" and returns buf. */

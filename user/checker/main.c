@@ -55,6 +55,8 @@ int main(int argc, char **argv)
 	fcntl(CHECKER_CONTROL_FD, F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	/* A ^C is meant for the agent, which ends us by closing the socket. */
+	setsid();
 	umask(077);
 	enter_plugins();
 	if (drop_privileges(&notice, error) < 0) {

@@ -112,6 +112,7 @@ static void print_global(FILE *to, const json_t *global)
 	}
 	print_line(to, "hash-secret", global, "hash_secret");
 	print_line(to, "state-dir", global, "state_dir");
+	print_line(to, "metrics", global, "metrics");
 	json_array_foreach(logs, i, n)
 		print_log(to, n);
 }
@@ -240,10 +241,17 @@ static void print_source(FILE *to, const json_t *s)
 	print_place(to, s);
 }
 
+static void print_tunnel_source(FILE *to, const json_t *s)
+{
+	fprintf(to, "    tunnel-source %s/%" JSON_INTEGER_FORMAT, field_text(s, "address"), field_number(s, "length"));
+	print_place(to, s);
+}
+
 static void print_backend(FILE *to, const json_t *b)
 {
 	const json_t *check = json_object_get(b, "check");
 	const json_t *sources = json_object_get(b, "source_pool"), *source;
+	const json_t *tunnel_sources = json_object_get(b, "tunnel_source");
 	const json_t *servers = json_object_get(b, "servers"), *server;
 	size_t i;
 
@@ -264,6 +272,8 @@ static void print_backend(FILE *to, const json_t *b)
 		print_http_check(to, check);
 	json_array_foreach(sources, i, source)
 		print_source(to, source);
+	json_array_foreach(tunnel_sources, i, source)
+		print_tunnel_source(to, source);
 	json_array_foreach(servers, i, server)
 		print_server(to, server);
 }

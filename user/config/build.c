@@ -173,6 +173,39 @@ static void build_sources(struct parser *p, const struct proxy *x, struct model_
 	}
 }
 
+static void build_tunnel_sources(struct parser *p, const struct proxy *x, struct model_backend *b)
+{
+	size_t i, j;
+
+	if (b->forward != MODEL_IPIP) {
+		if (x->settings.tunnel_sources_own)
+			parser_error_at(p, x->settings.tunnel_source_count ? x->settings.tunnel_sources[0].place :
+									     x->settings.tunnel_any,
+					"'tunnel-source' has no use with 'forward %s': there is no outer header",
+					model_forward_name(b->forward));
+		return;
+	}
+	for (i = 0; i < x->settings.tunnel_source_count; i++) {
+		const struct tunnel_setting *from = &x->settings.tunnel_sources[i];
+		struct model_tunnel_source *to = vec_push(&b->tunnel_sources);
+
+		if (!to) {
+			p->failed = -ENOMEM;
+			return;
+		}
+		*to = (struct model_tunnel_source){ .addr = from->addr,
+						    .bits = from->bits,
+						    .place = parser_model_place(p, from->place) };
+		for (j = 0; j < x->servers.count; j++) {
+			if (x->servers.items[j].at.addr.family == from->addr.family)
+				break;
+		}
+		if (x->settings.tunnel_sources_own && x->servers.count && j == x->servers.count)
+			parser_error_at(p, from->place, "no server of %s '%s' is of this address's family", kind(x),
+					x->name);
+	}
+}
+
 /* Timeouts that are not set (or 0, HAProxy's "for ever") get a value here, and a notice says so, once a section. */
 static uint32_t timeout_or(const struct time_setting *t, uint32_t fallback, const char *text, char *missing,
 			   size_t size)
@@ -227,6 +260,7 @@ static void build_backend(struct parser *p, struct proxy *x)
 	build_timeouts(p, x, b);
 	build_http_check(p, x, b);
 	build_sources(p, x, b);
+	build_tunnel_sources(p, x, b);
 	if (!x->servers.count && !x->broken)
 		parser_notice_at(p, x->place, "%s '%s' has no servers: what is sent to it is %s", kind(x), x->name,
 				 b->on_all_down == MODEL_REJECT ? "rejected" : "dropped");

@@ -69,7 +69,7 @@ static const struct keyword keywords_global_items[] = {
 	NOTICE("maxsslconn", 0, 0, WHY_TLS),
 	NOTICE("maxsslrate", 0, 0, WHY_TLS),
 	NOTICE("maxzlibmem", 0, 0, WHY_TUNES),
-	REFUSED("metrics", 0, 0, WHY_LATER),
+	WORKS("metrics", 0, 1, 1, "ADDRESS:PORT", metrics),
 	NOTICE("mworker-max-reloads", 0, 0, WHY_TUNES),
 	NOTICE("nbproc", 0, 0, WHY_TUNES),
 	NOTICE("nbthread", 0, 0, WHY_TUNES),

@@ -33,7 +33,7 @@ KEYWORD_TABLE(values_balance, "balance algorithm", "balance ", "");
 
 static const struct keyword values_forward_items[] = {
 	VALUE("dsr", MODEL_DSR),
-	VALUE_REFUSED("ipip", WHY_LATER),
+	VALUE("ipip", MODEL_IPIP),
 	VALUE("nat", MODEL_NAT),
 };
 

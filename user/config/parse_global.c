@@ -53,6 +53,27 @@ void parse_state_dir(struct parser *p, const struct config_word *args, size_t co
 		take_path(p, &args[0], "state-dir", PATH_MAX - 1, &p->model->global.state_dir);
 }
 
+/* metrics ADDRESS:PORT */
+void parse_metrics(struct parser *p, const struct config_word *args, size_t count)
+{
+	struct value_address a;
+	const char *why;
+
+	if (seen_before(p, &args[-1], "metrics", &p->metrics_seen))
+		return;
+	why = value_address(args[0].text, &a);
+	if (!why && (a.tcp || a.udp))
+		why = "no prefix is expected, it is TCP";
+	if (!why && !a.has_ports)
+		why = "the port is missing";
+	if (!why && a.port_low != a.port_high)
+		why = "one port is expected, not a range";
+	if (why)
+		parser_error(p, &args[0], "'%s': %s (such as 127.0.0.1:9101, *:9101 or [::1]:9101)", args[0].text, why);
+	else
+		p->model->global.metrics = (struct endpoint){ .addr = a.addr, .port = a.port_low };
+}
+
 static bool interface_name_valid(const char *name)
 {
 	size_t length = strlen(name), i;

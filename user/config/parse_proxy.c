@@ -206,3 +206,59 @@ void parse_source_pool(struct parser *p, const struct config_word *args, size_t 
 	}
 	s->sources[s->source_count++] = source;
 }
+
+/* The source of a section that is of this family, or NULL. */
+static const struct tunnel_setting *tunnel_source_of(const struct proxy_settings *s, uint8_t family)
+{
+	for (size_t i = 0; i < s->tunnel_source_count; i++)
+		if (s->tunnel_sources[i].addr.family == family)
+			return &s->tunnel_sources[i];
+	return NULL;
+}
+
+/* tunnel-source ADDR[/LENGTH], one a family; `*` is the interface's own. Lines replace those that are inherited. */
+void parse_tunnel_source(struct parser *p, const struct config_word *args, size_t count)
+{
+	struct proxy_settings *s = p->settings;
+	struct tunnel_setting source = { .place = parser_place(p, &args[0]) };
+	const bool any = !strcmp(args[0].text, "*");
+	const struct tunnel_setting *other;
+	const char *why = NULL;
+	unsigned length;
+
+	if (!s->tunnel_sources_own) {
+		s->tunnel_source_count = 0;
+		s->tunnel_any = (struct place){};
+	}
+	s->tunnel_sources_own = true;
+	if (!any)
+		why = value_prefix(args[0].text, &source.addr, &length);
+	if (why) {
+		parser_error(p, &args[0], "'%s': %s", args[0].text, why);
+		return;
+	}
+	if (s->tunnel_any.line || (any && s->tunnel_source_count)) {
+		parser_error(p, &args[0], "'*' stands for both families: this and %s exclude each other",
+			     parser_where(p, p->at, any && s->tunnel_source_count ? s->tunnel_sources[0].place :
+										    s->tunnel_any));
+		return;
+	}
+	if (any) {
+		s->tunnel_any = source.place;
+		return;
+	}
+	other = tunnel_source_of(s, source.addr.family);
+	if (other) {
+		parser_error(p, &args[0], "a second tunnel-source of this family: there is one, on %s",
+			     parser_where(p, p->at, other->place));
+		return;
+	}
+	source.bits = addr_bits(&source.addr) - length;
+	if (source.bits)
+		parser_notice(p, &args[0],
+			      "the tunnel's packets come from all of %s: firewalls must let them pass, and a server's "
+			      "rp_filter must not be strict", args[0].text);
+	if (source.bits > MODEL_TUNNEL_BITS_MAX)
+		source.bits = MODEL_TUNNEL_BITS_MAX;
+	s->tunnel_sources[s->tunnel_source_count++] = source;
+}

@@ -82,6 +82,7 @@ static struct proxy_settings inherit(struct parser *p, const struct config_word 
 	settings = found ? found->settings : initial_settings();
 	/* What is only said about a section's own lines starts anew. */
 	settings.sources_own = false;
+	settings.tunnel_sources_own = false;
 	settings.http.own = false;
 	settings.http.expect_place = settings.http.send_place = (struct place){};
 	settings.default_server.check_detail = false;

@@ -55,6 +55,12 @@ struct source_setting {
 	struct place place;
 };
 
+struct tunnel_setting {
+	struct addr addr;
+	unsigned bits; /* behind the prefix */
+	struct place place;
+};
+
 /* What a section inherits from its defaults: copied by assignment, its strings are in the arena. */
 struct proxy_settings {
 	enum model_mode mode;
@@ -70,6 +76,10 @@ struct proxy_settings {
 	struct source_setting sources[MODEL_SOURCES_MAX];
 	size_t source_count;
 	bool sources_own; /* written in this section, not inherited */
+	struct tunnel_setting tunnel_sources[2]; /* one a family */
+	size_t tunnel_source_count;
+	struct place tunnel_any;  /* of `*`; line 0 = not written */
+	bool tunnel_sources_own;
 };
 
 struct bind_draft {
@@ -158,7 +168,7 @@ struct parser {
 	struct model *model;       /* files and global are filled as they are read */
 	struct vec(struct service_origin) services; /* beside model.services */
 	struct vec(const struct proxy *) backends;  /* beside model.backends */
-	bool stats_seen, hash_secret_seen, state_dir_seen;
+	bool stats_seen, hash_secret_seen, metrics_seen, state_dir_seen;
 };
 
 /* "Did you mean" costs a look at every candidate: a text that is no configuration at all gets it for its first errors.
@@ -211,10 +221,11 @@ bool statement_name(struct parser *p, const struct config_word *word, const char
 
 /* The handlers that the tables name. */
 #define PARSE_HANDLERS(X)                                                                                            \
-	X(hash_secret) X(interface) X(log_global) X(state_dir) X(stats_socket)                                       \
+	X(hash_secret) X(interface) X(log_global) X(metrics) X(state_dir) X(stats_socket)                                       \
 	X(stats_mode) X(stats_user) X(stats_uid) X(stats_group) X(stats_gid) X(stats_level)                          \
 	X(balance) X(bind) X(default_backend) X(default_server) X(disabled) X(enabled) X(forward) X(hash_type)       \
 	X(mode) X(on_all_down) X(option_allbackups) X(option_httpchk) X(option_tcp_check) X(server) X(source_pool)   \
+	X(tunnel_source)                                                                                             \
 	X(timeout_check) X(timeout_client) X(timeout_connect) X(timeout_server) X(timeout_tunnel) X(use_backend)     \
 	X(expect) X(expect_status) X(expect_not) X(expect_not_status) X(send) X(send_hdr) X(send_meth) X(send_uri)   \
 	X(send_ver)                                                                                                  \

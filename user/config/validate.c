@@ -103,7 +103,7 @@ static void validate_server(struct parser *p, size_t backend, size_t server)
 
 		if (s->backend != backend)
 			continue;
-		if (s->addr.family != at->addr.family) {
+		if (b->forward != MODEL_IPIP && s->addr.family != at->addr.family) {
 			parser_error_at(p, draft->place,
 					"server '%s' is %s, but '%s' on %s is %s: 'forward %s' needs one family",
 					draft->name, family_name(at->addr.family), s->frontend,
@@ -111,11 +111,12 @@ static void validate_server(struct parser *p, size_t backend, size_t server)
 					model_forward_name(b->forward));
 			return;
 		}
-		if (b->forward == MODEL_DSR && at->port && (s->port_low != at->port || s->port_high != at->port)) {
+		if (b->forward != MODEL_NAT && at->port && (s->port_low != at->port || s->port_high != at->port)) {
 			parser_error_at(p, draft->place,
-					"server '%s' has port %u, but '%s' on %s has another: 'forward dsr' cannot "
+					"server '%s' has port %u, but '%s' on %s has another: 'forward %s' cannot "
 					"rewrite ports; leave the server's out, and give 'port' for its check",
-					draft->name, at->port, s->frontend, parser_where(p, draft->place, bind));
+					draft->name, at->port, s->frontend, parser_where(p, draft->place, bind),
+					model_forward_name(b->forward));
 			return;
 		}
 	}

@@ -6,10 +6,14 @@
 #include "config/value.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+
+enum { VALUE_PREFIX4_MIN = 8, VALUE_PREFIX6_MIN = 16 };
 
 /* The number at the start of text, held at a value far above every limit when it is longer. Returns its digits' count.
  */
@@ -197,5 +201,51 @@ const char *value_address(const char *text, struct value_address *ret)
 		a.has_ports = true;
 	}
 	*ret = a;
+	return NULL;
+}
+
+/* Loopback and multicast addresses, and none at all, are no sender's. */
+static bool is_sender(const struct addr *a)
+{
+	static const uint8_t loopback[16] = { [15] = 1 };
+
+	if (a->family == AF_INET)
+		return a->bytes[0] != 0 && a->bytes[0] != 127 && a->bytes[0] < 224;
+	return !addr_is_unspecified(a) && memcmp(a->bytes, loopback, sizeof(loopback)) && a->bytes[0] != 0xff;
+}
+
+const char *value_prefix(const char *text, struct addr *ret, unsigned *ret_length)
+{
+	char copy[ADDR_TEXT_MAX + sizeof("[]/128")];
+	const char *close = strchr(text, ']');
+	struct addr addr, masked;
+	unsigned length, least;
+	int r;
+
+	if (strlen(text) >= sizeof(copy))
+		return "this is no IP address";
+	if (text[0] == '[' && close)
+		snprintf(copy, sizeof(copy), "%.*s%s", (int)(close - text) - 1, text + 1, close + 1);
+	else
+		strcpy(copy, text);
+	r = addr_parse_prefix(copy, &addr, &length);
+	if (r == -EINVAL) {
+		char *slash = strchr(copy, '/');
+
+		if (slash)
+			*slash = '\0';
+		return addr_parse(copy, &addr) ? not_an_address(copy, 0) : "a prefix's length is a number";
+	}
+	least = addr.family == AF_INET ? VALUE_PREFIX4_MIN : VALUE_PREFIX6_MIN;
+	if (r < 0 || length < least)
+		return addr.family == AF_INET ? "a prefix's length is from 8 to 32 for IPv4" :
+						"a prefix's length is from 16 to 128 for IPv6";
+	masked = addr_mask(&addr, length);
+	if (!addr_equal(&masked, &addr))
+		return "bits are set behind the prefix: clear them, or leave the length out";
+	if (!is_sender(&addr))
+		return "no packet can come from this address";
+	*ret = addr;
+	*ret_length = length;
 	return NULL;
 }

@@ -28,6 +28,8 @@ struct value_address {
 };
 
 const char *value_address(const char *text, struct value_address *ret);
+/* "192.0.2.7" or "192.0.2.0/24": addresses that a packet can come from. Brackets allowed; no bits behind the prefix. */
+const char *value_prefix(const char *text, struct addr *ret, unsigned *ret_length);
 /* An address alone, brackets allowed. */
 const char *value_addr(const char *text, struct addr *ret);
 

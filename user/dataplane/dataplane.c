@@ -236,7 +236,8 @@ static int pin_maps(struct dataplane *d)
 		char path[256];
 		int r;
 
-		if (bpf_map__is_internal(map))
+		/* The kernel adds a flag to a devmap, so its pin can't be taken over; links_take_over() fills a new one. */
+		if (bpf_map__is_internal(map) || map == d->lb->maps.devices)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", d->pin_dir, bpf_map__name(map));
 		r = bpf_map__set_pin_path(map, path);

@@ -35,6 +35,10 @@ struct dataplane {
 int dataplane_fail(int r, char error[DATAPLANE_ERROR_MAX], const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Attaches a program, as dataplane_attach() does; also of decap.c. *ret_fd is the link's. */
+int links_create(int program, unsigned ifindex, const char *name, enum model_xdp_mode mode, int *ret_fd,
+		 char error[DATAPLANE_ERROR_MAX]);
+bool links_is_native(unsigned ifindex);
 /* Takes over the links pinned by an earlier agent: gives them this program, or drops what is severed. */
 void links_take_over(struct dataplane *d);
 void links_close(struct dataplane *d, bool leave);

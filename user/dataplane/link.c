@@ -39,7 +39,7 @@ static int add_device(struct dataplane *d, unsigned ifindex)
 	return bpf_map_update_elem(bpf_map__fd(d->lb->maps.devices), &ifindex, &ifindex, BPF_ANY) < 0 ? -errno : 0;
 }
 
-static bool is_native(unsigned ifindex)
+bool links_is_native(unsigned ifindex)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 
@@ -54,7 +54,7 @@ static int remember(struct dataplane *d, unsigned ifindex, const char *name, int
 		return -ENOMEM;
 	l->fd = fd;
 	l->shown.ifindex = ifindex;
-	l->shown.native = is_native(ifindex);
+	l->shown.native = links_is_native(ifindex);
 	l->shown.since_ms = wall_ms();
 	snprintf(l->shown.name, sizeof(l->shown.name), "%s", name);
 	return add_device(d, ifindex);
@@ -77,9 +77,8 @@ static void name_other(unsigned ifindex, char *name, size_t size)
 	xdp_multiprog__close(multi);
 }
 
-static int create_link(struct dataplane *d, unsigned ifindex, enum model_xdp_mode mode, int *ret_fd)
+static int create_link(int program, unsigned ifindex, enum model_xdp_mode mode, int *ret_fd)
 {
-	const int program = dataplane_program_fd(d);
 	LIBBPF_OPTS(bpf_link_create_opts, opts);
 	int fd = -1, r = -EOPNOTSUPP;
 
@@ -124,6 +123,23 @@ int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, cha
 	return fail_busy(ifindex, name, error);
 }
 
+int links_create(int program, unsigned ifindex, const char *name, enum model_xdp_mode mode, int *ret_fd,
+		 char error[DATAPLANE_ERROR_MAX])
+{
+	int r = create_link(program, ifindex, mode, ret_fd);
+
+	if (r == -EBUSY || r == -EEXIST)
+		return fail_busy(ifindex, name, error);
+	if (r == -ERANGE)
+		return dataplane_fail(r, error, "%s: its MTU is too large for native XDP on this driver; lower it, or use "
+						"generic mode", name);
+	if (r == -EOPNOTSUPP && mode == MODEL_XDP_NATIVE)
+		return dataplane_fail(r, error, "%s: its driver has no native XDP; use `auto` or `generic`", name);
+	if (r < 0)
+		return dataplane_fail(r, error, "%s: cannot attach: %s", name, strerror(-r));
+	return 0;
+}
+
 int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
 		     char error[DATAPLANE_ERROR_MAX])
 {
@@ -132,16 +148,9 @@ int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, en
 
 	if (find_link(d, ifindex))
 		return dataplane_fail(-EALREADY, error, "%s: already attached", name);
-	r = create_link(d, ifindex, mode, &fd);
-	if (r == -EBUSY || r == -EEXIST)
-		return fail_busy(ifindex, name, error);
-	if (r == -ERANGE)
-		return dataplane_fail(r, error, "%s: its MTU is too large for native XDP on this driver; lower it, or use "
-						"`interface %s xdp generic`", name, name);
-	if (r == -EOPNOTSUPP && mode == MODEL_XDP_NATIVE)
-		return dataplane_fail(r, error, "%s: its driver has no native XDP; use `xdp auto` or `xdp generic`", name);
+	r = links_create(dataplane_program_fd(d), ifindex, name, mode, &fd, error);
 	if (r < 0)
-		return dataplane_fail(r, error, "%s: cannot attach: %s", name, strerror(-r));
+		return r;
 	link_path(d, ifindex, path);
 	unlink(path);
 	if (bpf_obj_pin(fd, path) < 0) {

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sockets of the checks. Called by server.c, and by libevent. What it reads comes from a server that may be broken
- * or hostile: no more than STATUS_LINE_MAX bytes are looked at and no more time than the deadline is spent on it.
- * A check ends by RST, as HAProxy's of TCP do: no TIME_WAIT here, and, since the handshake's last ACK is held back,
- * a plain TCP check is never seen by the server's application.
+ * A check from its first packet to its result: waits for the wire, brings its bytes to the talk, minds the time. Called
+ * by server.c and agent.c, and by libevent. The server may be broken or hostile: the talk bounds the bytes, the deadline
+ * the time, and here the number of reads is bounded.
+ *
+ * A function that returns bool says whether the next step may follow at once. False: the attempt waits, or has ended and
+ * may be gone; it must not be touched any more.
  */
 #include "health/attempt.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/random.h>
 #include <time.h>
 
-#include "base/cleanup.h"
+/* As much as a script looks at: what is longer need not be read in one piece. */
+enum { READ_SIZE = SCRIPT_ANSWER_MAX };
 
-static void attempt_step(struct attempt *a);
+static void attempt_go_on(struct attempt *a);
 
 uint64_t attempt_clock_ms(void)
 {
@@ -27,30 +29,30 @@ uint64_t attempt_clock_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* Closes by RST: whatever the peer still has to say is not wanted, and a TIME_WAIT per check would eat the ports. */
 static void attempt_close(struct attempt *a)
 {
-	struct linger rst = { .l_onoff = 1, .l_linger = 0 };
-
-	if (a->fd >= 0) {
-		event_del(&a->io);
-		setsockopt(a->fd, SOL_SOCKET, SO_LINGER, &rst, sizeof(rst));
-		close(a->fd);
-	}
-	a->fd = -1;
+	event_del(&a->io);
+	wire_close(&a->wire);
+	talk_end(&a->talk);
 	a->phase = ATTEMPT_IDLE;
 }
 
 void attempt_cancel(struct attempt *a)
 {
+	if (a->phase == ATTEMPT_IDLE)
+		return;
+	if (a->phase == ATTEMPT_ELSEWHERE)
+		a->elsewhere->cancel(a, a->elsewhere->ctx);
 	attempt_close(a);
 }
 
 /* Nothing may touch the attempt after this: on_done may start it again or free it. */
-static void attempt_finish(struct attempt *a, const struct check_result *r)
+static void attempt_finish(struct attempt *a, const struct check_result *result)
 {
+	struct check_result r = *result; /* it may be part of what is closed */
+
 	attempt_close(a);
-	a->on_done(a, r);
+	a->on_done(a, &r);
 }
 
 static void attempt_finish_as(struct attempt *a, enum check_code code, const char *detail)
@@ -61,46 +63,42 @@ static void attempt_finish_as(struct attempt *a, enum check_code code, const cha
 	attempt_finish(a, &r);
 }
 
-static void attempt_finish_connect(struct attempt *a, int error, bool came_late)
-{
-	struct check_result r;
-
-	check_result_from_connect(&r, error, came_late);
-	attempt_finish(a, &r);
-}
-
-static void attempt_finish_io(struct attempt *a, int error)
-{
-	struct check_result r;
-
-	check_result_from_io(&r, error);
-	attempt_finish(a, &r);
-}
-
 static void attempt_expire(struct attempt *a)
 {
+	char text[CHECK_DETAIL_MAX];
+
 	if (a->phase == ATTEMPT_CONNECTING)
 		attempt_finish_as(a, CHECK_L4TOUT, NULL);
+	else if (a->phase == ATTEMPT_HANDSHAKE)
+		attempt_finish_as(a, CHECK_L6TOUT, NULL);
 	else
-		attempt_finish_as(a, CHECK_L7TOUT, a->line.length ? "status line incomplete" : "no answer");
+		attempt_finish_as(a, CHECK_L7TOUT, talk_silence(&a->talk, text));
 }
 
 static void attempt_on_io(evutil_socket_t fd, short what, void *arg);
 
-static void attempt_wait(struct attempt *a, short what)
+/* Waits for the wire, or, with what 0, for pause_ms to be over; in either case no longer than there is time. */
+static bool attempt_wait(struct attempt *a, short what, uint64_t pause_ms)
 {
-	uint64_t now = attempt_clock_ms();
-	struct timeval left;
+	uint64_t now = attempt_clock_ms(), until = a->deadline_ms, left;
+	struct timeval delay;
 
 	if (now >= a->deadline_ms) {
 		attempt_expire(a);
-		return;
+		return false;
 	}
-	left.tv_sec = (time_t)((a->deadline_ms - now) / 1000);
-	left.tv_usec = (suseconds_t)((a->deadline_ms - now) % 1000 * 1000);
-	event_assign(&a->io, a->base, a->fd, what, attempt_on_io, a);
-	if (event_add(&a->io, &left) < 0)
+	if (!what && now + pause_ms < until)
+		until = now + pause_ms;
+	if (a->again_ms && a->again_ms < until)
+		until = a->again_ms;
+	left = until > now ? until - now : 0;
+	delay.tv_sec = (time_t)(left / 1000);
+	delay.tv_usec = (suseconds_t)(left % 1000 * 1000);
+	a->waits = what;
+	event_assign(&a->io, a->base, what ? a->wire.fd : -1, what, attempt_on_io, a);
+	if (event_add(&a->io, &delay) < 0)
 		attempt_finish_as(a, CHECK_SOCKERR, "cannot wait for the socket");
+	return false;
 }
 
 static bool is_ready(int fd, short what)
@@ -113,161 +111,231 @@ static bool is_ready(int fd, short what)
 static void attempt_on_io(evutil_socket_t fd, short what, void *arg)
 {
 	struct attempt *a = arg;
-	short wanted = a->phase == ATTEMPT_RECEIVING ? EV_READ : EV_WRITE;
 
 	/*
 	 * libevent tells of a time-out alone even if the socket became ready in the same turn, and counts from a cached
 	 * time: an answer that came in time while the loop was busy must not be taken for none.
 	 */
-	if (!(what & wanted) && !is_ready(fd, wanted))
-		attempt_wait(a, wanted);
-	else
-		attempt_step(a);
-}
-
-static bool is_expected(const struct attempt_target *t, unsigned code)
-{
-	size_t i;
-
-	if (!t->expect_count)
-		return code >= 200 && code <= 399;
-	for (i = 0; i < t->expect_count; i++)
-		if (code >= t->expect[i].low && code <= t->expect[i].high)
-			return !t->expect_negated;
-	return t->expect_negated;
-}
-
-static void attempt_judge(struct attempt *a)
-{
-	bool good = is_expected(a->target, a->line.code);
-	struct check_result r;
-
-	check_result_set(&r, good ? CHECK_L7OK : CHECK_L7STS, good ? NULL : a->line.reason);
-	r.http_status = a->line.code;
-	attempt_finish(a, &r);
-}
-
-static void attempt_receive(struct attempt *a)
-{
-	char buf[STATUS_LINE_MAX];
-	ssize_t n;
-
-	/* Ends: each round takes at least a byte, and the line is full after STATUS_LINE_MAX of them. */
-	while (a->line.state == STATUS_LINE_MORE) {
-		n = recv(a->fd, buf, sizeof(buf), 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			attempt_wait(a, EV_READ);
-			return;
-		}
-		if (n < 0) {
-			attempt_finish_io(a, errno);
-			return;
-		}
-		if (!n) {
-			attempt_finish_as(a, CHECK_L7RSP,
-					  a->line.length ? "closed within the status line" : "no answer, closed");
-			return;
-		}
-		status_line_feed(&a->line, buf, (size_t)n);
+	if (!a->waits || what & a->waits || is_ready(a->wire.fd, a->waits)) {
+		attempt_go_on(a);
+		return;
 	}
-	if (a->line.state == STATUS_LINE_DONE)
-		attempt_judge(a);
-	else
-		attempt_finish_as(a, CHECK_L7RSP,
-				  a->line.state == STATUS_LINE_LONG ? "status line too long" : "not HTTP/1.x");
-}
-
-static void attempt_send(struct attempt *a)
-{
-	const struct attempt_target *t = a->target;
-	ssize_t n;
-
-	while (a->sent < t->request_length) {
-		n = send(a->fd, t->request + a->sent, t->request_length - a->sent, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			attempt_wait(a, EV_WRITE);
-			return;
-		}
-		if (n < 0) {
-			attempt_finish_io(a, errno);
-			return;
-		}
-		a->sent += (size_t)n;
+	if (a->again_ms && attempt_clock_ms() >= a->again_ms && attempt_clock_ms() < a->deadline_ms) {
+		a->again_ms = 0;
+		talk_again(&a->talk);
+		attempt_go_on(a);
+		return;
 	}
-	a->phase = ATTEMPT_RECEIVING;
-	attempt_wait(a, EV_READ);
+	attempt_wait(a, a->waits, 0);
 }
 
-static void attempt_connected(struct attempt *a)
+/* What came of an operation on the wire other than WIRE_DONE. */
+static bool attempt_hold(struct attempt *a, enum wire_outcome o, const struct check_result *failure)
 {
-	int error = 0;
-	socklen_t length = sizeof(error);
+	if (o == WIRE_WANTS_READ)
+		return attempt_wait(a, EV_READ, 0);
+	if (o == WIRE_WANTS_WRITE)
+		return attempt_wait(a, EV_WRITE, 0);
+	attempt_finish(a, failure);
+	return false;
+}
 
-	if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
-		error = errno;
-	if (error) {
-		attempt_finish_connect(a, error, true);
-	} else if (a->target->kind == MODEL_CHECK_TCP) {
-		attempt_finish_as(a, CHECK_L4OK, NULL);
-	} else {
+static void attempt_established(struct attempt *a)
+{
+	/* A script's further connections share the answer's time. */
+	if (!a->connected)
 		a->deadline_ms = schedule_answer_deadline_ms(a->schedule, a->started_ms, attempt_clock_ms());
-		a->phase = ATTEMPT_SENDING;
-		attempt_send(a);
-	}
+	a->connected = true;
+	a->phase = ATTEMPT_TALKING;
+	talk_connected(&a->talk);
 }
 
-static void attempt_step(struct attempt *a)
+static bool attempt_connected(struct attempt *a)
+{
+	if (!a->talk.way.tls) {
+		attempt_established(a);
+		return true;
+	}
+	a->phase = ATTEMPT_HANDSHAKE;
+	return true;
+}
+
+static bool attempt_connect(struct attempt *a)
+{
+	struct check_result failure;
+	enum wire_outcome o;
+
+	wire_close(&a->wire);
+	a->phase = ATTEMPT_CONNECTING;
+	o = wire_open(&a->wire, &a->talk.way, a->target->datagram, &failure);
+	return o == WIRE_DONE ? attempt_connected(a) : attempt_hold(a, o, &failure);
+}
+
+static bool attempt_opened(struct attempt *a)
+{
+	struct check_result failure;
+	enum wire_outcome o = wire_opened(&a->wire, &failure);
+
+	return o == WIRE_DONE ? attempt_connected(a) : attempt_hold(a, o, &failure);
+}
+
+static bool attempt_shake(struct attempt *a)
+{
+	struct check_result failure;
+	enum wire_outcome o = wire_handshake(&a->wire, &a->target->peer, &a->talk.way, &failure);
+
+	if (o == WIRE_DONE) {
+		attempt_established(a);
+		return true;
+	}
+	if (o == WIRE_WANTS_READ && ++a->reads > ATTEMPT_READS_FREE)
+		return attempt_wait(a, 0, ATTEMPT_READ_PAUSE_MS);
+	return attempt_hold(a, o, &failure);
+}
+
+/* A third of what time there is, twice: what is lost on the way is asked again. */
+static void attempt_plan_again(struct attempt *a)
+{
+	uint64_t now = attempt_clock_ms();
+
+	a->datagrams++;
+	a->again_ms = 0;
+	if (a->datagrams < ATTEMPT_DATAGRAMS && now < a->deadline_ms)
+		a->again_ms = now + (a->deadline_ms - now) / (ATTEMPT_DATAGRAMS - a->datagrams + 1) + 1;
+}
+
+static bool attempt_send(struct attempt *a)
+{
+	struct check_result failure;
+	enum wire_outcome o;
+	size_t length, count;
+	const void *out = talk_out(&a->talk, &length);
+
+	o = wire_write(&a->wire, out, length, &count, &failure);
+	if (o == WIRE_CLOSED) {
+		check_result_set(&failure, CHECK_L7RSP, "closed");
+		o = WIRE_FAILED;
+	}
+	if (o != WIRE_DONE)
+		return attempt_hold(a, o, &failure);
+	if (a->wire.datagram)
+		attempt_plan_again(a);
+	talk_sent(&a->talk, count);
+	return true;
+}
+
+static bool attempt_receive(struct attempt *a)
+{
+	char buf[READ_SIZE];
+	struct check_result failure;
+	enum wire_outcome o;
+	size_t count;
+
+	o = wire_read(&a->wire, buf, sizeof(buf), &count, &failure);
+	/* TLS may have read a record that carries no data. */
+	if (o == WIRE_WANTS_READ && !a->wire.tls)
+		return attempt_wait(a, EV_READ, 0);
+	a->reads++;
+	if (o == WIRE_DONE)
+		talk_take(&a->talk, buf, count);
+	else if (o == WIRE_CLOSED)
+		talk_closed(&a->talk);
+	else if (o != WIRE_WANTS_READ || a->reads <= ATTEMPT_READS_FREE)
+		return attempt_hold(a, o, &failure);
+	if (a->reads > ATTEMPT_READS_FREE && a->talk.want == TALK_RECEIVE)
+		return attempt_wait(a, 0, ATTEMPT_READ_PAUSE_MS);
+	return true;
+}
+
+static bool attempt_talk(struct attempt *a)
+{
+	switch (a->talk.want) {
+	case TALK_CONNECT:
+		return attempt_connect(a);
+	case TALK_SEND:
+		return attempt_send(a);
+	case TALK_RECEIVE:
+		return attempt_receive(a);
+	case TALK_DONE:
+		attempt_finish(a, &a->talk.result);
+		return false;
+	}
+	return false;
+}
+
+static bool attempt_step(struct attempt *a)
 {
 	switch (a->phase) {
 	case ATTEMPT_CONNECTING:
-		attempt_connected(a);
-		break;
-	case ATTEMPT_SENDING:
-		attempt_send(a);
-		break;
-	case ATTEMPT_RECEIVING:
-		attempt_receive(a);
-		break;
+		return attempt_opened(a);
+	case ATTEMPT_HANDSHAKE:
+		return attempt_shake(a);
+	case ATTEMPT_TALKING:
+		return attempt_talk(a);
+	case ATTEMPT_ELSEWHERE:
 	case ATTEMPT_IDLE:
 		break;
 	}
+	return false;
+}
+
+/* Ends: every step sends, receives or leaves something behind of what is bounded, or waits. */
+static void attempt_go_on(struct attempt *a)
+{
+	while (attempt_step(a))
+		;
 }
 
 void attempt_init(struct attempt *a, struct event_base *base,
 		  void (*on_done)(struct attempt *a, const struct check_result *r))
 {
-	*a = (struct attempt){ .base = base, .on_done = on_done, .fd = -1, .phase = ATTEMPT_IDLE };
+	*a = (struct attempt){ .base = base, .on_done = on_done, .phase = ATTEMPT_IDLE };
+	wire_init(&a->wire);
 	event_assign(&a->io, base, -1, 0, attempt_on_io, a);
+}
+
+static void attempt_start_elsewhere(struct attempt *a)
+{
+	int r = -EOPNOTSUPP;
+
+	a->deadline_ms = schedule_answer_deadline_ms(a->schedule, a->started_ms, a->started_ms);
+	a->phase = ATTEMPT_ELSEWHERE;
+	if (a->elsewhere)
+		r = a->elsewhere->start(a, a->elsewhere->ctx);
+	if (r < 0)
+		attempt_finish_as(a, CHECK_SOCKERR, strerror(-r));
+}
+
+static uint16_t unguessable(void)
+{
+	uint16_t id = 0;
+
+	/* Without entropy, early in a boot, the port alone is hard to guess. */
+	if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != sizeof(id))
+		id = (uint16_t)attempt_clock_ms();
+	return id;
 }
 
 void attempt_start(struct attempt *a, const struct attempt_target *target, const struct schedule *schedule)
 {
-	struct sockaddr_storage to;
-	socklen_t length = endpoint_to_sockaddr(&target->at, &to);
-	int off = 0;
-
 	a->target = target;
 	a->schedule = schedule;
-	a->sent = 0;
+	a->connected = false;
+	a->reads = a->datagrams = 0;
+	a->again_ms = 0;
 	a->started_ms = attempt_clock_ms();
-	a->deadline_ms = schedule_connect_deadline_ms(schedule, a->started_ms);
-	status_line_init(&a->line);
-	a->phase = ATTEMPT_CONNECTING;
-	a->fd = socket(target->at.addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (a->fd < 0) {
-		attempt_finish_connect(a, errno, false);
+	if (target->manner == TARGET_ELSEWHERE) {
+		attempt_start_elsewhere(a);
 		return;
 	}
-	/* Holds the handshake's ACK back: it leaves with the request, or is replaced by the RST. */
-	setsockopt(a->fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
-	if (!connect(a->fd, (struct sockaddr *)&to, length))
-		attempt_connected(a);
-	else if (errno == EINPROGRESS || errno == EINTR)
-		attempt_wait(a, EV_WRITE);
-	else
-		attempt_finish_connect(a, errno, false);
+	a->deadline_ms = schedule_connect_deadline_ms(schedule, a->started_ms);
+	a->phase = ATTEMPT_TALKING;
+	talk_begin(&a->talk, target, target->datagram ? unguessable() : 0);
+	attempt_go_on(a);
+}
+
+void attempt_answer(struct attempt *a, const struct check_result *r)
+{
+	if (a->phase == ATTEMPT_ELSEWHERE)
+		attempt_finish(a, r);
 }

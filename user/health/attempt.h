@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One check under way: connect, and for http ask and read the status line. Embedded in a server, used again for each of
- * its checks, so that a check costs no allocation. Driven by libevent, never blocks; every way it can end goes through
- * on_done. Knows nothing of states, intervals or names: server.c starts it and judges the result.
+ * One check under way: its connection (TCP, TLS over it, or UDP), its time limits, and the talk over it. Embedded in a
+ * server, used again for each of its checks, so that a plain check costs no allocation. Driven by libevent, never blocks;
+ * every way it can end goes through on_done. Knows nothing of states, intervals or names: server.c and agent.c start it
+ * and judge the result.
  */
 #ifndef HEALTH_ATTEMPT_H
 #define HEALTH_ATTEMPT_H
@@ -15,40 +16,55 @@
 
 #include "health/result.h"
 #include "health/schedule.h"
-#include "health/status_line.h"
-#include "model/model.h"
+#include "health/talk.h"
+#include "health/target.h"
+#include "health/wire.h"
 
-/* What is checked, and what answer is good. */
-struct attempt_target {
-	struct endpoint at;
-	enum model_check kind;
-	char *request; /* http: the whole request; else NULL */
-	size_t request_length;
-	bool expect_negated;
-	size_t expect_count; /* 0 = 200-399 */
-	struct model_status_range expect[MODEL_STATUS_RANGES_MAX];
+enum attempt_limit {
+	ATTEMPT_READS_FREE = 32,    /* a check that reads more often than this ... */
+	ATTEMPT_READ_PAUSE_MS = 20, /* ... waits so long before each further time: what drips in byte by byte is cheap */
+	ATTEMPT_DATAGRAMS = 3,      /* times a question is sent by UDP, spread over the time there is */
 };
 
-enum attempt_phase { ATTEMPT_IDLE, ATTEMPT_CONNECTING, ATTEMPT_SENDING, ATTEMPT_RECEIVING };
+struct attempt;
+
+/*
+ * A check that something else makes: a worker process, a command. attempt_start() hands it over, attempt_answer()
+ * ends it. It keeps to a->deadline_ms itself, since only it can tell a check that failed from one that never began.
+ */
+struct attempt_elsewhere {
+	/* 0: attempt_answer() follows, perhaps from within. -errno: nothing follows, the check says nothing. */
+	int (*start)(struct attempt *a, void *ctx);
+	/* No answer is wanted any more. */
+	void (*cancel)(struct attempt *a, void *ctx);
+	void *ctx;
+};
+
+enum attempt_phase {
+	ATTEMPT_IDLE,
+	ATTEMPT_CONNECTING,
+	ATTEMPT_HANDSHAKE,
+	ATTEMPT_TALKING,
+	ATTEMPT_ELSEWHERE,
+};
 
 struct attempt {
 	struct event_base *base;
 	/* Called once per attempt_start(), perhaps from within it; the attempt is idle again by then. */
 	void (*on_done)(struct attempt *a, const struct check_result *r);
+	const struct attempt_elsewhere *elsewhere; /* NULL = nothing is made elsewhere */
 	struct event io;
-	int fd;
+	struct wire wire;
 	enum attempt_phase phase;
-	size_t sent;
+	short waits;             /* for EV_READ or EV_WRITE; 0 = for the end of a pause */
+	bool connected;          /* once: the answer's time has begun */
+	unsigned reads, datagrams;
 	uint64_t started_ms, deadline_ms;
+	uint64_t again_ms;       /* of a datagram: when it is sent once more */
 	const struct attempt_target *target;
 	const struct schedule *schedule;
-	struct status_line line;
+	struct talk talk;
 };
-
-/* Fills a target from the model. 0 or -ENOMEM. */
-int attempt_target_init(struct attempt_target *ret, const struct model_backend *b, const struct model_server *s);
-void attempt_target_done(struct attempt_target *t);
-bool attempt_target_equal(const struct attempt_target *a, const struct attempt_target *b);
 
 void attempt_init(struct attempt *a, struct event_base *base,
 		  void (*on_done)(struct attempt *a, const struct check_result *r));
@@ -56,6 +72,8 @@ void attempt_init(struct attempt *a, struct event_base *base,
 void attempt_start(struct attempt *a, const struct attempt_target *target, const struct schedule *schedule);
 /* Ends it without a result. Nothing happens when it is idle. */
 void attempt_cancel(struct attempt *a);
+/* The answer of what is made elsewhere. Nothing happens when none is awaited. */
+void attempt_answer(struct attempt *a, const struct check_result *r);
 
 /* The clock of all deadlines: monotonic, in ms. */
 uint64_t attempt_clock_ms(void);

@@ -5,6 +5,7 @@
  */
 #include "health/health.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,16 +18,40 @@ struct plan {
 	struct server_settings *settings; /* taken over one by one in commit() */
 	struct health_server **servers;   /* those that stay, and new ones */
 	size_t count;
-	size_t *first;
+	struct health_pool *pools;
+	size_t backends;
 	struct health_index index;
+	struct target_maker maker;
 };
 
-static int settings_init(struct server_settings *ret, const struct model_backend *b, const struct model_server *m)
+/* What it allocates: 0 or -errno. */
+static int settings_fill(struct server_settings *s, const struct model_backend *b, const struct model_server *m,
+			 struct target_maker *maker)
+{
+	s->backend = strdup(b->name);
+	s->server = strdup(m->name);
+	if (asprintf(&s->path, "%s/%s", b->name, m->name) < 0)
+		s->path = NULL;
+	s->track = m->track ? strdup(m->track) : NULL;
+	if (!s->backend || !s->server || !s->path || !s->track != !m->track)
+		return -ENOMEM;
+	if (m->agent && agent_check_new(b, m, &s->agent) < 0)
+		return -ENOMEM;
+	return attempt_target_init(&s->target, b, m, maker);
+}
+
+static int settings_init(struct server_settings *ret, size_t index, const struct model_backend *b,
+			 const struct model_server *m, struct target_maker *maker)
 {
 	struct server_settings s = {
+		.index = index,
 		.at = m->at,
 		.check = m->check,
 		.disabled = m->disabled,
+		.backup = m->backup,
+		.flap_count = m->flap_count,
+		.flap_ms = m->flap_ms,
+		.slowstart_ms = m->slowstart_ms,
 		.init_state = m->init_state,
 		.weight = m->weight,
 		.rise = m->rise,
@@ -39,14 +64,12 @@ static int settings_init(struct server_settings *ret, const struct model_backend
 			.check_timeout_ms = b->check_timeout_ms,
 		},
 	};
+	int r;
 
-	s.backend = strdup(b->name);
-	s.server = strdup(m->name);
-	if (asprintf(&s.path, "%s/%s", b->name, m->name) < 0)
-		s.path = NULL;
-	if (!s.backend || !s.server || !s.path || attempt_target_init(&s.target, b, m) < 0) {
+	r = settings_fill(&s, b, m, maker);
+	if (r < 0) {
 		server_settings_done(&s);
-		return -ENOMEM;
+		return r;
 	}
 	*ret = s;
 	return 0;
@@ -58,13 +81,15 @@ static bool is_same_server(const struct health_server *old, const struct server_
 	return addr_equal(&old->settings.at.addr, &s->at.addr) && old->settings.at.port == s->at.port;
 }
 
-static int plan_server(struct plan *p, struct health *h, const struct model_backend *b, const struct model_server *m)
+static int plan_server(struct plan *p, struct health *h, size_t index, const struct model_backend *b,
+		       const struct model_server *m)
 {
 	size_t i = p->count;
 	struct health_server *old;
+	int r = settings_init(&p->settings[i], index, b, m, &p->maker);
 
-	if (settings_init(&p->settings[i], b, m) < 0)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	p->count++;
 	old = health_index_find(&h->index, p->settings[i].path);
 	if (old && !old->claimed && is_same_server(old, &p->settings[i])) {
@@ -79,24 +104,30 @@ static int plan_server(struct plan *p, struct health *h, const struct model_back
 static int plan_init(struct plan *p, struct health *h, const struct model *m)
 {
 	size_t total = 0, b, i;
+	int r = 0;
 
 	for (b = 0; b < m->backends.count; b++)
 		total += m->backends.items[b].servers.count;
 	/* One more than needed: calloc(0) may give NULL. */
 	p->settings = calloc(total + 1, sizeof(p->settings[0]));
 	p->servers = calloc(total + 1, sizeof(p->servers[0]));
-	p->first = calloc(m->backends.count + 1, sizeof(p->first[0]));
-	if (!p->settings || !p->servers || !p->first || health_index_init(&p->index, total) < 0)
+	p->pools = calloc(m->backends.count + 1, sizeof(p->pools[0]));
+	if (!p->settings || !p->servers || !p->pools || health_index_init(&p->index, total) < 0)
 		return -ENOMEM;
-	for (b = 0; b < m->backends.count; b++) {
+	p->backends = m->backends.count;
+	for (b = 0; b < m->backends.count && r == 0; b++) {
 		const struct model_backend *backend = &m->backends.items[b];
 
-		p->first[b] = p->count;
-		for (i = 0; i < backend->servers.count; i++)
-			if (plan_server(p, h, backend, &backend->servers.items[i]) < 0)
-				return -ENOMEM;
+		p->pools[b] = (struct health_pool){
+			.panic_percent = backend->panic_percent,
+			.last_known = backend->on_all_down == MODEL_LAST_KNOWN,
+			.first = p->count,
+			.servers = backend->servers.count,
+		};
+		for (i = 0; i < backend->servers.count && r == 0; i++)
+			r = plan_server(p, h, b, backend, &backend->servers.items[i]);
 	}
-	return 0;
+	return r;
 }
 
 static void plan_undo(struct plan *p, struct health *h)
@@ -113,7 +144,7 @@ static void plan_undo(struct plan *p, struct health *h)
 	health_index_done(&p->index);
 	free(p->settings);
 	free(p->servers);
-	free(p->first);
+	free(p->pools);
 }
 
 /*
@@ -126,6 +157,18 @@ static void settle_overrides(struct health_server *s)
 		s->weight_is_override = false;
 	if (s->admin_is_override && s->admin_override == HEALTH_READY && !s->settings.disabled)
 		s->admin_is_override = false;
+}
+
+/* The new agent takes the old one's place, and what that one has ordered. */
+static void adopt_agent(struct health_server *s)
+{
+	struct agent_check *old = s->agent;
+
+	s->agent = s->settings.agent;
+	s->settings.agent = NULL;
+	if (s->agent)
+		agent_check_inherit(s->agent, old);
+	agent_check_free(old);
 }
 
 enum restart {
@@ -143,6 +186,7 @@ static enum restart adopt(struct health_server *s, struct server_settings *setti
 	s->settings = *settings;
 	memset(settings, 0, sizeof(*settings));
 	settle_overrides(s);
+	adopt_agent(s);
 	if (!s->settings.check) {
 		health_server_stop_checks(s);
 		s->last_result[0] = '\0';
@@ -161,6 +205,34 @@ static enum restart adopt(struct health_server *s, struct server_settings *setti
 	if (health_server_follow_maint(s, was_maint))
 		restart = CHECK_ANEW;
 	return health_server_is_checked(s) ? restart : KEEP_CHECKING;
+}
+
+/* Who follows whom. The model promises that each is there and that none follows itself in the end. */
+static void link_trackers(struct health *h)
+{
+	for (size_t i = 0; i < h->count; i++)
+		h->servers[i]->tracked = h->servers[i]->trackers = NULL;
+	for (size_t i = 0; i < h->count; i++) {
+		struct health_server *s = h->servers[i];
+
+		if (!s->settings.track)
+			continue;
+		s->tracked = health_index_find(&h->index, s->settings.track);
+		assert(s->tracked && s->tracked != s);
+		s->tracker_next = s->tracked->trackers;
+		s->tracked->trackers = s;
+	}
+}
+
+static void start_agents(struct health *h)
+{
+	for (size_t i = 0; i < h->count; i++) {
+		struct agent_check *a = h->servers[i]->agent;
+
+		if (a && !a->server)
+			agent_check_start(a, h->servers[i],
+					  schedule_first_delay_ms(i, h->count, a->schedule.inter_ms, health_random(h)));
+	}
 }
 
 struct starting {
@@ -184,6 +256,17 @@ static void start_checks(struct health *h, const struct starting *who)
 	}
 }
 
+/* A pool that holds servers goes on doing so: since when decides which. */
+static void carry_pool(const struct health *h, struct plan *p, const struct health_server *s, size_t to)
+{
+	const struct health_pool *old = &h->pools[s->settings.index];
+
+	if (!old->holds)
+		return;
+	p->pools[to].holds = true;
+	p->pools[to].held_since_ms = old->held_since_ms;
+}
+
 static void commit(struct plan *p, struct health *h, struct health_server **starting)
 {
 	struct starting who = { .servers = starting };
@@ -192,6 +275,12 @@ static void commit(struct plan *p, struct health *h, struct health_server **star
 	for (i = 0; i < h->count; i++)
 		if (!h->servers[i]->claimed)
 			health_server_free(h->servers[i]);
+	for (i = 0; i < p->count; i++) {
+		struct health_server *s = p->servers[i];
+
+		if (s->claimed)
+			carry_pool(h, p, s, p->settings[i].index);
+	}
 	for (i = 0; i < p->count; i++) {
 		struct health_server *s = p->servers[i];
 		bool starts = s->claimed ? adopt(s, &p->settings[i]) == CHECK_ANEW : health_server_is_checked(s);
@@ -203,12 +292,16 @@ static void commit(struct plan *p, struct health *h, struct health_server **star
 	}
 	health_index_done(&h->index);
 	free(h->servers);
-	free(h->first);
+	free(h->pools);
 	free(p->settings);
 	h->servers = p->servers;
 	h->count = p->count;
-	h->first = p->first;
+	h->pools = p->pools;
+	h->backends = p->backends;
 	h->index = p->index;
+	link_trackers(h);
+	health_settle(h);
+	start_agents(h);
 	start_checks(h, &who);
 	health_round_open(h);
 }
@@ -218,12 +311,40 @@ int health_configure(struct health *h, const struct model *m)
 	_cleanup_free_ struct health_server **starting = NULL;
 	struct plan p = {};
 
-	if (plan_init(&p, h, m) == 0)
+	int r = plan_init(&p, h, m);
+
+	if (r == 0) {
 		starting = calloc(p.count + 1, sizeof(starting[0]));
-	if (!starting) {
-		plan_undo(&p, h);
-		return -ENOMEM;
+		r = starting ? 0 : -ENOMEM;
 	}
-	commit(&p, h, starting);
-	return 0;
+	target_maker_done(&p.maker);
+	if (r < 0)
+		plan_undo(&p, h);
+	else
+		commit(&p, h, starting);
+	return r;
+}
+
+/* Makes every target once, for its errors alone. */
+int health_check_files(const struct model *m, char error[HEALTH_ERROR_MAX])
+{
+	struct target_maker maker = {};
+	int r = 0;
+
+	for (size_t b = 0; b < m->backends.count && r == 0; b++)
+		for (size_t i = 0; i < m->backends.items[b].servers.count && r == 0; i++) {
+			const struct model_server *s = &m->backends.items[b].servers.items[i];
+			struct attempt_target t;
+
+			if (!s->check || !s->tls_used)
+				continue;
+			r = attempt_target_init(&t, &m->backends.items[b], s, &maker);
+			if (r == 0)
+				attempt_target_done(&t);
+			else if (r == -EINVAL)
+				snprintf(error, HEALTH_ERROR_MAX, "%s:%u: server '%s': %.400s", s->place.file,
+					 s->place.line, s->name, maker.error);
+		}
+	target_maker_done(&maker);
+	return r;
 }

@@ -46,6 +46,7 @@ struct health *health_new(struct event_base *base, const struct health_ops *ops)
 	if (getrandom(&h->random, sizeof(h->random), GRND_NONBLOCK) != sizeof(h->random))
 		h->random = health_wall_ms();
 	event_assign(&h->round, base, -1, 0, on_round, h);
+	event_assign(&h->ripple, base, -1, 0, health_on_ripple, h);
 	return h;
 }
 
@@ -58,9 +59,10 @@ void health_free(struct health *h)
 	for (i = 0; i < h->count; i++)
 		health_server_free(h->servers[i]);
 	event_del(&h->round);
+	event_del(&h->ripple);
 	health_index_done(&h->index);
 	free(h->servers);
-	free(h->first);
+	free(h->pools);
 	free(h);
 }
 
@@ -76,7 +78,26 @@ uint32_t health_random(struct health *h)
 
 void health_view(const struct health *h, size_t backend, size_t server, struct health_view *ret)
 {
-	health_server_view(h->servers[h->first[backend] + server], ret);
+	health_server_view(h->servers[h->pools[backend].first + server], ret);
+}
+
+size_t health_history(const struct health *h, size_t backend, size_t server, struct health_transition *ret,
+		      size_t max)
+{
+	uint64_t until = health_wall_ms();
+	size_t count = history_list(&h->servers[h->pools[backend].first + server]->history, ret, max);
+
+	for (size_t i = 0; i < count; i++) {
+		/* The wall clock may have been set back. */
+		ret[i].lasted_ms = until > ret[i].at_ms ? until - ret[i].at_ms : 0;
+		until = ret[i].at_ms;
+	}
+	return count;
+}
+
+void health_set_elsewhere(struct health *h, const struct attempt_elsewhere *e)
+{
+	h->elsewhere = e;
 }
 
 int health_set_admin(struct health *h, const char *path, enum health_admin_state state)
@@ -102,24 +123,22 @@ int health_set_admin(struct health *h, const char *path, enum health_admin_state
 		s->changed_at_ms = health_wall_ms();
 	if (health_server_follow_maint(s, before.admin == HEALTH_MAINT) && s->settings.check)
 		health_server_check_in(s, 0);
-	health_server_notify(s, &before, words[state]);
+	health_server_notify(s, words[state]);
 	return 0;
 }
 
 int health_set_weight(struct health *h, const char *path, unsigned weight)
 {
 	struct health_server *s = health_index_find(&h->index, path);
-	struct server_status before;
 	char reason[64];
 
 	if (!s)
 		return -ENOENT;
 	if (weight > MODEL_WEIGHT_MAX)
 		return -ERANGE;
-	before = health_server_status(s);
 	s->weight_is_override = weight != s->settings.weight;
 	s->weight_override = weight;
 	snprintf(reason, sizeof(reason), "weight set to %u (configured: %u)", weight, s->settings.weight);
-	health_server_notify(s, &before, reason);
+	health_server_notify(s, reason);
 	return 0;
 }

@@ -24,7 +24,15 @@ enum health_check_state {
 	HEALTH_DOWN,
 };
 
-enum health_admin_state { HEALTH_READY, HEALTH_DRAIN, HEALTH_MAINT };
+enum health_admin_state { HEALTH_READY, HEALTH_DRAIN, HEALTH_MAINT }; /* in order of strictness */
+
+enum health_limit {
+	HEALTH_HISTORY_MAX = 16,
+	HEALTH_REASON_MAX = 192,
+	HEALTH_ERROR_MAX = 512,
+	HEALTH_RECENT_MS = 60000,    /* on-all-down last-known, panic-threshold: who went down longer before is not kept */
+	HEALTH_PANIC_MARGIN = 10,    /* percent above panic-threshold at which the panic is over */
+};
 
 /* A server's state as shown to people and to the reconciler. Pointers live until the next health_configure(). */
 struct health_view {
@@ -32,29 +40,49 @@ struct health_view {
 	enum health_check_state check;
 	enum health_admin_state admin;
 	bool admin_is_override;      /* set at run time, not by the file */
-	unsigned weight;             /* in force */
+	unsigned weight;             /* in force, but for share_percent */
 	bool weight_is_override;
 	unsigned weight_configured;
-	bool up;                     /* unchecked or up, and not maint */
-	bool accepts_new;            /* up, ready, weight > 0; that it is a backup is the caller's matter */
+	unsigned share_percent;      /* 1..100: the part of the weight it has now (slowstart, agent-check) */
+	bool up;                     /* unchecked or up, no agent says down, and not maint */
+	bool held;                   /* down, but kept in service: panic-threshold, on-all-down last-known */
+	bool accepts_new;            /* up or held, ready, weight > 0; that it is a backup is the caller's matter */
+	bool damped;                 /* flap-damping keeps it down */
+	const char *track;           /* whose state it shares; NULL = its own */
+	bool agent;                  /* has an agent-check; what follows is what its agent said last */
+	bool agent_down;
+	enum health_admin_state agent_admin;
+	unsigned agent_percent;      /* 100 unless it said otherwise */
+	char agent_result[128];      /* as last_result; "" = none yet */
 	unsigned rise_count, fall_count; /* consecutive results towards the next transition */
 	uint64_t changed_at_ms;      /* wall clock, ms since the epoch: check or admin last changed; 0 = never */
 	uint64_t checks, failures, transitions; /* since start; transitions of the check state */
 	uint32_t last_duration_ms;
+	uint32_t last_duration_us;   /* the same, finer */
 	char last_result[128];       /* "L4OK", "L7STS/503: ...", "L4CON: Connection refused" ...; "" = none yet */
+};
+
+/* What a server changed to. */
+struct health_transition {
+	uint64_t at_ms;              /* wall clock */
+	uint64_t lasted_ms;          /* until the next one, or until now */
+	enum health_check_state check;
+	enum health_admin_state admin;
+	bool up, held, accepts_new;
+	char reason[96];
 };
 
 struct health_event {
 	const char *backend, *server;
 	const struct health_view *view; /* after the event */
-	bool went_up, went_down;        /* effective up changed */
-	char reason[192];               /* in words */
+	bool went_up, went_down;        /* effective up changed; who is held does not go down */
+	char reason[HEALTH_REASON_MAX]; /* in words */
 };
 
 struct health_ops {
 	/*
-	 * A server's check state, admin state, up, accepts_new or weight changed: from the loop after a check, or
-	 * from within an admin verb. Several in one turn of the loop are several calls. It may call anything but
+	 * A server's check state, admin state, up, held, accepts_new or weight changed: from the loop after a check,
+	 * or from within an admin verb. Several in one turn of the loop are several calls. It may call anything but
 	 * health_free(); health_configure() ends the life of the event's strings.
 	 */
 	void (*on_change)(const struct health_event *e, void *ctx);
@@ -64,6 +92,16 @@ struct health_ops {
 	 * a call. Several health_configure() before it are answered by one.
 	 */
 	void (*on_first_round)(void *ctx);
+	/*
+	 * A share_percent moved, and nothing else that is worth a line: the tables are to follow. From the loop. May be
+	 * NULL. It may do what on_change may.
+	 */
+	void (*on_share)(void *ctx);
+	/*
+	 * A check has ended, whatever it found; may be NULL. backend is its index in the model given last. For counting:
+	 * it must not call back into health.
+	 */
+	void (*on_result)(size_t backend, uint32_t duration_us, void *ctx);
 	void *ctx;
 };
 
@@ -81,8 +119,21 @@ void health_free(struct health *h); /* takes NULL; checks in flight are cancelle
  */
 int health_configure(struct health *h, const struct model *m);
 
+/*
+ * Can the files that the checks of a model name (ca-file, crt) be used? To be asked before anything is changed:
+ * health_configure() fails without words otherwise. 0, -ENOMEM, or -EINVAL with "FILE:LINE: what" in error.
+ */
+int health_check_files(const struct model *m, char error[HEALTH_ERROR_MAX]);
+
 /* State of server `server` of backend `backend` (indices of the model given last). */
 void health_view(const struct health *h, size_t backend, size_t server, struct health_view *ret);
+/* Its last transitions, the newest first; returns how many, at most HEALTH_HISTORY_MAX and max. */
+size_t health_history(const struct health *h, size_t backend, size_t server, struct health_transition *ret,
+		      size_t max);
+
+struct attempt_elsewhere;
+/* Who makes the checks that are not made over a connection of ours (attempt.h). To be set before health_configure(). */
+void health_set_elsewhere(struct health *h, const struct attempt_elsewhere *e);
 
 /*
  * Admin verbs; path is BACKEND/SERVER. 0, -ENOENT, or -ERANGE (weight > 256). on_change is called from within where

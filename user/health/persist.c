@@ -4,7 +4,8 @@
  * reads the file. Must not trust what it reads: the file may be old, damaged or of another configuration.
  *
  * {"version": 1, "servers": {"BACKEND/SERVER": {"address": "192.0.2.1:80", "admin": "drain", "weight": 5,
- *                                               "check": "up", "changed_at_ms": 1700000000000, "result": "L4OK"}}}
+ *                                               "check": "down", "changed_at_ms": 1700000000000,
+ *                                               "result": "L4CON: Connection refused", "held": true}}}
  */
 #include "health/health.h"
 
@@ -56,6 +57,8 @@ static json_t *save_server(const struct health_server *s)
 		error |= json_object_set_new(o, "changed_at_ms", json_integer((json_int_t)s->changed_at_ms));
 		error |= json_object_set_new(o, "result", json_string(s->last_result));
 	}
+	if (s->told.held)
+		error |= json_object_set_new(o, "held", json_true());
 	if (error) {
 		json_decref(o);
 		return NULL;
@@ -93,6 +96,7 @@ struct saved {
 	const char *address, *admin, *check, *result;
 	json_int_t weight, changed_at_ms;
 	int admin_state, check_state; /* -1 = not saved */
+	int held;
 };
 
 /* False when it is no entry that health_save() can have written. */
@@ -100,8 +104,9 @@ static bool read_saved(json_t *o, struct saved *ret)
 {
 	struct saved v = { .weight = -1, .admin_state = -1, .check_state = -1, .result = "" };
 
-	if (json_unpack(o, "{s:s, s?s, s?I, s?s, s?I, s?s}", "address", &v.address, "admin", &v.admin, "weight",
-			&v.weight, "check", &v.check, "changed_at_ms", &v.changed_at_ms, "result", &v.result) < 0)
+	if (json_unpack(o, "{s:s, s?s, s?I, s?s, s?I, s?s, s?b}", "address", &v.address, "admin", &v.admin, "weight",
+			&v.weight, "check", &v.check, "changed_at_ms", &v.changed_at_ms, "result", &v.result,
+			"held", &v.held) < 0)
 		return false;
 	if (v.admin && (v.admin_state = word_index(admin_words, array_size(admin_words), v.admin)) < 0)
 		return false;
@@ -143,6 +148,9 @@ static void restore(struct health_server *s, const struct saved *v)
 	if (v->check_state < 0 || !s->settings.check || s->checks)
 		return;
 	tally_assume(&s->tally, (enum health_check_state)v->check_state);
+	/* Who was kept in service goes on being kept, if there is still reason to keep anybody. */
+	if (v->held)
+		s->down_ms = attempt_clock_ms();
 	s->changed_at_ms = (uint64_t)v->changed_at_ms;
 	snprintf(s->last_result, sizeof(s->last_result), "%s", v->result);
 	for (c = s->last_result; *c; c++)
@@ -171,5 +179,6 @@ int health_restore(struct health *h, const json_t *from)
 		if (s && read_saved(o, &v))
 			restore(s, &v);
 	}
+	health_settle(h);
 	return 0;
 }

@@ -19,10 +19,16 @@ enum check_outcome {
 	X(L4OK, PASSED)    /* connection accepted */                            \
 	X(L4TOUT, FAILED)  /* no connection in time */                          \
 	X(L4CON, FAILED)   /* refused, unreachable */                           \
-	X(L7OK, PASSED)    /* an answer with a status that was expected */      \
+	X(L6OK, PASSED)    /* TLS agreed upon */                                \
+	X(L6TOUT, FAILED)  /* connected, but no TLS in time */                  \
+	X(L6RSP, FAILED)   /* TLS refused, broken, or a bad certificate */      \
+	X(L7OK, PASSED)    /* an answer that was expected */                    \
 	X(L7TOUT, FAILED)  /* connected, but no complete answer in time */      \
 	X(L7RSP, FAILED)   /* an answer that is none, or a broken connection */ \
 	X(L7STS, FAILED)   /* an answer with another status */                  \
+	X(PROCOK, PASSED)  /* a command ended with 0 */                         \
+	X(PROCERR, FAILED) /* ... with something else */                        \
+	X(PROCTOUT, FAILED) /* ... not in time */                               \
 	X(SOCKERR, UNKNOWN) /* no descriptor, memory, local port, ... */
 
 enum check_code {

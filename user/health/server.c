@@ -6,6 +6,7 @@
  */
 #include "health/server.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +33,12 @@ struct health_server *health_server_new(struct health *h, struct server_settings
 	memset(settings, 0, sizeof(*settings));
 	s->health = h;
 	tally_start(&s->tally, s->settings.init_state);
+	s->agent = s->settings.agent;
+	s->settings.agent = NULL;
 	attempt_init(&s->attempt, h->base, on_result);
+	s->attempt.elsewhere = h->elsewhere;
 	event_assign(&s->timer, h->base, -1, 0, on_timer, s);
+	event_assign(&s->ramp, h->base, -1, 0, health_server_on_ramp, s);
 	return s;
 }
 
@@ -42,7 +47,9 @@ void server_settings_done(struct server_settings *s)
 	free(s->path);
 	free(s->backend);
 	free(s->server);
+	free(s->track);
 	attempt_target_done(&s->target);
+	agent_check_free(s->agent);
 }
 
 void health_server_free(struct health_server *s)
@@ -50,70 +57,11 @@ void health_server_free(struct health_server *s)
 	if (!s)
 		return;
 	health_server_stop_checks(s);
+	event_del(&s->ramp);
+	agent_check_free(s->agent);
+	history_done(&s->history);
 	server_settings_done(&s->settings);
 	free(s);
-}
-
-struct server_status health_server_status(const struct health_server *s)
-{
-	struct server_status now = {};
-
-	now.check = s->settings.check ? s->tally.state : HEALTH_UNCHECKED;
-	now.admin = s->settings.disabled ? HEALTH_MAINT : HEALTH_READY;
-	if (s->admin_is_override)
-		now.admin = s->admin_override;
-	now.weight = s->weight_is_override ? s->weight_override : s->settings.weight;
-	now.up = (now.check == HEALTH_UNCHECKED || now.check == HEALTH_UP) && now.admin != HEALTH_MAINT;
-	now.accepts_new = now.up && now.admin == HEALTH_READY && now.weight > 0;
-	return now;
-}
-
-void health_server_view(const struct health_server *s, struct health_view *ret)
-{
-	struct server_status now = health_server_status(s);
-
-	*ret = (struct health_view){
-		.backend = s->settings.backend,
-		.server = s->settings.server,
-		.check = now.check,
-		.admin = now.admin,
-		.admin_is_override = s->admin_is_override,
-		.weight = now.weight,
-		.weight_is_override = s->weight_is_override,
-		.weight_configured = s->settings.weight,
-		.up = now.up,
-		.accepts_new = now.accepts_new,
-		.rise_count = now.check == HEALTH_DOWN ? s->tally.count : 0,
-		.fall_count = now.check == HEALTH_UP ? s->tally.count : 0,
-		.changed_at_ms = s->changed_at_ms,
-		.checks = s->checks,
-		.failures = s->failures,
-		.transitions = s->transitions,
-		.last_duration_ms = s->last_duration_ms,
-	};
-	_Static_assert(sizeof(ret->last_result) == sizeof(s->last_result), "a result's text fits");
-	memcpy(ret->last_result, s->last_result, sizeof(ret->last_result));
-}
-
-void health_server_notify(struct health_server *s, const struct server_status *before, const char *reason)
-{
-	const struct health_ops *ops = &s->health->ops;
-	struct server_status now = health_server_status(s);
-	struct health_event e = {};
-	struct health_view view;
-
-	if (!ops->on_change ||
-	    (now.check == before->check && now.admin == before->admin && now.weight == before->weight &&
-	     now.up == before->up && now.accepts_new == before->accepts_new))
-		return;
-	health_server_view(s, &view);
-	e.backend = view.backend;
-	e.server = view.server;
-	e.view = &view;
-	e.went_up = now.up && !before->up;
-	e.went_down = !now.up && before->up;
-	snprintf(e.reason, sizeof(e.reason), "%s", reason);
-	ops->on_change(&e, ops->ctx);
 }
 
 bool health_server_is_checked(const struct health_server *s)
@@ -192,6 +140,15 @@ void health_server_hasten(struct health_server *s)
 		arm(s, latest);
 }
 
+/* How long a check takes on a LAN is a matter of less than a ms. */
+static uint64_t clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct health_server *s = arg;
@@ -203,6 +160,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	s->started_ms = now;
+	s->started_us = clock_us();
 	attempt_start(&s->attempt, &s->settings.target, &s->settings.schedule);
 }
 
@@ -234,22 +192,32 @@ static void describe(const struct health_server *s, const struct check_result *r
 static void on_result(struct attempt *a, const struct check_result *r)
 {
 	struct health_server *s = (struct health_server *)((char *)a - offsetof(struct health_server, attempt));
-	struct server_status before = health_server_status(s);
-	bool first = s->tally.first_decides;
-	uint64_t now = attempt_clock_ms();
-	char reason[192] = "";
+	const enum check_outcome outcome = check_result_outcome(r);
+	const bool first = s->tally.first_decides;
+	const uint64_t now = attempt_clock_ms();
+	char reason[HEALTH_REASON_MAX] = "";
+	unsigned rise = s->settings.rise;
 
 	s->checks++;
-	if (check_result_outcome(r) == CHECK_FAILED)
+	if (outcome == CHECK_FAILED) {
 		s->failures++;
-	s->last_duration_ms = (uint32_t)(now - s->started_ms);
+		damping_failed(&s->damping, now);
+	}
+	/* Good checks are counted all the while, so that the first one after it is over is enough. */
+	if (damping_holds(&s->damping, s->settings.flap_count, s->settings.flap_ms, now))
+		rise = UINT_MAX;
+	s->last_duration_us = (uint32_t)(clock_us() - s->started_us);
 	check_result_format(r, s->last_result);
-	if (tally_count(&s->tally, check_result_outcome(r), s->settings.rise, s->settings.fall)) {
+	if (s->health->ops.on_result)
+		s->health->ops.on_result(s->settings.index, s->last_duration_us, s->health->ops.ctx);
+	if (tally_count(&s->tally, outcome, rise, s->settings.fall)) {
 		s->transitions++;
 		s->changed_at_ms = health_wall_ms();
+		if (s->tally.state == HEALTH_DOWN)
+			damping_went_down(&s->damping, s->settings.flap_count, s->settings.flap_ms, now);
 		describe(s, r, first, reason, sizeof(reason));
 	}
 	schedule_next(s, now);
 	stop_awaiting(s);
-	health_server_notify(s, &before, reason);
+	health_server_notify(s, reason);
 }

@@ -6,21 +6,38 @@
 #ifndef HEALTH_SERVER_H
 #define HEALTH_SERVER_H
 
+#include "health/agent_check.h"
 #include "health/attempt.h"
+#include "health/damping.h"
 #include "health/health.h"
+#include "health/history.h"
+#include "health/pool.h"
 #include "health/schedule.h"
 #include "health/tally.h"
 
 /* What the configuration says of a server. Replaced as a whole by health_configure(). */
 struct server_settings {
 	char *path;      /* "BACKEND/SERVER" */
+	size_t index;    /* of its backend in the model */
 	char *backend, *server;
 	struct endpoint at;
-	bool check, disabled;
+	bool check, disabled, backup;
 	enum model_init_state init_state;
 	unsigned weight, rise, fall;
+	unsigned flap_count;
+	uint32_t flap_ms, slowstart_ms;
+	char *track;     /* path of the server whose state it shares; NULL = its own */
 	struct schedule schedule;
 	struct attempt_target target;
+	struct agent_check *agent; /* until its server takes it */
+};
+
+/* What others act on: what is to be told of when it changes. */
+struct server_status {
+	enum health_check_state check;
+	enum health_admin_state admin;
+	unsigned weight;
+	bool up, held, accepts_new;
 };
 
 struct health_server {
@@ -34,15 +51,29 @@ struct health_server {
 	enum health_admin_state admin_override;
 	unsigned weight_override;
 
+	struct server_status told; /* what others know; its part in the pool's counts */
+	bool held;               /* down, but kept in service by its pool */
+	uint64_t down_ms;        /* when it went down, having been up before; 0 = it was never up, or is */
+	struct health_server *tracked, *trackers, *tracker_next; /* whom it follows; who follows it */
+	bool rippling;           /* it is to be looked at, since another's change may have changed it: */
+	struct health_server *ripple_next;
+	struct damping damping;
+	struct history history;
+	struct agent_check *agent; /* NULL = none */
+	struct event ramp;       /* slowstart: the next step */
+	uint64_t ramp_ms;        /* its begin; 0 = none is under way */
+	bool cold;               /* it has been down or in maint: coming back it starts slowly */
+
 	bool awaited;            /* the first round waits for its check to end */
 	bool settling;           /* its next check starts early, to leave the crowd of the first round */
 	struct event timer;      /* the next check's start */
 	uint64_t started_ms;     /* of the last check; 0 = none yet */
+	uint64_t started_us;
 	uint64_t next_ms;        /* of the next check, while the timer runs */
 	struct attempt attempt;
 
 	uint64_t changed_at_ms, checks, failures, transitions;
-	uint32_t last_duration_ms;
+	uint32_t last_duration_us;
 	char last_result[CHECK_TEXT_MAX];
 };
 
@@ -56,21 +87,16 @@ struct health {
 	struct health_ops ops;
 	struct health_server **servers; /* in the model's order, backend by backend */
 	size_t count;
-	size_t *first;                  /* backend -> index of its first server */
+	struct health_pool *pools;      /* by backend */
 	size_t backends;
+	const struct attempt_elsewhere *elsewhere;
+	struct health_server *ripples;
+	struct event ripple;            /* looks at them from the loop */
 	struct health_index index;
 	size_t awaited;                 /* servers whose first check the round waits for */
 	bool round_open;                /* on_first_round is owed */
 	struct event round;             /* tells of the round's end from the loop, never from within a call */
 	uint64_t random;
-};
-
-/* What others act on; two of them compared say whether an event is due. */
-struct server_status {
-	enum health_check_state check;
-	enum health_admin_state admin;
-	unsigned weight;
-	bool up, accepts_new;
 };
 
 /* Takes over the settings. NULL when out of memory. */
@@ -80,8 +106,18 @@ void server_settings_done(struct server_settings *s);
 
 struct server_status health_server_status(const struct health_server *s);
 void health_server_view(const struct health_server *s, struct health_view *ret);
-/* Tells of what differs from `before`, if anything does. Last act of its callers: the callback may reconfigure. */
-void health_server_notify(struct health_server *s, const struct server_status *before, const char *reason);
+/*
+ * Something about it may have changed: what follows for its pool and for those that track it is seen to, and others are
+ * told if there is something to tell. Last act of its callers: the callback may reconfigure.
+ */
+void health_server_notify(struct health_server *s, const char *reason);
+/* The same, where its share may have moved alone. */
+void health_server_moved(struct health_server *s, const char *reason, bool share);
+/* After a configuration or restored states: all servers are settled, the pools counted anew. */
+void health_settle(struct health *h);
+/* Of the events `ramp` and `ripple`. */
+void health_server_on_ramp(evutil_socket_t fd, short what, void *arg);
+void health_on_ripple(evutil_socket_t fd, short what, void *arg);
 
 bool health_server_is_checked(const struct health_server *s); /* check configured, and not in maint */
 /* The next check starts in delay_ms; one under way is cancelled. */

@@ -38,15 +38,3 @@ void snapshot_done(struct snapshot *s)
 	free(s->servers);
 	memset(s, 0, sizeof(*s));
 }
-
-void snapshot_count(const struct snapshot *s, size_t backend, uint32_t *ret_up, uint32_t *ret_accepting)
-{
-	uint32_t up = 0, accepting = 0;
-
-	for (size_t i = s->names->first[backend]; i < s->names->first[backend + 1]; i++) {
-		up += s->servers[i].up;
-		accepting += s->servers[i].accepts_new;
-	}
-	*ret_up = up;
-	*ret_accepting = accepting;
-}

@@ -29,6 +29,7 @@ struct snapshot_service {
 struct snapshot_backend {
 	struct histogram checks;      /* how long they took, and how many there were */
 	uint64_t slots;               /* 0 = it has none */
+	uint32_t up, accepting;       /* servers that are up, and those that take new connections */
 };
 
 struct snapshot_server {
@@ -92,15 +93,13 @@ struct snapshot {
 	struct snapshot_service *services;
 	struct snapshot_backend *backends;
 	struct snapshot_server *servers;
-	size_t backends_done, servers_done; /* how far the gathering has got */
+	size_t backends_done, servers_done, services_done; /* how far the gathering has got */
 };
 
 /* Makes room for what the names name and starts over. Takes a reference. 0 or -ENOMEM. */
 int snapshot_begin(struct snapshot *s, struct names *names);
 void snapshot_done(struct snapshot *s);
 
-/* How many servers of a backend are up, and how many take new connections. */
-void snapshot_count(const struct snapshot *s, size_t backend, uint32_t *ret_up, uint32_t *ret_accepting);
 /* The states' names as they stand in labels and JSON. */
 extern const char *const snapshot_checks[HEALTH_DOWN + 1], *const snapshot_admins[HEALTH_MAINT + 1];
 

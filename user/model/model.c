@@ -42,6 +42,7 @@ static void backend_done(struct model_backend *b)
 	vec_done(&b->servers);
 	vec_done(&b->steps);
 	vec_done(&b->sources);
+	vec_done(&b->tunnel_sources);
 	free(b->http.host);
 	free(b->dns.name);
 	free(b->external.command);

@@ -27,6 +27,7 @@ enum model_limit {
 	MODEL_DNS_NAME_MAX = 253,
 	MODEL_FLAPS_MAX = 16,     /* flap-damping's count */
 	MODEL_SOURCES_MAX = 16,   /* source-pool lines of one backend */
+	MODEL_TUNNEL_BITS_MAX = 32, /* bits of a tunnel-source that a flow's hash fills */
 	MODEL_INTERFACES_MAX = 32,
 	MODEL_LOGS_MAX = 8,
 	MODEL_COUNT_MAX = 65535,  /* rise, fall */
@@ -131,8 +132,8 @@ struct model_source {
 
 /* Source of the outer header, for forward ipip: the prefix's low bits are each flow's hash. */
 struct model_tunnel_source {
-	struct addr addr;          /* family 0 = the interface's own address, found by route */
-	unsigned bits;             /* low bits that the hash fills: 0 .. 32 */
+	struct addr addr;          /* the low `bits` are zero */
+	unsigned bits;             /* low bits that the hash fills: 0 .. MODEL_TUNNEL_BITS_MAX */
 	struct model_place place;
 };
 
@@ -183,7 +184,7 @@ struct model_backend {
 	unsigned panic_percent;    /* panic-threshold; 0 = none */
 	struct vec(struct model_server) servers;
 	struct vec(struct model_source) sources;
-	struct vec(struct model_tunnel_source) tunnel_sources; /* at most one a family */
+	struct vec(struct model_tunnel_source) tunnel_sources; /* at most one a family; none: the interface's own address */
 	struct model_place place;
 };
 
@@ -236,6 +237,7 @@ struct model_global {
 	struct model_stats_socket stats;
 	char *hash_secret_file;    /* NULL = generated in the state directory */
 	char *state_dir;           /* NULL = /var/lib/alwayson */
+	struct endpoint metrics;   /* where metrics and status page are served; port 0 = nowhere */
 	struct vec(struct model_log) logs; /* none = stderr only */
 };
 

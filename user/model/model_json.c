@@ -110,9 +110,17 @@ static json_t *source_json(const struct model_source *s)
 			 "port_low", s->port_low, "port_high", s->port_high, "place", place_json(&s->place));
 }
 
+static json_t *tunnel_source_json(const struct model_tunnel_source *s)
+{
+	char text[ADDR_TEXT_MAX];
+
+	return json_pack("{s:s, s:i, s:o}", "address", addr_format(&s->addr, text), "length",
+			 (int)(addr_bits(&s->addr) - s->bits), "place", place_json(&s->place));
+}
+
 static json_t *backend_json(const struct model_backend *b)
 {
-	json_t *servers = json_array(), *sources = json_array();
+	json_t *servers = json_array(), *sources = json_array(), *tunnel_sources = json_array();
 	size_t i;
 	int r = 0;
 
@@ -120,12 +128,15 @@ static json_t *backend_json(const struct model_backend *b)
 		r |= append(servers, server_json(&b->servers.items[i]));
 	for (i = 0; i < b->sources.count; i++)
 		r |= append(sources, source_json(&b->sources.items[i]));
+	for (i = 0; i < b->tunnel_sources.count; i++)
+		r |= append(tunnel_sources, tunnel_source_json(&b->tunnel_sources.items[i]));
 	if (r) {
 		json_decref(servers);
 		json_decref(sources);
+		json_decref(tunnel_sources);
 		return NULL;
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
 			 "name", b->name,
 			 "mode", b->mode == MODEL_MODE_HTTP ? "http" : "tcp",
 			 "balance", model_balance_name(b->balance),
@@ -140,6 +151,7 @@ static json_t *backend_json(const struct model_backend *b)
 			 "check", check_json(b),
 			 "servers", servers,
 			 "source_pool", sources,
+			 "tunnel_source", tunnel_sources,
 			 "place", place_json(&b->place));
 }
 
@@ -202,9 +214,9 @@ static json_t *global_json(const struct model_global *g)
 		json_decref(logs);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
 			 stats_json(&g->stats), "hash_secret", path_json(g->hash_secret_file), "state_dir",
-			 path_json(g->state_dir));
+			 path_json(g->state_dir), "metrics", g->metrics.port ? endpoint_json(&g->metrics) : json_null());
 }
 
 json_t *model_to_json(const struct model *m)

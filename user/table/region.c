@@ -56,9 +56,9 @@ int region_take_at(struct region_map *m, struct region r)
 		return 0;
 	for (size_t i = 0; i < m->free.count; i++) {
 		struct region f = m->free.items[i];
-		uint32_t end = r.offset + r.size;
+		const uint64_t end = (uint64_t)r.offset + r.size; /* a range read from a map may claim anything */
 
-		if (f.offset > r.offset || f.offset + f.size < end)
+		if (f.offset > r.offset || (uint64_t)f.offset + f.size < end)
 			continue;
 		m->free.items[i].size = r.offset - f.offset;
 		if (!m->free.items[i].size)

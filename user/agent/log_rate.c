@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/log_limit.h"
+#include "agent/log_rate.h"
 
 #include <stdio.h>
 #include <string.h>
 
-bool log_limit_expired(const struct log_rate *l, uint64_t now_ms)
+bool log_rate_expired(const struct log_rate *l, uint64_t now_ms)
 {
 	return now_ms - l->started_ms >= LOG_WINDOW_MS;
 }
 
-void log_limit_start(struct log_rate *l, uint64_t now_ms)
+void log_rate_start(struct log_rate *l, uint64_t now_ms)
 {
 	l->started_ms = now_ms;
 	for (size_t i = 0; i <= LOG_KINDS_MAX; i++)
 		l->kinds[i].admitted = 0;
 }
 
-uint64_t log_limit_rest(const struct log_rate *l, uint64_t now_ms)
+uint64_t log_rate_rest(const struct log_rate *l, uint64_t now_ms)
 {
-	return log_limit_expired(l, now_ms) ? 1 : LOG_WINDOW_MS - (now_ms - l->started_ms);
+	return log_rate_expired(l, now_ms) ? 1 : LOG_WINDOW_MS - (now_ms - l->started_ms);
 }
 
 static struct log_kind *find(struct log_rate *l, const char *kind)
@@ -37,7 +37,7 @@ static struct log_kind *find(struct log_rate *l, const char *kind)
 	return k;
 }
 
-bool log_limit_admit(struct log_rate *l, const char *kind, int level)
+bool log_rate_admit(struct log_rate *l, const char *kind, int level)
 {
 	struct log_kind *k = find(l, kind);
 
@@ -52,7 +52,7 @@ bool log_limit_admit(struct log_rate *l, const char *kind, int level)
 	return false;
 }
 
-bool log_limit_held(struct log_rate *l, struct log_held *ret)
+bool log_rate_held(struct log_rate *l, struct log_held *ret)
 {
 	for (; l->next_held <= LOG_KINDS_MAX; l->next_held++) {
 		struct log_kind *k = &l->kinds[l->next_held];

@@ -3,8 +3,8 @@
  * How many lines of one kind a second may have, and how many were held back. Called by log.c, which brings the time.
  * Pure: no clock, no I/O. Zero-initialised is ready.
  */
-#ifndef AGENT_LOG_LIMIT_H
-#define AGENT_LOG_LIMIT_H
+#ifndef AGENT_LOG_RATE_H
+#define AGENT_LOG_RATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ struct log_rate {
 	uint64_t started_ms;
 	struct log_kind kinds[LOG_KINDS_MAX + 1]; /* the last one: all further kinds together */
 	size_t count;
-	size_t next_held;  /* where log_limit_held() goes on */
+	size_t next_held;  /* where log_rate_held() goes on */
 	uint64_t suppressed; /* ever */
 };
 
@@ -38,14 +38,14 @@ struct log_held {
 	int level;
 };
 
-/* The second is over: ask log_limit_held() until it says no, then log_limit_start(). */
-bool log_limit_expired(const struct log_rate *l, uint64_t now_ms);
-void log_limit_start(struct log_rate *l, uint64_t now_ms);
+/* The second is over: ask log_rate_held() until it says no, then log_rate_start(). */
+bool log_rate_expired(const struct log_rate *l, uint64_t now_ms);
+void log_rate_start(struct log_rate *l, uint64_t now_ms);
 /* ms until the second is over, at least 1. */
-uint64_t log_limit_rest(const struct log_rate *l, uint64_t now_ms);
+uint64_t log_rate_rest(const struct log_rate *l, uint64_t now_ms);
 /* True when a line of this kind may be written; else it is counted. */
-bool log_limit_admit(struct log_rate *l, const char *kind, int level);
+bool log_rate_admit(struct log_rate *l, const char *kind, int level);
 /* The next kind of which lines were held back, and forgets them; false when there is none. */
-bool log_limit_held(struct log_rate *l, struct log_held *ret);
+bool log_rate_held(struct log_rate *l, struct log_held *ret);
 
 #endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * ICMP to a service's or an own address. An error about a steered flow goes to the side that it speaks to: the server,
+ * or (nat) the client, with what it quotes as that side knows it (RFC 5508, section 4, for the translation). An echo
+ * request to a service's address that the host does not own is answered. All else is the host's.
+ */
+#ifndef BPF_RELATED_H
+#define BPF_RELATED_H
+
+#include "steer.h"
+
+#define ICMP_HEADER 8
+
+/* The quoted packet: who sent it to whom. Pointers are proven for the IP header and the ports. */
+struct quote {
+	union {
+		struct iphdr *ip4;
+		struct ipv6hdr *ip6;
+	};
+	__be16 *ports;     /* source, destination */
+	__u8 protocol;
+};
+
+static __always_inline bool related_is_error(__u8 type, const bool v6)
+{
+	return v6 ? type >= ICMPV6_DEST_UNREACH && type <= ICMPV6_PARAMPROB :
+		    type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
+}
+
+static __always_inline bool related_quote(const struct packet *p, struct quote *q, const bool v6)
+{
+	void *at = p->l4 + ICMP_HEADER;
+
+	if (v6) {
+		q->ip6 = at;
+		if ((void *)(q->ip6 + 1) + 8 > p->end)
+			return false;
+		q->protocol = q->ip6->nexthdr;
+		q->ports = (void *)(q->ip6 + 1);
+	} else {
+		q->ip4 = at;
+		if ((void *)(q->ip4 + 1) > p->end || q->ip4->ihl < 5 || q->ip4->frag_off & bpf_htons(IPV4_OFFSET))
+			return false;
+		q->protocol = q->ip4->protocol;
+		q->ports = at + q->ip4->ihl * 4;
+		if ((void *)(q->ports + 4) > p->end)
+			return false;
+	}
+	return q->protocol == IPPROTO_TCP || q->protocol == IPPROTO_UDP;
+}
+
+static __always_inline void related_addr(const void *from, __u64 to[2], const bool v6)
+{
+	to[0] = v6 ? ((const __u64 *)from)[0] : *(const __u32 *)from;
+	to[1] = v6 ? ((const __u64 *)from)[1] : 0;
+}
+
+/*
+ * Rewrites the quoted packet's addresses and ports, and the outer destination; keep_source: also the outer source is left.
+ * The quoted IPv4 header's own checksum keeps its sum what it was, so ICMP's sees only the ports change.
+ */
+static __always_inline void related_write(struct packet *p, struct quote *q, const struct translation *t,
+					  const __u64 outer_from[2], const __u64 outer_to[2], const bool v6)
+{
+	struct icmphdr *icmp = p->l4;
+	__u64 diff = checksum_diff16(q->ports[0], t->from_port) + checksum_diff16(q->ports[1], t->to_port);
+
+	q->ports[0] = t->from_port;
+	q->ports[1] = t->to_port;
+	if (v6) {
+		__u64 *inner = (__u64 *)&q->ip6->saddr, *outer = (__u64 *)&p->ip6->saddr;
+
+		diff += nat_diff64(inner[0], t->from[0]) + nat_diff64(inner[1], t->from[1]) +
+			nat_diff64(inner[2], t->to[0]) + nat_diff64(inner[3], t->to[1]) +
+			nat_diff64(outer[0], outer_from[0]) + nat_diff64(outer[1], outer_from[1]) +
+			nat_diff64(outer[2], outer_to[0]) + nat_diff64(outer[3], outer_to[1]);
+		inner[0] = t->from[0];
+		inner[1] = t->from[1];
+		inner[2] = t->to[0];
+		inner[3] = t->to[1];
+		outer[0] = outer_from[0];
+		outer[1] = outer_from[1];
+		outer[2] = outer_to[0];
+		outer[3] = outer_to[1];
+	} else {
+		struct iphdr *inner = q->ip4, *outer = p->ip4;
+
+		inner->check = checksum_update(inner->check, checksum_diff32(inner->saddr, t->from[0]) +
+								     checksum_diff32(inner->daddr, t->to[0]));
+		inner->saddr = t->from[0];
+		inner->daddr = t->to[0];
+		outer->check = checksum_update(outer->check, checksum_diff32(outer->saddr, outer_from[0]) +
+								     checksum_diff32(outer->daddr, outer_to[0]));
+		outer->saddr = outer_from[0];
+		outer->daddr = outer_to[0];
+	}
+	icmp->checksum = checksum_update(icmp->checksum, diff);
+	forward_age(p, v6);
+}
+
+/* The slot's answer for the flow of a quoted packet, which travelled from the service to the client. */
+static __always_inline __u32 related_slot_server(const struct quote *q, const struct service *s, const bool v6)
+{
+	const struct hash_key key = { { s->key[0], s->key[1] } };
+	__u64 hash, slot;
+
+	if (v6)
+		hash = s->balance == BALANCE_SOURCE ?
+			       hash_source6(&key, (const __u64 *)&q->ip6->daddr) :
+			       hash_tuple6(&key, (const __u64 *)&q->ip6->daddr, (const __u64 *)&q->ip6->saddr,
+					   q->ports[1], q->ports[0], q->protocol);
+	else
+		hash = s->balance == BALANCE_SOURCE ? hash_source4(&key, q->ip4->daddr) :
+						      hash_tuple4(&key, q->ip4->daddr, q->ip4->saddr, q->ports[1],
+								  q->ports[0], q->protocol);
+	slot = select_hashed(s, hash);
+	return SLOT_STATE(slot) == SLOT_DIRTY && SLOT_PREVIOUS(slot) ? SLOT_PREVIOUS(slot) : SLOT_CURRENT(slot);
+}
+
+/* From the network, about a packet from a service's address to a client: to the server that sent it. */
+static __always_inline enum verdict related_to_server(struct packet *p, struct quote *q, __u64 word, const bool v6)
+{
+	struct translation t = {};
+	struct steer s = { .word = word };
+	__u64 client[2], outer_from[2];
+	struct fields fields = {};
+	enum verdict verdict;
+	struct flow f;
+
+	s.place = v6 ? service_find6(word, (const __u64 *)&q->ip6->saddr, q->ports[0], q->protocol, ENTRY_SERVICE) :
+		       service_find4(word, q->ip4->saddr, q->ports[0], q->protocol, ENTRY_SERVICE);
+	if (!s.place.address)
+		return VERDICT_OTHER_PROTOCOL;
+	s.service = service_get(word, s.place.service);
+	if (!s.service)
+		return VERDICT_INTERNAL;
+	related_addr(v6 ? (void *)&q->ip6->daddr : (void *)&q->ip4->daddr, client, v6);
+	s.key = flow_key_of(client, q->ports[1], q->ports[0], s.place.address, q->protocol, v6);
+	s.hash = flow_hash(&s.key, v6);
+	f = flow_find(&s.key, s.hash, v6);
+	if (!f.tag && s.service->flags & SERVICE_RECORDS)
+		return VERDICT_OTHER_PROTOCOL;
+	if (!steer_load_server(&s, f.tag ? FLOW_SERVER(f.value) : related_slot_server(q, s.service, v6)))
+		return VERDICT_OTHER_PROTOCOL;
+	if (f.tag && SERVER_GENERATION(s.server_word) != FLOW_GENERATION(f.value))
+		return VERDICT_OTHER_PROTOCOL;
+	p->way_out = s.server->ifindex;
+	if (with_dsr && s.service->forward == FORWARD_IPIP) {
+		verdict = tunnel_forward(p, s.server, s.server_word, s.hash, v6);
+		return verdict == VERDICT_IPIP ? VERDICT_ICMP_ERROR : verdict;
+	}
+	if (with_dsr && s.service->forward == FORWARD_DSR) {
+		verdict = dsr_forward(p, s.server, s.server_word, v6);
+		return verdict == VERDICT_DSR ? VERDICT_ICMP_ERROR : verdict;
+	}
+	if (!f.tag || !(SERVER_FLAGS(s.server_word) & SERVER_RESOLVED))
+		return VERDICT_OTHER_PROTOCOL;
+	verdict = forward_check(p, s.server->mtu, v6);
+	if (verdict)
+		return verdict;
+	fields_load(f.record, &fields, v6);
+	if (!nat_load_address(fields.from, t.to))
+		return VERDICT_INTERNAL;
+	t.to_port = fields.from_port;
+	t.from[0] = fields.to[0];
+	t.from[1] = fields.to[1];
+	t.from_port = fields.to_port;
+	related_addr(v6 ? (void *)&p->ip6->saddr : (void *)&p->ip4->saddr, outer_from, v6);
+	related_write(p, q, &t, outer_from, t.from, v6);
+	forward_frame(p, s.server, s.server_word);
+	return VERDICT_ICMP_ERROR;
+}
+
+/* From the servers' side, about a packet from an own address to a server: to the client whose packet it was. */
+static __always_inline enum verdict related_to_client(struct packet *p, struct quote *q, __u32 own, const bool v6)
+{
+	__u64 server[2], outer_from[2];
+	struct translation t = {};
+	struct flow_key key;
+	struct fields fields;
+	enum verdict verdict;
+	struct flow f;
+	struct hop *h;
+	__u32 hop;
+
+	related_addr(v6 ? (void *)&q->ip6->daddr : (void *)&q->ip4->daddr, server, v6);
+	key = flow_key_of(server, q->ports[1], q->ports[0], own, FLOW_REPLY | q->protocol, v6);
+	f = flow_find(&key, flow_hash(&key, v6), v6);
+	if (!f.tag)
+		return VERDICT_OTHER_PROTOCOL;
+	verdict = forward_check(p, ~0U, v6);
+	if (verdict)
+		return verdict;
+	fields_load(f.record, &fields, v6);
+	if (!nat_load_address(fields.from, t.to))
+		return VERDICT_INTERNAL;
+	t.to_port = fields.from_port;
+	t.from[0] = fields.to[0];
+	t.from[1] = fields.to[1];
+	t.from_port = fields.to_port;
+	/* The server itself is known to the client by the service's address; a router by its own. */
+	related_addr(v6 ? (void *)&p->ip6->saddr : (void *)&p->ip4->saddr, outer_from, v6);
+	if (outer_from[0] == server[0] && outer_from[1] == server[1]) {
+		outer_from[0] = t.to[0];
+		outer_from[1] = t.to[1];
+	}
+	related_write(p, q, &t, outer_from, t.from, v6);
+	hop = fields.hop;
+	h = bpf_map_lookup_elem(&hops, &hop);
+	if (!hop || !h) {
+		verdict = hop_look_up(p, v6);
+		return verdict ? verdict : VERDICT_ICMP_ERROR;
+	}
+	mac_store(p->eth->h_dest, h->peer);
+	mac_store(p->eth->h_source, h->own);
+	p->way_out = h->ifindex;
+	return VERDICT_ICMP_ERROR;
+}
+
+static __noinline int related_to_server4(struct packet *p, struct quote *q, __u64 word)
+{
+	return related_to_server(p, q, word, false);
+}
+
+static __noinline int related_to_server6(struct packet *p, struct quote *q, __u64 word)
+{
+	return related_to_server(p, q, word, true);
+}
+
+static __noinline int related_to_client4(struct packet *p, struct quote *q, __u32 own)
+{
+	return related_to_client(p, q, own, false);
+}
+
+static __noinline int related_to_client6(struct packet *p, struct quote *q, __u32 own)
+{
+	return related_to_client(p, q, own, true);
+}
+
+static __always_inline enum verdict related(struct packet *p, __u64 word, const bool v6)
+{
+	struct place service, own;
+	struct quote q = {};
+	__u8 type;
+
+	if (packet_fragment(p))
+		return VERDICT_FRAGMENT;
+	if (p->l4 + ICMP_HEADER > p->end)
+		return VERDICT_TRUNCATED;
+	type = *(__u8 *)p->l4;
+	service = v6 ? service_find6(word, (const __u64 *)&p->ip6->daddr, 0, 0, ENTRY_ADDRESS) :
+		       service_find4(word, p->ip4->daddr, 0, 0, ENTRY_ADDRESS);
+	if (service.address && service.service && type == (v6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO))
+		return icmp_echo(p, v6);
+	if (!related_is_error(type, v6) || !related_quote(p, &q, v6))
+		return VERDICT_OTHER_PROTOCOL;
+	/* Only about what the address it came to has sent. */
+	if (v6 ? ((__u64 *)&q.ip6->saddr)[0] != ((__u64 *)&p->ip6->daddr)[0] ||
+			 ((__u64 *)&q.ip6->saddr)[1] != ((__u64 *)&p->ip6->daddr)[1] :
+		 q.ip4->saddr != p->ip4->daddr)
+		return VERDICT_OTHER_PROTOCOL;
+	if (with_nat) {
+		enum verdict verdict;
+
+		own = v6 ? service_find6(word, (const __u64 *)&p->ip6->daddr, 0, 0, ENTRY_OWN) :
+			   service_find4(word, p->ip4->daddr, 0, 0, ENTRY_OWN);
+		verdict = !own.address ? VERDICT_OTHER_PROTOCOL :
+			  v6	       ? related_to_client6(p, &q, own.address) :
+					 related_to_client4(p, &q, own.address);
+		if (verdict != VERDICT_OTHER_PROTOCOL)
+			return verdict;
+	}
+	if (!service.address)
+		return VERDICT_OTHER_PROTOCOL;
+	return v6 ? related_to_server6(p, &q, word) : related_to_server4(p, &q, word);
+}
+
+#endif

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The tables of the bench, from its JSON, as Markdown that also reads well in a terminal. Called by tests/bench/report
+# with $what: machine, packet, throughput, or summary (for the README).
+
+def left($w): . + " " * ([$w - length, 0] | max);
+def right($w): " " * ([$w - length, 0] | max) + .;
+
+# Rows of strings, the first the head; the first column is text, the others are numbers.
+def table:
+	(transpose | map(map(length) | max)) as $widths
+	| def line: [range(length) as $i | .[$i] | if $i == 0 then left($widths[$i]) else right($widths[$i]) end]
+		| "| " + join(" | ") + " |";
+	([.[0] | line]
+	 + ["| " + ([range($widths | length) as $i | "-" * ($widths[$i] - (if $i == 0 then 0 else 1 end))
+		+ (if $i == 0 then "" else ":" end)] | join(" | ")) + " |"]
+	 + [.[1:][] | line]) | join("\n");
+
+# 1234567 -> 1,234,567
+def grouped: tostring | [while(length > 0; .[:-3]) | .[-3:]] | reverse | join(",");
+def ns: . + 0.5 | floor | tostring;
+def tenth: (. * 10 | round) as $t | "\($t / 10 | floor).\($t % 10)";
+def flows: if . == null then "each new" elif . >= 1048576 then "1 M" elif . >= 1024 then "\(. / 1024 | floor) k" else tostring end;
+
+def contender: { direct: "no balancer", "alwayson-nat": "Always On, nat", "alwayson-dsr": "Always On, dsr",
+	haproxy: "HAProxy, mode tcp", nftables: "nftables, DNAT" }[.] // .;
+
+def machine:
+	"Commit \(.commit)\(if .dirty then " with changes not committed" else "" end), \(.date), kernel \(.kernel), \(.cpus) CPUs \(.cpu).";
+
+def ipip: [.packet.floors[] | select(.name | test("IPIP"))][0];
+def both: if . == null then "" else "\(.min_ns | ns) (\(.median_ns | ns))" end;
+
+# IPv4 and IPv6 of one kind of packet are one line.
+def lines: reduce .packet.rows[] as $r ([];
+	(map([.name, .flows]) | index([[$r.name, $r.flows]])) as $at
+	| if $at == null then . + [{ name: $r.name, flows: $r.flows, v4: null, v6: null }] else . end
+	| (map([.name, .flows]) | index([[$r.name, $r.flows]])) as $at
+	| .[$at]["v\($r.family)"] = $r);
+
+def packet_table($lines): (ipip.min_ns) as $unit
+	| [["packet", "flows", "IPv4 ns", "IPv6 ns", "IPv4, in floors"]]
+	+ [$lines[] | [.name, (.flows | flows), (.v4 | both), (.v6 | both),
+		(if .v4 then (.v4.min_ns / $unit | tenth) else "" end)]] | table;
+
+def packet:
+	([["floor", "ns", "net ns"]]
+	 + [.packet.floors[] | [(.name | sub("^floor: "; "")) + (if .family == 6 then ", IPv6" else "" end),
+		"\(.gross_min_ns | ns) (\(.gross_median_ns | ns))", both]] | table)
+	+ "\n\n" + packet_table(lines)
+	+ "\n\nMinimum (median) of \(.packet.rounds) runs of \(.packet.packets_per_run | grouped) packets, net of the wrapper and "
+	+ "the empty program. \"In floors\": of the minimum, in what a parsed packet with a constant IPIP header costs "
+	+ "(\(ipip.min_ns | tenth) ns in this run). The verifier looked at \(.packet.verified_instructions | grouped) instructions.";
+
+def rate: (.per_s | grouped) + (if .errors > 0 then " (\(.errors) errors)" else "" end);
+def ms: "\(. / 1000 | tenth) ms";
+
+def throughput_table:
+	[["way", "requests/s", "99 % within", "connections/s", "99 % within"]]
+	+ [.throughput.results[] | [(.name | contender), (.requests | rate), (.requests.p99_us | ms), (.connections | rate),
+		(.connections.p99_us | ms)]] | table;
+
+def throughput: throughput_table
+	+ "\n\nMedian of \(.throughput.rounds) rounds of \(.throughput.seconds) s with \(.throughput.connections) connections at a time; two nginx.";
+
+# What a reader of the README wants to know.
+def summary: machine + "\n\n" + throughput_table + "\n\n"
+	+ packet_table(lines | map(select(.name | test("^(not for us|nat, established|nat, new|dsr, established|dsr, new connection, maglev)"))))
+	+ "\n\nNanoseconds in the program, minimum (median); \"in floors\": in what a parsed packet with a constant IPIP header "
+	+ "costs (\(ipip.min_ns | tenth) ns in this run). `make bench` measures it; docs/performance.md tells how.";
+
+if $what == "machine" then machine
+elif $what == "packet" then packet
+elif $what == "throughput" then throughput
+elif $what == "summary" then summary
+else error("no table \($what)") end

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/monitor.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/ids.h"
+#include "base/cleanup.h"
+#include "dataplane/counters.h"
+#include "web/site.h"
+
+/* What hangs on the model, and is replaced with it. */
+struct shown {
+	struct names *names;
+	size_t *services;          /* backend -> one of its services, SIZE_MAX = none */
+	struct histogram *checks;  /* by backend */
+};
+
+struct monitor {
+	struct agent *agent;
+	struct site *site;
+	struct events events;
+	struct shown now, next;
+	struct event *tick;
+	struct histogram lateness;
+	uint64_t due_us, started_at_ms;
+	uint16_t *index_of;        /* server id -> index in its backend + 1, while its backend's slots are counted */
+};
+
+static uint64_t clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* ---- gathering ---- */
+
+static void gather_server(struct monitor *m, struct snapshot *s, size_t backend, size_t server)
+{
+	struct agent *a = m->agent;
+	const struct dataplane_maps *maps = dataplane_maps(a->dataplane);
+	struct snapshot_server *to = &s->servers[s->names->first[backend] + server];
+	const uint32_t id = reconcile_server_id(a->reconcile, backend, server);
+	const uint64_t half = maps->control->word & CONTROL_HALF;
+	struct health_view v;
+
+	health_view(a->health, backend, server, &v);
+	to->check = v.check;
+	to->admin = v.admin;
+	to->admin_is_override = v.admin_is_override;
+	to->weight_is_override = v.weight_is_override;
+	to->weight = v.weight;
+	to->weight_configured = v.weight_configured;
+	to->up = v.up;
+	to->accepts_new = v.accepts_new;
+	to->backup = a->model->backends.items[backend].servers.items[server].backup;
+	to->changed_at_ms = v.changed_at_ms;
+	to->checks = v.checks;
+	to->failures = v.failures;
+	to->transitions = v.transitions;
+	to->duration_us = v.last_duration_us;
+	snprintf(to->result, sizeof(to->result), "%s", v.last_result);
+	s->backends[backend].up += v.up;
+	s->backends[backend].accepting += v.accepts_new;
+	if (id < MAX_SERVERS) {
+		const struct server *entry = &maps->servers[half * MAX_SERVERS + id];
+		const int64_t half_open = maps->use[id].half_open;
+
+		to->traffic = counters_server(maps, id);
+		to->connections = sweep_connections(a->sweep, id);
+		to->half_open = half_open > 0 ? half_open : 0;
+		to->resolved = SERVER_FLAGS(entry->word) & SERVER_RESOLVED;
+		to->ports = entry->pool_count;
+		to->ports_used = entry->pool_count ? sweep_entries(a->sweep, id) / 2 : 0;
+	}
+}
+
+/* How the backend's slots are shared out, read where the program reads it. */
+static void gather_slots(struct monitor *m, struct snapshot *s, size_t backend)
+{
+	struct agent *a = m->agent;
+	const struct dataplane_maps *maps = dataplane_maps(a->dataplane);
+	const uint64_t half = maps->control->word & CONTROL_HALF;
+	const size_t first = s->names->first[backend], count = s->names->first[backend + 1] - first;
+	const size_t service = m->now.services[backend];
+	const uint32_t id = service == SIZE_MAX ? ID_NONE : reconcile_service_id(a->reconcile, service);
+	uint64_t region, offset, size;
+
+	if (id >= MAX_SERVICES)
+		return;
+	region = maps->services[half * MAX_SERVICES + id].slots;
+	offset = region >> 32;
+	size = (uint32_t)region;
+	if (offset + size > maps->slot_count)
+		return;
+	for (size_t i = 0; i < count; i++)
+		m->index_of[reconcile_server_id(a->reconcile, backend, i) % MAX_SERVERS] = i + 1;
+	for (uint64_t i = offset; i < offset + size; i++) {
+		const uint32_t owner = SLOT_CURRENT(__atomic_load_n(&maps->slots[i], __ATOMIC_RELAXED));
+		const uint16_t index = m->index_of[owner % MAX_SERVERS];
+
+		if (index)
+			s->servers[first + index - 1].slots++;
+	}
+	for (size_t i = 0; i < count; i++)
+		m->index_of[reconcile_server_id(a->reconcile, backend, i) % MAX_SERVERS] = 0;
+	s->backends[backend].slots = size;
+}
+
+static void gather_service(struct monitor *m, struct snapshot *s, size_t i)
+{
+	struct agent *a = m->agent;
+	const uint32_t id = reconcile_service_id(a->reconcile, i);
+
+	if (id < MAX_SERVICES)
+		s->services[i].traffic = counters_service(dataplane_maps(a->dataplane), id);
+	s->services[i].connections = sweep_service_connections(a->sweep, i);
+}
+
+static const char *mode_of(struct agent *a, const char *name)
+{
+	const struct dataplane_attachment *all;
+	size_t count = dataplane_attachments(a->dataplane, &all);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(all[i].name, name) == 0)
+			return all[i].native ? "native" : "generic";
+	return "detached";
+}
+
+static void gather_interfaces(struct agent *a, struct snapshot_agent *to)
+{
+	for (size_t i = 0; i < a->interfaces.count && to->interface_count < MODEL_INTERFACES_MAX; i++) {
+		struct snapshot_interface *in = &to->interfaces[to->interface_count];
+
+		if (!a->interfaces.items[i].wanted)
+			continue;
+		snprintf(in->name, sizeof(in->name), "%s", a->interfaces.items[i].name);
+		in->mode = mode_of(a, in->name);
+		in->attached = strcmp(in->mode, "detached") != 0;
+		to->interface_count++;
+	}
+}
+
+/* Kernels from 6.2 say in the folder's size how many there are; others have them counted. */
+static uint64_t open_files(void)
+{
+	struct stat st;
+	uint64_t count = 0;
+	DIR *d;
+
+	if (stat("/proc/self/fd", &st) == 0 && st.st_size > 0)
+		return (uint64_t)st.st_size;
+	d = opendir("/proc/self/fd");
+	if (!d)
+		return 0;
+	while (readdir(d))
+		count++;
+	closedir(d);
+	return count > 3 ? count - 3 : 0; /* ., .. and the folder itself */
+}
+
+static void gather_process(struct snapshot_agent *to)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long long pages = 0;
+	struct rusage use;
+	struct rlimit limit;
+
+	if (f && fscanf(f, "%*u %llu", &pages) == 1)
+		to->resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (getrusage(RUSAGE_SELF, &use) == 0)
+		to->cpu_us = ((uint64_t)use.ru_utime.tv_sec + (uint64_t)use.ru_stime.tv_sec) * 1000000 +
+			     (uint64_t)use.ru_utime.tv_usec + (uint64_t)use.ru_stime.tv_usec;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		to->max_files = limit.rlim_cur;
+	to->open_files = open_files();
+}
+
+static void gather_tables(struct agent *a, struct snapshot_agent *to)
+{
+	const struct dataplane_maps *maps = dataplane_maps(a->dataplane);
+	const struct sweep_counts *c = sweep_counts(a->sweep);
+
+	for (enum verdict v = VERDICT_CONTINUE + 1; v < VERDICT_MAX; v++)
+		to->verdicts[v] = counters_verdict(maps, v);
+	for (enum lb_event e = 0; e < EVENT_MAX; e++)
+		to->events[e] = counters_event(maps, e);
+	to->flows4 = (struct snapshot_table){ c->used4, (uint64_t)maps->bucket4_count * FLOW_WAYS, c->connections4 };
+	to->flows6 = (struct snapshot_table){ c->used6, (uint64_t)maps->bucket6_count * FLOW_WAYS, c->connections6 };
+	to->flows_expired = c->expired;
+	to->sweep_passes = c->passes;
+	to->verified_instructions = dataplane_verified_instructions(a->dataplane);
+	to->taken_over = maps->taken_over;
+}
+
+static void gather_agent(struct monitor *m, struct snapshot_agent *to)
+{
+	struct agent *a = m->agent;
+	struct web_counts web;
+
+	to->version = ALWAYSON_VERSION;
+	snprintf(to->name, sizeof(to->name), "%s", a->options->name);
+	to->now_ms = agent_wall_ms();
+	to->started_at_ms = m->started_at_ms;
+	to->ready = a->running;
+	gather_tables(a, to);
+	gather_interfaces(a, to);
+	gather_process(to);
+	to->reloads = a->last_reload.count;
+	to->reloads_failed = a->last_reload.failures;
+	to->reload_at_ms = a->last_reload.at_ms;
+	to->reload_ok = a->last_reload.ok || !a->last_reload.at_ms;
+	snprintf(to->reload_error, sizeof(to->reload_error), "%s", a->last_reload.error);
+	to->lateness = m->lateness;
+	to->log_dropped = log_dropped(a->log);
+	to->log_suppressed = log_suppressed(a->log);
+	to->keeps_state = a->state;
+	to->state_saves = a->state ? state_saves(a->state) : 0;
+	to->state_failures = a->state ? state_save_failures(a->state) : 0;
+	web_server_counts(site_server(m->site), &web);
+	to->http_requests = web.requests;
+	to->http_refused = web.refused;
+	to->http_evicted = web.evicted;
+	to->http_connections = web.connections;
+}
+
+/* One server, or the rest of a backend behind its last one. */
+static void gather_backend(struct monitor *m, struct snapshot *s)
+{
+	const size_t backend = s->backends_done, count = s->names->first[backend + 1] - s->names->first[backend];
+
+	if (s->servers_done < count) {
+		gather_server(m, s, backend, s->servers_done++);
+		return;
+	}
+	gather_slots(m, s, backend);
+	s->backends[backend].checks = m->now.checks[backend];
+	s->backends_done++;
+	s->servers_done = 0;
+}
+
+static int gather(struct snapshot *s, void *ctx)
+{
+	struct monitor *m = ctx;
+	const uint64_t end = clock_us() + MONITOR_SLICE_US;
+
+	if (s->names != m->now.names && snapshot_begin(s, m->now.names) < 0)
+		return -ENOMEM;
+	for (unsigned i = 1; s->backends_done < s->names->backend_count; i++) {
+		gather_backend(m, s);
+		if (i % 16 == 0 && clock_us() >= end)
+			return -EAGAIN;
+	}
+	for (; s->services_done < s->names->service_count; s->services_done++) {
+		if (s->services_done % 16 == 0 && clock_us() >= end)
+			return -EAGAIN;
+		gather_service(m, s, s->services_done);
+	}
+	gather_agent(m, &s->agent);
+	return 0;
+}
+
+static bool is_ready(void *ctx)
+{
+	struct monitor *m = ctx;
+	const struct dataplane_attachment *all;
+
+	return m->agent->running && dataplane_attachments(m->agent->dataplane, &all) > 0;
+}
+
+/* ---- what is counted and kept ---- */
+
+static void wait_tick(struct monitor *m)
+{
+	const struct timeval after = { .tv_usec = MONITOR_TICK_MS * 1000 };
+
+	m->due_us = clock_us() + MONITOR_TICK_MS * 1000;
+	evtimer_add(m->tick, &after);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *ctx)
+{
+	struct monitor *m = ctx;
+	const uint64_t now = clock_us();
+
+	histogram_add(&m->lateness, now > m->due_us ? now - m->due_us : 0);
+	wait_tick(m);
+}
+
+static void on_event(int level, const char *event, const char *pairs, void *ctx)
+{
+	struct monitor *m = ctx;
+
+	events_add(&m->events, agent_wall_ms(), level, event, pairs);
+}
+
+void monitor_count_check(struct monitor *m, size_t backend, uint32_t duration_us)
+{
+	if (m && m->now.names && backend < m->now.names->backend_count)
+		histogram_add(&m->now.checks[backend], duration_us);
+}
+
+const struct events *monitor_events(const struct monitor *m)
+{
+	return &m->events;
+}
+
+/* ---- from one model to the next ---- */
+
+static void shown_done(struct shown *s)
+{
+	names_unref(s->names);
+	free(s->services);
+	free(s->checks);
+	*s = (struct shown){};
+}
+
+static int shown_init(struct shown *s, const struct model *model)
+{
+	const size_t count = model->backends.count;
+
+	s->names = names_new(model);
+	s->services = calloc(count + 1, sizeof(*s->services));
+	s->checks = calloc(count + 1, sizeof(*s->checks));
+	if (!s->names || !s->services || !s->checks) {
+		shown_done(s);
+		return -ENOMEM;
+	}
+	for (size_t b = 0; b < count; b++)
+		s->services[b] = SIZE_MAX;
+	for (size_t i = model->services.count; i-- > 0;)
+		s->services[model->services.items[i].backend] = i;
+	return 0;
+}
+
+struct place {
+	const char *labels;
+	size_t index;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	return strcmp(((const struct place *)a)->labels, ((const struct place *)b)->labels);
+}
+
+/* The backend's checks so far go on under the same name. Without memory for it they begin anew. */
+static void carry_checks(const struct shown *old, struct shown *new)
+{
+	const size_t count = old->names ? old->names->backend_count : 0;
+	_cleanup_free_ struct place *places = calloc(count + 1, sizeof(*places));
+
+	if (!places || !count)
+		return;
+	for (size_t i = 0; i < count; i++)
+		places[i] = (struct place){ old->names->backends[i].labels, i };
+	qsort(places, count, sizeof(*places), compare_places);
+	for (size_t i = 0; i < new->names->backend_count; i++) {
+		const struct place key = { new->names->backends[i].labels, 0 };
+		const struct place *found = bsearch(&key, places, count, sizeof(*places), compare_places);
+
+		if (found)
+			new->checks[i] = old->checks[found->index];
+	}
+}
+
+int monitor_prepare(struct monitor *m, const struct model *model, char *error, size_t size)
+{
+	const struct endpoint *at = model->global.metrics.port ? &model->global.metrics : NULL;
+	char text[WEB_ERROR_MAX] = "";
+	int r;
+
+	shown_done(&m->next);
+	r = web_server_prepare(site_server(m->site), at, text);
+	if (r == 0)
+		r = shown_init(&m->next, model);
+	if (r < 0) {
+		snprintf(error, size, "%s", text[0] ? text : "out of memory");
+		monitor_abandon(m);
+	}
+	return r;
+}
+
+void monitor_commit(struct monitor *m)
+{
+	carry_checks(&m->now, &m->next);
+	shown_done(&m->now);
+	m->now = m->next;
+	m->next = (struct shown){};
+	web_server_commit(site_server(m->site));
+}
+
+void monitor_abandon(struct monitor *m)
+{
+	shown_done(&m->next);
+	web_server_abandon(site_server(m->site));
+}
+
+int monitor_new(struct agent *a, struct monitor **ret)
+{
+	struct monitor *m = calloc(1, sizeof(*m));
+	const struct site_ops ops = { .gather = gather, .is_ready = is_ready, .ctx = m };
+
+	if (!m)
+		return -ENOMEM;
+	m->agent = a;
+	m->started_at_ms = agent_wall_ms();
+	m->index_of = calloc(MAX_SERVERS, sizeof(*m->index_of));
+	m->tick = evtimer_new(a->base, on_tick, m);
+	if (!m->index_of || !m->tick || site_new(a->base, &ops, &m->events, &m->site) < 0) {
+		monitor_free(m);
+		return -ENOMEM;
+	}
+	wait_tick(m);
+	log_observe(a->log, on_event, m);
+	*ret = m;
+	return 0;
+}
+
+void monitor_free(struct monitor *m)
+{
+	if (!m)
+		return;
+	log_observe(m->agent->log, NULL, NULL);
+	site_free(m->site);
+	shown_done(&m->now);
+	shown_done(&m->next);
+	if (m->tick)
+		event_free(m->tick);
+	free(m->index_of);
+	free(m);
+}

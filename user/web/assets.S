@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The bytes of page/, between a symbol before and one behind each. Read by assets.c. The paths are those of the source
+ * tree's root, where make runs.
+ */
+	.macro asset name, path
+	.globl asset_\name, asset_\name\()_end
+asset_\name:
+	.incbin "\path"
+asset_\name\()_end:
+	.byte 0
+	.endm
+
+	.section .rodata
+	asset index, "user/web/page/index.html"
+	asset style, "user/web/page/style.css"
+	asset app, "user/web/page/app.js"
+	asset plot, "user/web/page/plot.js"
+	asset icon, "user/web/page/icon.svg"
+
+	.section .note.GNU-stack,"",%progbits
