@@ -35,18 +35,20 @@ MAINS := user/agent/main.c user/cli/main.c user/checker/main.c
 LIB_SRC := $(filter-out $(MAINS) user/plugins/%.c,$(wildcard user/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/user/web/assets.S.o
 LIB := $(BUILD)/libalwayson.a
-PROGRAMS := $(BUILD)/alwaysond $(BUILD)/alwayson $(BUILD)/alwayson-checker $(PLUGINS)
-
 # Plugins of alwayson-checker: user/plugins/NAME.c, or the folder user/plugins/NAME where it takes several files; each
 # becomes plugins/NAME.so beside the checker. The tests have plugins of their own, beside a checker of their own.
 PLUGIN_NAMES := $(patsubst user/plugins/%.c,%,$(wildcard user/plugins/*.c)) \
                 $(patsubst user/plugins/%/,%,$(wildcard user/plugins/*/))
-PLUGINS = $(PLUGIN_NAMES:%=$(BUILD)/plugins/%.so)
+PLUGINS := $(PLUGIN_NAMES:%=$(BUILD)/plugins/%.so)
 PLUGIN_LIBS_mysql := -lmariadb
+$(BUILD)/pic/user/plugins/mysql/%.o: PLUGIN_CFLAGS := -isystem /usr/include/mariadb
 TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/checker/plugins/%.so,$(wildcard tests/plugins/*.c))
 # The program is made of these alone: the less there is in it, the less can go wrong in it.
-CHECKER_PARTS := main drop restrict load template worker protocol
+CHECKER_PARTS := checker/main checker/drop checker/restrict checker/load checker/template \
+                 checker/worker checker/protocol checker/try base/addr
 CHECKER_LIBS := -lseccomp -lcap-ng -ldl
+
+PROGRAMS := $(BUILD)/alwaysond $(BUILD)/alwayson $(BUILD)/alwayson-checker $(PLUGINS)
 
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNITS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
@@ -107,15 +109,21 @@ lint: ## shellcheck, cppcheck, and a build with clang
 install: all ## copy programs, manual and service files below $(PREFIX)
 	install -D -m 755 $(BUILD)/alwaysond $(DESTDIR)$(PREFIX)/sbin/alwaysond
 	install -D -m 755 $(BUILD)/alwayson $(DESTDIR)$(PREFIX)/bin/alwayson
+	install -D -m 755 $(BUILD)/alwayson-checker $(DESTDIR)$(PREFIX)/lib/alwayson/alwayson-checker
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/lib/alwayson/plugins $(PLUGINS)
+	install -D -m 644 include/alwayson/check.h $(DESTDIR)$(PREFIX)/include/alwayson/check.h
 	install -D -m 644 tools/systemd/alwaysond.service $(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
 	sed -i 's,@PREFIX@,$(PREFIX),g' $(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
 	install -D -m 644 tools/alwayson.cfg.example $(DESTDIR)$(PREFIX)/share/doc/alwayson/alwayson.cfg.example
-	install -m 644 README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/alwayson/
+	install -m 644 README.md docs/*.md docs/*.png $(DESTDIR)$(PREFIX)/share/doc/alwayson/
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/alwayson/prometheus tools/prometheus/*
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/alwayson/grafana tools/grafana/*
 
 uninstall: ## remove what install copied
 	rm -f $(DESTDIR)$(PREFIX)/sbin/alwaysond $(DESTDIR)$(PREFIX)/bin/alwayson \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/alwayson
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/alwayson $(DESTDIR)$(PREFIX)/share/alwayson
+	rm -rf $(DESTDIR)$(PREFIX)/lib/alwayson $(DESTDIR)$(PREFIX)/include/alwayson
 
 clean: ## remove $(BUILD)
 	rm -rf $(BUILD)
@@ -151,12 +159,12 @@ $(BUILD)/alwaysond: $(BUILD)/user/agent/main.o $(LIB)
 $(BUILD)/alwayson: $(BUILD)/user/cli/main.o $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(BUILD)/alwayson-checker: $(CHECKER_PARTS:%=$(BUILD)/user/checker/%.o)
-	$(CC) $(ALL_LDFLAGS) -rdynamic $^ $(CHECKER_LIBS) -o $@
+$(BUILD)/alwayson-checker: $(CHECKER_PARTS:%=$(BUILD)/user/%.o)
+	$(CC) $(ALL_LDFLAGS) $^ $(CHECKER_LIBS) -o $@
 
 $(BUILD)/pic/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -c $< -o $@
+	$(CC) $(ALL_CFLAGS) $(PLUGIN_CFLAGS) -fPIC -fvisibility=hidden -c $< -o $@
 
 define PLUGIN
 $(BUILD)/plugins/$(1).so: $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard user/plugins/$(1).c user/plugins/$(1)/*.c))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Runs on a server: takes the packets of `forward ipip` out of their outer IP header (RFC 2003, RFC 2473; all four pairs
- * of families) before the host's stack sees them. Only what is addressed to this host and comes from a balancer that was
- * named; everything else, also whatever is not well-formed, goes to the host untouched. Loaded by `alwayson decap load`;
- * needs nothing of the balancer's own program.
+ * Runs on a server: takes the packets of `forward ipip` out of their outer IP header (RFC 2003, RFC 2473; all four
+ * pairs of families) before the host's stack sees them. Only what is addressed to this host and comes from a balancer
+ * that was named; everything else, also whatever is not well-formed, goes to the host untouched. Loaded by `alwayson
+ * decap load`; needs nothing of the balancer's own program.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

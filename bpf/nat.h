@@ -99,6 +99,8 @@ static __always_inline enum verdict nat_send_request(struct packet *p, const str
 	struct translation t = {};
 	enum verdict v;
 
+	if (!r->from)
+		return VERDICT_INTERNAL; /* a record without an own port: the agent forgot SERVICE_RECORDS */
 	if (!(SERVER_FLAGS(server_word) & SERVER_RESOLVED))
 		return VERDICT_NO_NEIGHBOUR;
 	v = forward_check(p, s->mtu, v6);

@@ -154,7 +154,7 @@ static __always_inline __be16 packet_parse_link(struct packet *p)
 }
 
 /* The L4 header must lie within what IP says is the packet: behind it is padding. */
-static __always_inline enum verdict packet_parse_l4(struct packet *p)
+static __always_inline enum verdict packet_parse_l4(struct packet *p, const __u8 icmp)
 {
 	const __u32 rest = p->length - p->header;
 
@@ -170,7 +170,7 @@ static __always_inline enum verdict packet_parse_l4(struct packet *p)
 		p->tcp_flags = ((__u8 *)tcp)[13];
 		return VERDICT_CONTINUE;
 	}
-	if (p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6) {
+	if (p->protocol == IPPROTO_UDP || p->protocol == icmp) {
 		struct udphdr *udp = p->l4; /* ICMP's header is of the same length; it has no ports */
 
 		if (rest < sizeof(*udp) || (void *)(udp + 1) > p->end)
@@ -204,7 +204,7 @@ static __always_inline enum verdict packet_parse4(struct packet *p)
 	p->id = ip->id;
 	p->fragment = packet_blur(p, offset & IPV4_OFFSET ? FRAGMENT_LATER : offset & IPV4_MORE ? FRAGMENT_FIRST : 0,
 				  3);
-	return packet_parse_l4(p);
+	return packet_parse_l4(p, IPPROTO_ICMP);
 }
 
 static __always_inline bool packet_is_extension(__u8 next)
@@ -278,7 +278,7 @@ static __always_inline enum verdict packet_parse6(struct packet *p)
 		return verdict;
 	if (p->header > p->length)
 		return VERDICT_TRUNCATED;
-	return packet_parse_l4(p);
+	return packet_parse_l4(p, IPPROTO_ICMPV6);
 }
 
 /*

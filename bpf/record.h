@@ -306,6 +306,19 @@ static __always_inline int record_reopen(struct work *w, const bool v6)
 	return 1;
 }
 
+/* Has the server refused, or reset, the connection of this request (nat)? */
+static __always_inline int record_is_refused(struct work *w, const bool v6)
+{
+	struct flow f = flow_find(&w->key, w->hash, v6);
+	struct flow reply;
+
+	if (!f.tag)
+		return 0;
+	fields_load(f.record, &w->other, v6);
+	reply = record_other(&w->other, FLOW_REPLY | w->protocol, v6);
+	return reply.tag && FLOW_STATE(reply.value) & FLOW_RST;
+}
+
 /* Drops a connection from the books, both directions: it is over, or its server is gone. */
 static __always_inline void record_forget(const struct work *w, const bool v6)
 {
@@ -365,6 +378,10 @@ static __always_inline void record_prove(const struct fields *fields, __u8 proto
 	__noinline int record_reopen##family(struct work *w)                                       \
 	{                                                                                          \
 		return w ? record_reopen(w, v6) : 0;                                               \
+	}                                                                                          \
+	__noinline int record_is_refused##family(struct work *w)                                   \
+	{                                                                                          \
+		return w ? record_is_refused(w, v6) : 0;                                           \
 	}                                                                                          \
 	__noinline int record_forget##family(struct work *w)                                       \
 	{                                                                                          \

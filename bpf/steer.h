@@ -76,8 +76,14 @@ static __always_inline void steer_forget(const struct packet *p, const struct st
  */
 static __always_inline bool steer_follow_syn(struct packet *p, struct steer *s, struct flow *f, const bool v6)
 {
-	const bool closed = FLOW_STATE(f->value) & (FLOW_FIN | FLOW_RST);
+	bool closed = FLOW_STATE(f->value) & (FLOW_FIN | FLOW_RST);
 
+	/* A server that refused it has closed it, though the client sent nothing after. */
+	if (!closed && with_nat && s->service->forward == FORWARD_NAT) {
+		struct work *w = steer_work(p, s, v6);
+
+		closed = w && (v6 ? record_is_refused6(w) : record_is_refused4(w));
+	}
 	if (SERVER_FLAGS(s->server_word) & SERVER_ACCEPTS &&
 	    !(closed && s->service->balance == BALANCE_ROUNDROBIN)) {
 		struct work *w;
@@ -324,6 +330,8 @@ static __always_inline enum verdict steer_by_slot(struct packet *p, struct steer
 	const __u64 slot = select_hashed(s->service, hash);
 
 	s->entropy = hash;
+	if (s->service->balance == BALANCE_SOURCE) /* the flows of one client differ in their ports */
+		s->entropy = hash_mix(hash ^ ((__u64)p->sport | (__u64)p->dport << 16));
 	if (SLOT_STATE(slot) != SLOT_CLEAN && packet_is_tcp(p))
 		return v6 ? steer_unsettled6(p, s, slot) : steer_unsettled4(p, s, slot);
 	if (!steer_load_server(s, SLOT_CURRENT(slot)))

@@ -124,8 +124,11 @@ struct service_entry6 {
 	__u32 zero2;
 };
 
-/* Where a key's probe begins; not secret: only the agent chooses what is in the table. */
-#define SERVICE_HASH(key) ((__u32)((__u64)(key) * 0x9e3779b97f4a7c15ULL >> 32))
+/*
+ * Where a key's probe begins; not secret: only the agent chooses what is in the table. The low bits of it are used, and of
+ * a product only the high bytes depend on every bit of the key: they are brought down.
+ */
+#define SERVICE_HASH(key) ((__u32)__builtin_bswap64((__u64)(key) * 0x9e3779b97f4a7c15ULL))
 #define SERVICE_FOLD(word) ((__u64)(word) * 0xc2b2ae3d27d4eb4fULL)
 
 #define SERVICE_RECORDS 1 /* every flow is remembered: nat and round robin need it */

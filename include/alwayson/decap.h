@@ -43,7 +43,7 @@ struct decap_address {
 	__u32 addr[4];     /* as it lies in the packet */
 };
 
-/* Key of `sources`, a longest-prefix match; the loader writes. prefixlen counts from `family`: 32 bits and the prefix. */
+/* Key of `sources`, a longest-prefix match; the loader writes. prefixlen: 32 bits of `family`, and the prefix. */
 struct decap_source {
 	__u32 prefixlen;
 	struct decap_address prefix;

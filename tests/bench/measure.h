@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs a program behind the wrapper (wrapper.bpf.c) and times it. Included by tests/bench/packet.c only. Knows shapes of
- * packets, not what they are for; a packet that comes out with a wrong checksum is an error, not a figure.
+ * Runs a program behind the wrapper (wrapper.bpf.c) and times it. Included by tests/bench/packet.c only. Knows shapes
+ * of packets, not what they are for; a packet that comes out with a wrong checksum is an error, not a figure.
  */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
@@ -68,25 +68,27 @@ static void measure_sums(struct shape *s)
 		s->l4_sum += htons(SHAPE_L4_SIZE);
 }
 
-static void measure_divide_by(struct shape *s, uint32_t divisor)
+static struct shape_division measure_division(uint32_t divisor)
 {
-	s->divisor = divisor;
-	s->reciprocal = ((1ULL << 32) + divisor - 1) / divisor;
+	return (struct shape_division){
+		.divisor = divisor, .reciprocal = ((1ULL << SHAPE_DIVISION_BITS) + divisor - 1) / divisor,
+	};
 }
 
 static void measure_ends(struct shape *s, const struct site *site, enum stream stream)
 {
 	const bool reply = stream == STREAM_REPLY;
 
-	measure_divide_by(s, reply ? site->kind.servers : site->kind.services);
+	s->turn = measure_division(reply ? site->kind.servers : site->kind.services);
+	s->pool = measure_division(SITE_OWN_PORTS);
 	s->source = reply ? SITE_SERVER(site->number) : SITE_CLIENT;
 	s->sport = reply ? SITE_SERVER_PORT : SITE_CLIENT_PORT;
-	s->source_by_rest = reply ? ~0U : 0;
+	s->source_by_turn = reply ? ~0U : 0;
 	s->source_by_flow = s->sport_by_flow = reply ? 0 : ~0U;
 	s->destination = SITE_SERVICE(site->number);
 	s->dport = SITE_PORT;
-	s->dport_by_rest = reply ? 0 : ~0U;
-	s->dport_by_quotient = reply ? ~0U : 0;
+	s->dport_by_turn = reply ? 0 : ~0U;
+	s->dport_by_pool = reply ? ~0U : 0;
 	switch (stream) {
 	case STREAM_REPLY:
 	case STREAM_OWN_PORT:
@@ -143,8 +145,8 @@ static int measure_put(const struct wrapper_bpf *w, int program_fd)
 }
 
 /*
- * `count` packets of a shape, which goes on where it was, through what was put under test. ret_ns: for each packet, the
- * wrapper's time included; may be NULL. The last packet is left in frame. Returns its size, or -errno.
+ * `count` packets of a shape, which goes on where it was, through what was put under test. ret_ns: for each packet,
+ * the wrapper's time included; may be NULL. The last packet is left in frame. Returns its size, or -errno.
  */
 static int measure_run(struct wrapper_bpf *w, struct shape *s, uint32_t count, double *ret_ns,
 		       uint8_t frame[FRAME_MAX])

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What packets the wrapper (wrapper.bpf.c) makes: written by tests/bench/packet.c into the wrapper's memory before each
- * run, read by the wrapper for each packet. Compiled by both sides; holds no secret layout of the program under test.
+ * What packets the wrapper (wrapper.bpf.c) makes: written by tests/bench/packet.c into the wrapper's memory before
+ * each run, read by the wrapper for each packet. Compiled by both sides; knows nothing of the program under test.
  *
- * Packet number n belongs to flow i; i gives a quotient and a rest by `divisor`, and the fields that differ are
- *   source address    source + rest (a reply: from one of the servers) or source + i >> SHAPE_PORT_BITS (a request)
- *   source port       sport + i's low SHAPE_PORT_BITS bits (a request)
- *   destination port  dport + quotient (a reply: to the own port) or dport + rest (a request: one of the services)
+ * Packet number n belongs to flow i, and the fields that differ are
+ *   source address    of a request source + i >> SHAPE_PORT_BITS, of a reply source + i % turn.divisor: its server
+ *   source port       of a request sport + i's low SHAPE_PORT_BITS bits
+ *   destination port  of a request dport + i % turn.divisor: its service; of a reply dport + i % pool.divisor: the own
+ *                     port it was given
  * each switched by a mask. No table of flows is read: it would push the tables under test out of the cache.
  */
 #ifndef BENCH_SHAPE_H
@@ -15,20 +16,29 @@
 #include <linux/types.h>
 
 #define SHAPE_PORT_BITS 14
+#define SHAPE_DIVISION_BITS 40
+
+/*
+ * For i % divisor without a division: i - divisor * (i * reciprocal >> SHAPE_DIVISION_BITS), exact for i below 2^20 and
+ * divisors below 2^16.
+ */
+struct shape_division {
+	__u64 reciprocal;         /* 2^SHAPE_DIVISION_BITS / divisor, rounded up */
+	__u64 divisor;
+};
 
 struct shape {
 	__u64 n;                  /* packets made so far; the wrapper adds */
-	__u64 reciprocal;         /* 2^32 / divisor, rounded up: exact for the flow numbers we use */
-	__u32 divisor;
+	struct shape_division turn, pool;
 	__u32 flow_mask;          /* flows - 1, a power of two less one */
 	__u32 pairs;              /* 1: two packets a flow in turn, with flags[0] and flags[1] (SYN and ACK); else 0 */
 	__u32 source;             /* last 32 bits of the addresses, host order */
 	__u32 destination;
 	__u32 source_by_flow;     /* masks, 0 or ~0 */
-	__u32 source_by_rest;
+	__u32 source_by_turn;
 	__u32 sport_by_flow;
-	__u32 dport_by_quotient;
-	__u32 dport_by_rest;
+	__u32 dport_by_turn;
+	__u32 dport_by_pool;
 	__u32 size;               /* of the frame */
 	__u16 sport, dport;       /* host order */
 	__u8 flags[2];            /* of TCP */
@@ -36,7 +46,7 @@ struct shape {
 	__u8 v6;
 	__u16 length;             /* IP's total (v6: payload) length, host order */
 	__u16 mac[6];             /* destination, source; as they lie in the frame */
-	__u16 zero;
+	__u16 zeros[3];
 	__u64 source_prefix[2];   /* v6: the first 12 bytes, as they lie in the packet */
 	__u64 destination_prefix[2];
 	__u64 ip_sum, l4_sum;     /* of all words of the header (and pseudo-header) that do not differ */

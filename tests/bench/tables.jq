@@ -19,13 +19,18 @@ def table:
 def grouped: tostring | [while(length > 0; .[:-3]) | .[-3:]] | reverse | join(",");
 def ns: . + 0.5 | floor | tostring;
 def tenth: (. * 10 | round) as $t | "\($t / 10 | floor).\($t % 10)";
-def flows: if . == null then "each new" elif . >= 1048576 then "1 M" elif . >= 1024 then "\(. / 1024 | floor) k" else tostring end;
+def flows:
+	if . == null then "each new"
+	elif . >= 1048576 then "\(. / 1048576 | floor) M"
+	elif . >= 1024 then "\(. / 1024 | floor) k"
+	else tostring end;
 
 def contender: { direct: "no balancer", "alwayson-nat": "Always On, nat", "alwayson-dsr": "Always On, dsr",
 	haproxy: "HAProxy, mode tcp", nftables: "nftables, DNAT" }[.] // .;
 
 def machine:
-	"Commit \(.commit)\(if .dirty then " with changes not committed" else "" end), \(.date), kernel \(.kernel), \(.cpus) CPUs \(.cpu).";
+	"Commit \(.commit)" + (if .dirty then " with changes not committed" else "" end)
+	+ ", \(.date), kernel \(.kernel), \(.cpus) CPUs \(.cpu).";
 
 def ipip: [.packet.floors[] | select(.name | test("IPIP"))][0];
 def both: if . == null then "" else "\(.min_ns | ns) (\(.median_ns | ns))" end;
@@ -47,9 +52,10 @@ def packet:
 	 + [.packet.floors[] | [(.name | sub("^floor: "; "")) + (if .family == 6 then ", IPv6" else "" end),
 		"\(.gross_min_ns | ns) (\(.gross_median_ns | ns))", both]] | table)
 	+ "\n\n" + packet_table(lines)
-	+ "\n\nMinimum (median) of \(.packet.rounds) runs of \(.packet.packets_per_run | grouped) packets, net of the wrapper and "
-	+ "the empty program. \"In floors\": of the minimum, in what a parsed packet with a constant IPIP header costs "
-	+ "(\(ipip.min_ns | tenth) ns in this run). The verifier looked at \(.packet.verified_instructions | grouped) instructions.";
+	+ "\n\nMinimum (median) of \(.packet.rounds) runs of \(.packet.packets_per_run | grouped) packets, net of the "
+	+ "wrapper and the empty program. \"In floors\": of the minimum, in what a parsed packet with a constant IPIP header "
+	+ "costs (\(ipip.min_ns | tenth) ns in this run). The verifier looked at "
+	+ "\(.packet.verified_instructions | grouped) instructions.";
 
 def rate: (.per_s | grouped) + (if .errors > 0 then " (\(.errors) errors)" else "" end);
 def ms: "\(. / 1000 | tenth) ms";
@@ -60,13 +66,15 @@ def throughput_table:
 		(.connections.p99_us | ms)]] | table;
 
 def throughput: throughput_table
-	+ "\n\nMedian of \(.throughput.rounds) rounds of \(.throughput.seconds) s with \(.throughput.connections) connections at a time; two nginx.";
+	+ "\n\nMedian of \(.throughput.rounds) rounds of \(.throughput.seconds) s with \(.throughput.connections) "
+	+ "connections at a time; two nginx.";
 
 # What a reader of the README wants to know.
 def summary: machine + "\n\n" + throughput_table + "\n\n"
-	+ packet_table(lines | map(select(.name | test("^(not for us|nat, established|nat, new|dsr, established|dsr, new connection, maglev)"))))
-	+ "\n\nNanoseconds in the program, minimum (median); \"in floors\": in what a parsed packet with a constant IPIP header "
-	+ "costs (\(ipip.min_ns | tenth) ns in this run). `make bench` measures it; docs/performance.md tells how.";
+	+ packet_table(lines | map(select(.name
+		| test("^(not for us|ipip, clean|dsr, clean|nat, est|nat, new)"))))
+	+ "\n\nNanoseconds in the program, minimum (median); \"in floors\": in what a parsed packet with a constant IPIP "
+	+ "header costs (\(ipip.min_ns | tenth) ns in this run). `make bench` measures it; docs/performance.md tells how.";
 
 if $what == "machine" then machine
 elif $what == "packet" then packet

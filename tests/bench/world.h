@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A data plane of the bench's own, laid out by hand: services, servers, slots, own ports, written into the maps as the
- * agent would write them. Included by tests/bench/packet.c only. Attaches to nothing; its instance is removed at the end.
+ * agent would write them. Included by tests/bench/packet.c only. Attaches to nothing; its instance is removed at the
+ * end.
  *
  * A site is one backend with its services: all of one family, protocol and way of forwarding. Sites of one world share
  * the flow table and nothing else. Addresses are numbers (SITE_* below), in IPv6 the last 32 bits behind a prefix.
@@ -33,9 +34,13 @@ enum {
 	SITE_PORT = 40000,        /* of a site's first service; the others follow */
 	SITE_SERVER_PORT = 8080,
 	SITE_CLIENT_PORT = 1024,
-	SITE_OWN_LOW = 10240,     /* the defaults of a source pool */
-	SITE_OWN_HIGH = 32767,
-	SITE_OWN_PORTS = SITE_OWN_HIGH - SITE_OWN_LOW + 1,
+	/*
+	 * Own ports: about the default range, but a prime number of them. Flow i goes to server i % servers from the
+	 * pool's port i % SITE_OWN_PORTS, and up to a million flows no pair comes twice: a reply's ends follow from i.
+	 */
+	SITE_OWN_LOW = 10240,
+	SITE_OWN_PORTS = 22501,
+	SITE_OWN_HIGH = SITE_OWN_LOW + SITE_OWN_PORTS - 1,
 	SITE_MTU = 1500,
 	SITE_OUTER_BITS = 16,
 	WORLD_LOOPBACK = 1,       /* the NIC that a test run's packets come from, and so the way out */
@@ -131,14 +136,14 @@ static int world_add_entry(struct world *w, const struct site *site, uint32_t nu
 	return 0;
 }
 
-/* One own address with the whole default range of ports, shared by the site's servers: their own addresses differ. */
+/* One own address and its ports, behind the counter that deals them; shared by the site's servers. */
 static int world_add_pool(struct world *w, const struct site *site, uint32_t *ret_offset)
 {
 	uint8_t address[16];
 	uint16_t id;
 	int r;
 
-	if (w->ports + SITE_OWN_PORTS > w->m->port_count)
+	if (w->ports + SITE_OWN_PORTS + 1 > w->m->port_count)
 		return -ENOSPC;
 	site_address(site->kind.v6, SITE_NET_SERVICE, SITE_OWN(site->number), address);
 	r = world_add_address(w, address, &id);
@@ -146,7 +151,7 @@ static int world_add_pool(struct world *w, const struct site *site, uint32_t *re
 		r = world_add_entry(w, site, SITE_OWN(site->number), 0, 0, ENTRY_OWN, 0, id);
 	if (r < 0)
 		return r;
-	*ret_offset = w->ports;
+	*ret_offset = w->ports++; /* the program's counter */
 	for (uint32_t i = 0; i < SITE_OWN_PORTS; i++) {
 		struct own_port *own = &w->m->ports[w->ports++];
 
@@ -306,6 +311,8 @@ static void world_forget_flows(struct world *w, bool v6)
 	else
 		memset(w->m->flows4, 0, w->m->bucket4_count * sizeof(*w->m->flows4));
 	memset(w->m->use, 0, MAX_SERVERS * sizeof(*w->m->use));
+	for (uint32_t pool = 0; pool < w->ports; pool += 1 + SITE_OWN_PORTS)
+		memset(&w->m->ports[pool], 0, sizeof(w->m->ports[pool]));
 }
 
 /* Packets that had each verdict so far, on all CPUs. */
@@ -324,8 +331,8 @@ static struct world_counts world_count(const struct world *w)
 }
 
 /*
- * Did all `count` packets since `before` have one of the two verdicts (VERDICT_CONTINUE = none)? If not, says on standard
- * error what they had.
+ * Did all `count` packets since `before` have one of the two verdicts (VERDICT_CONTINUE = none)? If not, says on
+ * standard error what they had.
  */
 static bool world_expect(const struct world *w, const struct world_counts *before, uint64_t count,
 			 enum verdict verdict, enum verdict other, const char *what)

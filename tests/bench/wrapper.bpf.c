@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * What the bench times. BPF_PROG_TEST_RUN never restores the packet between two iterations, so each iteration begins in
- * `wrapper`, which trims what the last one prepended, writes the next flow's packet with valid checksums, and tail-calls
- * the program under test. Next to it stand the floors: programs that do as little as can be done in the same harness.
+ * `wrapper`, which trims what the last one prepended, writes the next flow's packet with valid checksums, and
+ * tail-calls the program under test. Next to it stand the floors: programs that do as little as can be done in the same
+ * harness.
  * Driven by tests/bench/packet.c; never attached to anything.
  *
  * Fields are stored in sizes no smaller than those in which a program loads them: a load that spans two fresh stores
@@ -39,18 +40,23 @@ struct variable {
 	__u8 flags;
 };
 
+static __always_inline __u32 rest_of(__u64 i, const struct shape_division *d)
+{
+	return i - d->divisor * (i * d->reciprocal >> SHAPE_DIVISION_BITS);
+}
+
 static __always_inline struct variable next_packet(void)
 {
 	__u64 n = shape.n++;
 	__u32 i = (n >> shape.pairs) & shape.flow_mask;
-	__u32 quotient = i * shape.reciprocal >> 32;
-	__u32 rest = i - quotient * shape.divisor;
+	__u32 turn = rest_of(i, &shape.turn);
+	__u32 pool = rest_of(i, &shape.pool);
 	struct variable v = {
 		.source = bpf_htonl(shape.source + (i >> SHAPE_PORT_BITS & shape.source_by_flow) +
-				    (rest & shape.source_by_rest)),
+				    (turn & shape.source_by_turn)),
 		.destination = bpf_htonl(shape.destination),
 		.sport = bpf_htons(shape.sport + (i & ((1 << SHAPE_PORT_BITS) - 1) & shape.sport_by_flow)),
-		.dport = bpf_htons(shape.dport + (quotient & shape.dport_by_quotient) + (rest & shape.dport_by_rest)),
+		.dport = bpf_htons(shape.dport + (turn & shape.dport_by_turn) + (pool & shape.dport_by_pool)),
 		.flags = shape.flags[n & 1],
 	};
 

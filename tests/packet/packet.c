@@ -189,6 +189,16 @@ void frame_build(const struct packet *p, struct frame *ret)
 		store16(ret->bytes + frame_l4(ret) + 6, 0);
 }
 
+/* What a tunnel packet carries is a packet. */
+static const char *carried_wrong(const struct frame *f, bool v6)
+{
+	struct frame inner = { .length = ETH_SIZE + frame_l4_length(f) };
+
+	memcpy(inner.bytes + ETH_SIZE, f->bytes + frame_l4(f), frame_l4_length(f));
+	store16(inner.bytes + 12, v6 ? ETHERTYPE_V6 : ETHERTYPE_V4);
+	return frame_wrong(&inner);
+}
+
 const char *frame_wrong(const struct frame *f)
 {
 	const uint8_t *ip = f->bytes + ETH_SIZE;
@@ -198,6 +208,8 @@ const char *frame_wrong(const struct frame *f)
 		return "the IPv4 header's checksum is wrong";
 	if (frame_l4(f) + frame_l4_length(f) > f->length)
 		return "the packet says it is longer than its frame";
+	if (protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6)
+		return carried_wrong(f, protocol == IPPROTO_IPV6);
 	if (protocol == UDP && !load16(f->bytes + frame_l4(f) + 6))
 		return frame_is_v6(f) ? "UDP over IPv6 without a checksum" : NULL;
 	if (sum_fold(frame_l4_sum(f)) == 0xffff)

@@ -58,8 +58,8 @@ size_t frame_l4(const struct frame *f);
 /* Computes the sums of a frame anew after an edit. Well-formed IP with TCP or UDP only. */
 void frame_sum(struct frame *f);
 /*
- * Is every checksum of this frame right? IPv4's header, TCP, UDP (0 is fine over IPv4 only), ICMP, ICMPv6, by summing
- * what a receiver would sum. Returns NULL, or what is wrong.
+ * Is every checksum of this frame right? IPv4's header, TCP, UDP (0 is fine over IPv4 only), ICMP, ICMPv6, and all of
+ * them inside a tunnel's header, by summing what a receiver would sum. Returns NULL, or what is wrong.
  */
 const char *frame_wrong(const struct frame *f);
 

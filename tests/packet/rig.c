@@ -91,7 +91,7 @@ int rig_open(void **state)
 	}
 	rig.m = dataplane_maps(rig.dataplane);
 	rig.program_fd = dataplane_program_fd(rig.dataplane);
-	rig.devices_fd = open_map(dir, "devices");
+	rig.devices_fd = dataplane_devices_fd(rig.dataplane);
 	rig.budgets_fd = open_map(dir, "reset_budgets");
 	rig.cursors = map_of(dir, "cursors", MAX_BACKENDS * sizeof(*rig.cursors));
 	rig.locks = map_of(dir, "locks", LOCK_COUNT * sizeof(*rig.locks));
@@ -121,8 +121,6 @@ int rig_close(void **state)
 	struct rig *r = &rig;
 
 	forget_world(r);
-	if (r->devices_fd > 0)
-		close(r->devices_fd);
 	if (r->budgets_fd > 0)
 		close(r->budgets_fd);
 	if (r->cursors)
@@ -321,13 +319,25 @@ static void find_traffic(struct rig *r, struct outcome *o)
 			 of_server.connections);
 }
 
+/* Not the first of its packet: it goes where that went, and is counted for no service. */
+static bool may_be_later_fragment(const struct frame *f)
+{
+	const uint8_t *ip = f->bytes + ETH_SIZE;
+
+	if (load16(f->bytes + 12) == 0x86dd)
+		return ip[6] != TCP && ip[6] != UDP;
+	return load16(ip + 6) & 0x1fff;
+}
+
 /* What the counters must have moved by for this verdict. */
-static void check_traffic(const struct outcome *o, uint64_t bytes)
+static void check_traffic(const struct outcome *o, const struct frame *f, uint64_t bytes)
 {
 	const struct traffic *t = &o->traffic;
-	const bool in = o->verdict == VERDICT_NAT_REQUEST || o->verdict == VERDICT_DSR;
+	const bool in = o->verdict == VERDICT_NAT_REQUEST || o->verdict == VERDICT_DSR || o->verdict == VERDICT_IPIP;
 	const bool out = o->verdict == VERDICT_NAT_REPLY;
 
+	if (no_traffic(t) && may_be_later_fragment(f))
+		return;
 	assert_int_equal(t->packets_in, in);
 	assert_int_equal(t->bytes_in, in ? bytes : 0);
 	assert_int_equal(t->packets_out, out);
@@ -391,7 +401,7 @@ void rig_run(struct rig *r, const struct frame *in, unsigned nic, struct outcome
 		fail_msg("the program returned %u", ret->action);
 	find_verdict(r, ret, &bytes);
 	find_traffic(r, ret);
-	check_traffic(ret, bytes);
+	check_traffic(ret, in, bytes);
 	for (unsigned i = 0; i < EVENT_MAX; i++) {
 		const uint64_t now = sum_event(r, i);
 

@@ -27,7 +27,7 @@
 #include "packet.h"
 
 enum rig_limit {
-	RIG_BUCKETS = 1024,     /* of each family's flow table: 4096 entries */
+	RIG_BUCKETS = 4096,     /* of each family's flow table: 16384 entries */
 	RIG_SLOTS = 1 << 17,
 	RIG_PORTS = 1 << 14,
 	RIG_SERVERS = 64,       /* ids 1 .. RIG_SERVERS-1 of a world */
@@ -142,7 +142,9 @@ size_t rig_live_flows(const struct rig *r, bool v6);
 /* The live entry that a packet from the client would find; fails the test when there is none. */
 struct flow_view rig_flow(const struct rig *r, const struct packet *request);
 bool rig_has_flow(const struct rig *r, const struct packet *request);
-/* Fails the test with a line for each thing that is wrong with the flow tables, the locks and the half-open counters. */
+/* Frees what is dead, as the agent does after a grace period. */
+void rig_sweep(const struct rig *r);
+/* Fails the test with a line for each thing that is wrong in flow tables, locks and half-open counters. */
 void rig_check_tables(const struct rig *r);
 
 #endif

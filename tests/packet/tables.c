@@ -32,6 +32,18 @@ size_t rig_live_flows(const struct rig *r, bool v6)
 	return n;
 }
 
+void rig_sweep(const struct rig *r)
+{
+	for (int v6 = 0; v6 < 2; v6++)
+		for (uint32_t b = 0; b < flows_buckets(r->m, v6); b++)
+			for (unsigned way = 0; way < FLOW_WAYS; way++) {
+				uint64_t *tag = flows_tag(r->m, v6, b, way);
+
+				if ((FLOW_STATE(*tag) & FLOW_LIFE) == FLOW_DEAD)
+					flows_free(tag);
+			}
+}
+
 static bool find(const struct rig *r, const struct packet *p, struct flow_view *ret)
 {
 	const bool v6 = packet_is_v6(p);

@@ -109,17 +109,21 @@ static int64_t all_half_open(const struct rig *r)
 	return sum;
 }
 
-/* One round: both senders' SYNs, then ACKs, then FINs, then SYNs again, with the tables looked at after each. */
-static void round_of(struct rig *r, bool v6, bool backwards, unsigned overlap, bool nat)
+/*
+ * One round: both senders' SYNs, then ACKs, then FINs, and where a closed record is opened again, SYNs again; with the
+ * tables looked at after each.
+ */
+static void round_of(struct rig *r, bool v6, bool backwards, unsigned overlap, const struct world *world)
 {
 	static const uint8_t flags[] = { SYN, ACK, FIN | ACK, SYN };
+	const bool nat = world->forward == FORWARD_NAT, reopens = world->balance != BALANCE_ROUNDROBIN;
 	const unsigned flows = 2 * FLOWS - overlap;
 	struct sender senders[THREADS] = {
 		{ .v6 = v6, .protocol = TCP },
 		{ .v6 = v6, .protocol = TCP, .backwards = backwards, .first = FLOWS - overlap },
 	};
 
-	for (size_t i = 0; i < array_size(flags); i++) {
+	for (size_t i = 0; i < array_size(flags) - !reopens; i++) {
 		const uint64_t connections = all_servers(r).connections;
 
 		senders[0].flags = senders[1].flags = flags[i];
@@ -128,6 +132,7 @@ static void round_of(struct rig *r, bool v6, bool backwards, unsigned overlap, b
 		assert_int_equal(all_half_open(r), nat && flags[i] == SYN ? flows : 0);
 		assert_int_equal(all_servers(r).connections - connections, flags[i] == SYN ? flows : 0);
 		rig_check_tables(r);
+		rig_sweep(r);
 	}
 }
 
@@ -136,14 +141,19 @@ static void rounds(void **state, const struct world *world)
 	for (unsigned n = 0; n < ROUNDS; n++) {
 		rig_clear(state);
 		world_lay(*state, world);
-		round_of(*state, n & 1, n & 2, n % 3 == 2 ? FLOWS / 4 : FLOWS, world->forward == FORWARD_NAT);
+		round_of(*state, n & 1, n & 2, n % 3 == 2 ? FLOWS / 4 : FLOWS, world);
 	}
 	rig_catch_up(*state);
 }
 
-static void nat(void **state)
+static void nat_roundrobin(void **state)
 {
 	rounds(state, &(struct world){ .servers = 3, .ports = 1024 });
+}
+
+static void nat_maglev(void **state)
+{
+	rounds(state, &(struct world){ .balance = BALANCE_MAGLEV, .servers = 3, .ports = 1024 });
 }
 
 static void dsr_roundrobin(void **state)
@@ -175,7 +185,8 @@ static void two_cpus_after_the_last_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		rig_test(nat),
+		rig_test(nat_roundrobin),
+		rig_test(nat_maglev),
 		rig_test(dsr_roundrobin),
 		rig_test(two_cpus_after_the_last_ports),
 	};

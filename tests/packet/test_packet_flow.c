@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is remembered of a TCP connection and followed, from SYN to the second FIN and again; what becomes of it when its
- * server takes no new ones, or is gone. In nat, where both directions are remembered, and in dsr.
+ * What is remembered of a TCP connection and followed, from SYN to the second FIN and again; what becomes of it when
+ * its server takes no new ones, or is gone. In nat, where both directions are remembered, and in dsr.
  */
 #include "world.h"
 
@@ -75,7 +75,7 @@ static void a_clients_reset_proves_nothing(void **state)
 	struct rig *r = *state;
 	struct packet syn = client_packet(false, TCP, 40000, SYN);
 
-	world_lay(r, &(struct world){ .servers = 1 });
+	world_lay(r, &(struct world){ .balance = BALANCE_MAGLEV, .servers = 1 });
 	expect(r, "SYN", syn, NAT_REQUEST, .out = towards_server(&syn, r, 1, 0), .connections = 1);
 	server_sends(r, false, 40000, ACK, 1, 0); /* a challenge: the server thinks the old connection is alive */
 	client_sends(r, false, 40000, RST, 1, 0);
@@ -84,14 +84,17 @@ static void a_clients_reset_proves_nothing(void **state)
 	assert_int_equal(r->m->use[1].half_open, 1);
 }
 
-/* Closed by both, the same ports again: the same record, server and own port, counted as a connection. */
+/*
+ * Closed by both, the same ports again: where a hash chooses, the same record, server and own port, counted as a
+ * connection.
+ */
 static void reopens_after_fin(void **state)
 {
 	struct rig *r = *state;
 
-	world_lay(r, &(struct world){ .servers = 3 });
+	world_lay(r, &(struct world){ .balance = BALANCE_MAGLEV, .servers = 1 });
 	for (int v6 = 0; v6 < 2; v6++) {
-		const uint32_t server = v6 ? 4 : 1;
+		const uint32_t server = v6 ? 2 : 1;
 		struct packet syn = client_packet(v6, TCP, 40000, SYN);
 
 		for (int times = 0; times < 3; times++) {
@@ -110,13 +113,30 @@ static void reopens_after_fin(void **state)
 	}
 }
 
+/* With round robin a connection on the ports of a closed one is dealt in turn, as any other. */
+static void roundrobin_deals_anew_after_fin(void **state)
+{
+	struct rig *r = *state;
+
+	world_lay(r, &(struct world){ .servers = 2 });
+	for (int v6 = 0; v6 < 2; v6++)
+		for (unsigned turn = 0; turn < 4; turn++) {
+			const uint32_t server = (v6 ? 3 : 1) + turn % 2;
+
+			handshake(r, v6, 40000, server, turn / 2);
+			client_sends(r, v6, 40000, FIN | ACK, server, turn / 2);
+			server_sends(r, v6, 40000, FIN | ACK, server, turn / 2);
+			assert_int_equal(rig_live_flows(r, v6), 2);
+		}
+}
+
 static void reopens_after_reset(void **state)
 {
 	struct rig *r = *state;
 
-	world_lay(r, &(struct world){ .servers = 3 });
+	world_lay(r, &(struct world){ .balance = BALANCE_MAGLEV, .servers = 1 });
 	for (int v6 = 0; v6 < 2; v6++) {
-		const uint32_t server = v6 ? 4 : 1;
+		const uint32_t server = v6 ? 2 : 1;
 
 		handshake(r, v6, 40000, server, 0);
 		client_sends(r, v6, 40000, RST, server, 0);
@@ -345,6 +365,7 @@ int main(void)
 		rig_test(half_open_is_counted_exactly),
 		rig_test(a_clients_reset_proves_nothing),
 		rig_test(reopens_after_fin),
+		rig_test(roundrobin_deals_anew_after_fin),
 		rig_test(reopens_after_reset),
 		rig_test(data_after_reset_restores),
 		rig_test(down_takes_no_syn_but_keeps_the_rest),

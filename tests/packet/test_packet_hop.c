@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way out: replies go back the way the client's packets came, whatever the routes say, and follow when that changes;
- * frames go from NIC to NIC; without room to remember a way, the kernel's routes are asked. One more NIC is made for
+ * The way out: replies go back the way the client's packets came, whatever the routes say, and follow when that changes.
+ * Frames go from NIC to NIC; without room to remember a way, the kernel's routes are asked. One more NIC is made for
  * this, in the suite's own network namespace: "far", a veth.
  */
 #include <net/if.h>

@@ -181,12 +181,12 @@ static void early_reuse_of_a_refused_connection(void **state)
 	struct packet syn = client_packet(false, TCP, 40000, SYN);
 
 	world_lay(r, &(struct world){ .servers = 1, .ports = 2 });
-	world_set_port_cursor(r, 1, 1);
+	*world_port_cursor(r, 1) = 1;
 	handshake(r, false, 40009, 1, 1);
 	expect(r, "SYN", syn, NAT_REQUEST, .out = towards_server(&syn, r, 1, 0), .connections = 1);
 	server_sends(r, false, 40000, RST | ACK, 1, 0);
 	/* One half-open is this pool's limit: the client's next SYN reopens its own record. */
-	expect(r, "the same client again", syn, NAT_REQUEST, .out = towards_server(&syn, r, 1, 0));
+	expect(r, "the same client again", syn, NAT_REQUEST, .out = towards_server(&syn, r, 1, 0), .connections = 1);
 	assert_int_equal(r->m->use[1].half_open, 1);
 }
 

@@ -167,7 +167,7 @@ static void tcp_headers(void **state)
 		for (unsigned offset = 0; offset < 16; offset++) {
 			build(v6, TCP, ACK);
 			frame.bytes[frame_l4(&frame) + 12] = offset << 4;
-			/* 37 bytes of data: up to 56 bytes can be header. Of no connection, so what is valid is reset. */
+			/* With 37 bytes of data up to 56 can be header. What is valid is of no connection. */
 			gives(r, "a data offset", offset < 5 || offset > 14 ? VERDICT_MALFORMED : VERDICT_NO_FLOW);
 		}
 		for (unsigned flags = 0; flags < 256; flags++) {

@@ -28,7 +28,7 @@ static void build(const struct packet *p)
 
 static void not_ip(void **state)
 {
-	static const uint16_t types[] = { 0x0806, 0x8100, 0x88a8, 0x88cc, 0x8863, 0x0000, 0x05dc, 0xffff };
+	static const uint16_t types[] = { 0x0806, 0x88cc, 0x8863, 0x05dc, 0xffff };
 	struct packet p = client_packet(false, TCP, 40000, SYN);
 
 	world_lay(*state, &(struct world){ .servers = 1 });
@@ -37,7 +37,7 @@ static void not_ip(void **state)
 		store16(frame.bytes + 12, types[i]);
 		passes(*state, "an ethertype of others", VERDICT_NOT_IP);
 	}
-	memset(frame.bytes, 0, ETH_SIZE);
+	memset(frame.bytes, 0xff, ETH_SIZE);
 	frame.length = ETH_SIZE;
 	passes(*state, "the shortest frame", VERDICT_NOT_IP);
 }
@@ -62,14 +62,15 @@ static void other_protocols(void **state)
 		}
 }
 
-static void fragments(void **state)
+/* Of a packet whose first fragment was not seen. */
+static void later_fragments(void **state)
 {
 	static const struct {
 		const char *what;
 		uint16_t word;
 	} cases[] = {
-		{ "the first", 0x2000 }, { "one in the middle", 0x2001 }, { "the last", 0x0001 },
-		{ "far behind", 0x1fff }, { "with DF, which is nonsense", 0x6000 }, { "the last, with DF", 0x40b9 },
+		{ "one in the middle", 0x2001 }, { "the last", 0x0001 },
+		{ "far behind", 0x1fff }, { "the last, with DF", 0x40b9 },
 	};
 
 	world_lay(*state, &(struct world){ .servers = 1 });
@@ -177,7 +178,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		rig_test(not_ip),
 		rig_test(other_protocols),
-		rig_test(fragments),
+		rig_test(later_fragments),
 		rig_test(an_unfragmented_packet_is_no_fragment),
 		rig_test(no_service),
 		rig_test(malformed_for_others),

@@ -33,7 +33,7 @@ static uint32_t computed(const struct rig *r, uint32_t service, const struct pac
 	return world_slot(r, service, hash_slot(hash, world_slot_count(r, service)));
 }
 
-/* The server that the packet went to. A new connection, but for UDP that a hash alone steers: that has none to count. */
+/* The server that the packet went to. A new connection, but for UDP that a hash alone steers: that has none. */
 static uint32_t chosen(struct rig *r, const struct packet *p)
 {
 	static struct outcome o;

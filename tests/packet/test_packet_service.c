@@ -71,7 +71,8 @@ static void every_part_of_the_key_counts(void **state)
 	assert_int_equal(find(r, "2001:db8:0:2::10", 80, TCP), -1);
 }
 
-static uint32_t hash_of(const char *addr, uint16_t port, uint8_t protocol)
+/* Where the probe of this key begins, in a table of 16 entries. */
+static uint32_t start_of(const char *addr, uint16_t port, uint8_t protocol)
 {
 	const uint64_t tail = (uint64_t)htons(port) | (uint64_t)protocol << 16 | (uint64_t)ENTRY_SERVICE << 24;
 	struct addr a;
@@ -80,15 +81,15 @@ static uint32_t hash_of(const char *addr, uint16_t port, uint8_t protocol)
 	addr_parse(addr, &a);
 	memcpy(words, a.bytes, 16);
 	if (a.family == AF_INET)
-		return SERVICE_HASH(words[0] | tail << 32);
-	return SERVICE_HASH(words[0] ^ SERVICE_FOLD(words[1]) ^ tail << 32);
+		return SERVICE_HASH(words[0] | tail << 32) & 15;
+	return SERVICE_HASH(words[0] ^ SERVICE_FOLD(words[1]) ^ tail << 32) & 15;
 }
 
-/* The n-th port from 1 upward whose probe begins at `start` in a table of this size. */
-static uint16_t colliding(const char *addr, uint32_t start, uint32_t size, unsigned n)
+/* The n-th port from 1 upward whose probe begins at `start`. */
+static uint16_t colliding(const char *addr, uint32_t start, unsigned n)
 {
 	for (uint16_t port = 1; port; port++)
-		if ((hash_of(addr, port, TCP) & (size - 1)) == start && n-- == 0)
+		if (start_of(addr, port, TCP) == start && n-- == 0)
 			return port;
 	fail_msg("no such port");
 	return 0;
@@ -107,21 +108,21 @@ static void a_full_run_of_probes(void **state)
 
 			rig_clear(state);
 			for (unsigned n = 0; n < SERVICE_PROBES; n++)
-				add(r, addr, colliding(addr, starts[s], size, n), TCP);
+				add(r, addr, colliding(addr, starts[s], n), TCP);
 			world_publish(r);
 			assert_int_equal(r->m->control->word >> (v6 ? CONTROL_SIZE6_SHIFT : CONTROL_SIZE4_SHIFT) &
 					 CONTROL_SIZE_MASK, 4);
 			for (unsigned n = 0; n < SERVICE_PROBES; n++)
-				assert_int_equal(find(r, addr, colliding(addr, starts[s], size, n), TCP), n);
-			assert_int_equal(find(r, addr, colliding(addr, starts[s], size, SERVICE_PROBES), TCP), -1);
+				assert_int_equal(find(r, addr, colliding(addr, starts[s], n), TCP), n);
+			assert_int_equal(find(r, addr, colliding(addr, starts[s], SERVICE_PROBES), TCP), -1);
 			/* One that begins in the middle of the run, and one right behind it. */
-			assert_int_equal(find(r, addr, colliding(addr, (starts[s] + 4) % size, size, 0), TCP), -1);
-			assert_int_equal(find(r, addr, colliding(addr, (starts[s] + 8) % size, size, 0), TCP), -1);
+			assert_int_equal(find(r, addr, colliding(addr, (starts[s] + 4) % size, 0), TCP), -1);
+			assert_int_equal(find(r, addr, colliding(addr, (starts[s] + 8) % size, 0), TCP), -1);
 			/* One more that begins there does not fit: the table grows, and all are found again. */
-			add(r, addr, colliding(addr, starts[s], size, SERVICE_PROBES), TCP);
+			add(r, addr, colliding(addr, starts[s], SERVICE_PROBES), TCP);
 			world_publish(r);
 			for (unsigned n = 0; n <= SERVICE_PROBES; n++)
-				assert_int_equal(find(r, addr, colliding(addr, starts[s], size, n), TCP), n);
+				assert_int_equal(find(r, addr, colliding(addr, starts[s], n), TCP), n);
 		}
 }
 

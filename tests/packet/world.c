@@ -40,6 +40,22 @@ static uint64_t word_of(uint32_t id, uint8_t flags, uint8_t generation)
 	return 0x02ULL | (uint64_t)(L2_SERVER + id) << 40 | (uint64_t)flags << 48 | (uint64_t)generation << 56;
 }
 
+/* The outer header's constant part, as the agent prepares it: for IPv4 with the sum of DF and both addresses. */
+static void set_outer(struct server *e, const struct world_server *s)
+{
+	const struct addr source = parse(s->outer);
+	const bool v6 = source.family == AF_INET6;
+
+	copy_addr(&source, e->outer_source);
+	e->outer = v6 ? 6 : 4;
+	e->outer_bits = s->outer_bits;
+	e->mtu -= v6 ? IP6_SIZE : IP4_SIZE;
+	e->outer_sum = 0;
+	if (!v6) /* the program sums words as they lie in memory */
+		e->outer_sum = htons(sum_fold(sum_bytes((uint8_t *)e->outer_source, 4, 0x4000) +
+					      sum_bytes((uint8_t *)e->addr, 4, 0)));
+}
+
 uint32_t world_server(struct rig *r, const struct world_server *s)
 {
 	const uint32_t id = r->server_count++;
@@ -57,10 +73,13 @@ uint32_t world_server(struct rig *r, const struct world_server *s)
 	e->ifindex = NIC;
 	e->port = htons(s->port);
 	copy_addr(&server->addr, e->addr);
+	if (s->outer)
+		set_outer(e, s);
 	if (!s->ports)
 		return id;
-	assert_true(r->ports_used + s->ports <= RIG_PORTS);
-	e->pool_offset = r->ports_used;
+	assert_true(r->ports_used + s->ports + 1 <= RIG_PORTS);
+	r->m->ports[r->ports_used] = (struct own_port){}; /* the program's counter */
+	e->pool_offset = r->ports_used++;
 	e->pool_count = s->ports;
 	for (unsigned i = 0; i < s->ports; i++)
 		r->m->ports[r->ports_used++] = (struct own_port){
@@ -107,7 +126,12 @@ static void fill_maglev(struct rig *r, const struct rig_service *s, uint32_t *re
 	for (size_t i = 0; i < s->servers.count; i++) {
 		const uint32_t id = s->servers.items[i];
 
-		servers[i] = (struct maglev_server){ 0x1000 + id, r->servers[id].weight, r->servers[id].up, id };
+		servers[i] = (struct maglev_server){
+			.key = 0x1000 + id,
+			.weight = r->servers[id].weight,
+			.up = r->servers[id].up,
+			.value = id,
+		};
 	}
 	*ret_count = maglev_size(servers, s->servers.count);
 	assert_true(*ret_count <= RIG_SLOTS);
@@ -195,8 +219,9 @@ static void lay_family(struct rig *r, const struct world *w, bool v6)
 		struct world_server s = {
 			.addr = text,
 			.port = w->keep_port ? 0 : 8080,
-			.ports = w->forward == FORWARD_DSR ? 0 : w->ports ? w->ports : 16,
+			.ports = w->forward != FORWARD_NAT ? 0 : w->ports ? w->ports : 16,
 			.own = v6 ? OWN6 : OWN4,
+			.outer = w->forward != FORWARD_IPIP ? NULL : v6 ? OWN6 : OWN4,
 		};
 
 		snprintf(text, sizeof(text), v6 ? "fd00::%x" : "10.0.0.%u", r->server_count);
@@ -340,11 +365,17 @@ struct packet towards_server(const struct packet *request, const struct rig *r, 
 	return p;
 }
 
+/* The counter in front of a server's part of ports. */
+uint64_t *world_port_cursor(const struct rig *r, uint32_t server)
+{
+	return (uint64_t *)&r->m->ports[r->servers[server].entry.pool_offset];
+}
+
 unsigned own_port(const struct rig *r, const struct packet *request, uint32_t server)
 {
 	if (rig_has_flow(r, request))
 		return rig_flow(r, request).from_port - PORT_LOW;
-	return r->m->use[server].next_port % r->servers[server].entry.pool_count;
+	return *world_port_cursor(r, server) % r->servers[server].entry.pool_count;
 }
 
 struct packet server_answer(const struct packet *sent, uint8_t flags)

@@ -30,6 +30,8 @@ struct world_server {
 	uint32_t weight;        /* 0 = 1 */
 	unsigned ports;         /* own ports towards it */
 	const char *own;        /* address they belong to; needed with ports */
+	const char *outer;      /* ipip: source of the outer header */
+	unsigned outer_bits;    /* ... whose low bits, zero here, are the flow's hash */
 };
 
 struct world_service {
@@ -68,6 +70,7 @@ struct packet client_packet(bool v6, uint8_t protocol, uint16_t sport, uint8_t f
 /* The same packet as it must leave towards a server (nat), from the n-th own port. */
 struct packet towards_server(const struct packet *request, const struct rig *r, uint32_t server, unsigned port);
 /* Which own port that is: of the connection's record, or the next to be dealt for a new one. */
+uint64_t *world_port_cursor(const struct rig *r, uint32_t server);
 unsigned own_port(const struct rig *r, const struct packet *request, uint32_t server);
 /* A TCP connection's three packets, all of which must pass, to this server from its n-th own port. */
 void handshake(struct rig *r, bool v6, uint16_t sport, uint32_t server, unsigned port);

@@ -35,6 +35,7 @@ enum manner {
 	CLOSE,  /* closes at once */
 	RESET,  /* closes by RST once something was asked */
 	FULL,   /* its accept queue is full: nobody gets in */
+	SPEAK,  /* sends `text` unasked and closes */
 };
 
 struct world;
@@ -67,7 +68,7 @@ struct world {
 	struct peer peers[WORLD_PEERS_MAX];
 	size_t peer_count;
 	struct client clients[WORLD_CLIENTS_MAX];
-	unsigned changes, ups, downs, first_rounds;
+	unsigned changes, ups, downs, first_rounds, shares;
 	char reason[192], server[64];
 	bool last_up, last_accepts;
 };
@@ -129,6 +130,11 @@ static inline void peer_on_accept(evutil_socket_t fd, short what, void *arg)
 		if (!p->w->clients[i].event)
 			c = &p->w->clients[i];
 	if (p->manner == CLOSE || !c) {
+		close(conn);
+		return;
+	}
+	if (p->manner == SPEAK) {
+		send(conn, p->text, strlen(p->text), MSG_NOSIGNAL);
 		close(conn);
 		return;
 	}
@@ -235,9 +241,15 @@ static inline void world_on_first_round(void *ctx)
 	((struct world *)ctx)->first_rounds++;
 }
 
+static inline void world_on_share(void *ctx)
+{
+	((struct world *)ctx)->shares++;
+}
+
 static inline void world_start_health(struct world *w)
 {
-	struct health_ops ops = { .on_change = world_on_change, .on_first_round = world_on_first_round, .ctx = w };
+	struct health_ops ops = { .on_change = world_on_change, .on_first_round = world_on_first_round,
+				  .on_share = world_on_share, .ctx = w };
 
 	w->h = health_new(w->base, &ops);
 	assert_non_null(w->h);
@@ -260,16 +272,34 @@ static inline int world_setup(void **state)
 	return 0;
 }
 
+static inline void server_clear(struct model_server *s)
+{
+	free(s->name);
+	free(s->track);
+	free(s->agent_send);
+	free(s->tls.ca_file);
+	free(s->tls.crt);
+	free(s->tls.sni);
+	free(s->tls.alpn);
+	free(s->tls.verify_host);
+}
+
 static inline void model_clear(struct model *m)
 {
 	size_t b, i;
 
 	for (b = 0; b < m->backends.count; b++) {
 		for (i = 0; i < m->backends.items[b].servers.count; i++)
-			free(m->backends.items[b].servers.items[i].name);
+			server_clear(&m->backends.items[b].servers.items[i]);
+		for (i = 0; i < m->backends.items[b].steps.count; i++) {
+			free(m->backends.items[b].steps.items[i].data);
+			free(m->backends.items[b].steps.items[i].comment);
+		}
 		vec_done(&m->backends.items[b].servers);
+		vec_done(&m->backends.items[b].steps);
 		free(m->backends.items[b].name);
 		free(m->backends.items[b].http.host);
+		free(m->backends.items[b].dns.name);
 	}
 	vec_done(&m->backends);
 }
@@ -299,6 +329,17 @@ static inline struct model_backend *backend_new(struct world *w, const char *nam
 	strcpy(b->http.uri, "/");
 	strcpy(b->http.version, "HTTP/1.0");
 	return b;
+}
+
+/* A further step of a backend's tcp-check. */
+static inline struct model_check_step *step_add(struct model_backend *b, enum model_step kind, const char *text)
+{
+	struct model_check_step *s = vec_push(&b->steps);
+
+	s->kind = kind;
+	s->data = (uint8_t *)strdup(text);
+	s->length = strlen(text);
+	return s;
 }
 
 /* A server checked every 20 ms, rise 2, fall 3. */

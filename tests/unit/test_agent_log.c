@@ -25,6 +25,9 @@ struct rig {
 	char *heard;
 	size_t length;
 	struct model_global g;
+	unsigned seen_count;
+	int seen_level;
+	char seen[256];
 };
 
 static int setup(void **state)
@@ -117,6 +120,42 @@ static void writes_to_stderr_at_once(void **state)
 			    "warning event=server_down backend=nodes server=node1 reason=\"Connection\\nrefused\"\n"
 			    "info event=ready\n"
 			    "notice event=careless text=a\\x0aerr event=forged\\x1b[2J\n");
+}
+
+static void on_seen(int level, const char *event, const char *pairs, void *ctx)
+{
+	struct rig *r = ctx;
+
+	r->seen_count++;
+	r->seen_level = level;
+	snprintf(r->seen, sizeof(r->seen), "%s|%s", event, pairs);
+}
+
+static void an_observer_sees_what_is_logged(void **state)
+{
+	struct rig *r = *state;
+	char first[256], second[256];
+	unsigned count;
+
+	capture_pipe(r, STDERR_FILENO);
+	log_new(r->base, &r->l);
+	log_observe(r->l, on_seen, r);
+	log_event(r->l, LOG_WARNING, "server_down", "server=%s reason=%s", "node1", log_quoted("a\nb"));
+	strcpy(first, r->seen);
+	log_event(r->l, LOG_WARNING, "plain", "%s", "");
+	strcpy(second, r->seen);
+	for (int i = 0; i < LOG_RATE_MAX + 10; i++)
+		log_event(r->l, LOG_NOTICE, "many", "n=%d", i);
+	count = r->seen_count;
+	log_observe(r->l, NULL, NULL);
+	log_event(r->l, LOG_ERR, "unseen", "n=%d", 1);
+	release(r);
+	assert_string_equal(first, "server_down|server=node1 reason=\"a\\nb\"");
+	assert_string_equal(second, "plain|");
+	/* What the rate holds back is not logged, so not seen. */
+	assert_int_equal(count, 2 + LOG_RATE_MAX);
+	assert_int_equal(r->seen_count, count);
+	assert_int_equal(r->seen_level, LOG_NOTICE);
 }
 
 static void the_journal_gets_its_prefix(void **state)
@@ -526,6 +565,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(writes_to_stderr_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_observer_sees_what_is_logged, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_journal_gets_its_prefix, setup, teardown),
 		cmocka_unit_test_setup_teardown(cuts_a_line_at_its_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_blocked_stderr_blocks_nobody, setup, teardown),

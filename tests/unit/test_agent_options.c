@@ -198,6 +198,15 @@ static void helps(void **state)
 		assert_non_null(strstr(text, options[i]));
 	assert_non_null(strstr(text, AGENT_CONFIG_DEFAULT));
 	free(text);
+	/* And the manual knows them too. Tests run in the tree's top folder. */
+	text = file_read("docs/alwaysond.md");
+	for (size_t i = 0; i < array_size(options); i++) {
+		char quoted[32];
+
+		snprintf(quoted, sizeof(quoted), "`%s", options[i]);
+		assert_non_null(strstr(text, quoted));
+	}
+	free(text);
 }
 
 int main(void)

@@ -254,7 +254,7 @@ static void tells_how_to_reach_an_agent(void **state)
 	char line[256];
 	int fd;
 
-	expect(s, "-s @ status", 4, "", "there is no such socket. Start it with `systemctl start alwayson` or `");
+	expect(s, "-s @ status", 4, "", "there is no such socket. Start it with `systemctl start alwaysond` or `");
 	expect(s, "-s @ status", 4, "", s->path);
 	strcpy(at.sun_path, s->path);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -346,6 +346,19 @@ static void refuses_what_it_does_not_understand(void **state)
 		{ "status --limit 5", "--limit does not belong to `status`" },
 		{ "wait drained a/b --timeout 1y", "--timeout: `1y` is not a time" },
 		{ "wait drained a/b --timeout 86400001", "is not a time" },
+		{ "decap load eth0", "decap load: --from PREFIX is missing" },
+		{ "decap load --from 192.0.2.1", "decap load: an argument is missing: IFACE" },
+		{ "decap load eth0 --from 192.0.2.1/33", "--from: `192.0.2.1/33` is not a prefix such as" },
+		{ "decap load eth0 --from 192.0.2.1/24", "is not a prefix such as 192.0.2.0/24" },
+		{ "decap load eth0 --from lb", "is not a prefix" },
+		{ "decap load eth0 --from 192.0.2.1 --address 0.0.0.0", "--address: `0.0.0.0` is not an IP address" },
+		{ "decap load eth0 --from", "--from needs a value" },
+		{ "decap load eth0 shared --from ::1", "`shared` is not native, generic or auto" },
+		{ "decap load eth0 --from ::1 --name lb", "`decap load` asks no agent" },
+		{ "decap show --from 192.0.2.1", "--from does not belong to `decap show`" },
+		{ "status --address 192.0.2.1", "--address does not belong to `status`" },
+		{ "decap unload", "an argument is missing: IFACE" },
+		{ "decap", "incomplete command `decap`; there is: decap load, decap unload, decap show" },
 		{ "status --frob", "unknown option `--frob`" },
 		{ "status -x", "unknown option `-x`" },
 		{ "status --json=yes", "--json takes no value" },
@@ -379,21 +392,19 @@ static void helps_everywhere(void **state)
 /* A verb that is in the table is in both manuals, with its arguments, and nothing else is. */
 static void the_manuals_know_every_verb(void **state)
 {
-	char *manual = docs_read("docs/alwayson.md"), *protocol = docs_read("docs/control.md"), wanted[160];
+	char *manual = docs_read("docs/alwayson.md"), *protocol = docs_read("docs/control.md"), wanted[160], synopsis[128];
 	size_t sections = 0;
 
 	for (size_t i = 0; i < cli_verb_count; i++) {
 		const struct cli_verb *v = &cli_verbs[i];
-		const struct cli_option *o = &v->option;
 
-		snprintf(wanted, sizeof(wanted), "\n### `%s%s%s%s%s%s%s%s`\n", v->words, *v->arguments ? " " : "",
-			 v->arguments, o->name ? " [" : "", o->name ? o->name : "", o->name ? " " : "",
-			 o->name ? o->argument : "", o->name ? "]" : "");
+		cli_verb_synopsis(v, synopsis, sizeof(synopsis));
+		snprintf(wanted, sizeof(wanted), "\n### `%s`\n", synopsis);
 		if (!strstr(manual, wanted))
 			fail_msg("docs/alwayson.md lacks %s", wanted);
 		snprintf(wanted, sizeof(wanted), "\n| `%s` |", v->words);
-		if (!strstr(protocol, wanted))
-			fail_msg("docs/control.md lacks %s", wanted);
+		if (!v->run != !!strstr(protocol, wanted))
+			fail_msg("docs/control.md %s %s", v->run ? "is not the place of" : "lacks", wanted);
 	}
 	for (const char *at = manual; (at = strstr(at, "\n### `")); at++)
 		sections++;

@@ -69,9 +69,11 @@ static void every_verb_renders_nonsense(void **state)
 {
 	static const char *const replies[] = {
 		"{}",
-		"{\"services\":[{}],\"servers\":[{}],\"flows\":[{}],\"verdicts\":[{}],\"interfaces\":[{}],\"backends\":[{}],"
+		"{\"decap\":[{}],"
+		"\"services\":[{}],\"servers\":[{}],\"flows\":[{}],\"verdicts\":[{}],\"interfaces\":[{}],\"backends\":[{}],"
 		"\"server\":{},\"interface\":{},\"notices\":[{}],\"messages\":[{}],\"files\":[{}],\"global\":{}}",
-		"{\"services\":1,\"servers\":\"x\",\"flows\":[1],\"verdicts\":[[]],\"interfaces\":[null],\"backends\":[2],"
+		"{\"decap\":[3],"
+		"\"services\":1,\"servers\":\"x\",\"flows\":[1],\"verdicts\":[[]],\"interfaces\":[null],\"backends\":[2],"
 		"\"server\":[],\"interface\":3,\"notices\":[4],\"messages\":[5],\"files\":[6],\"global\":[],\"now_ms\":{}}",
 	};
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -161,8 +162,27 @@ static void bad_files_are_refused(void **state)
 	check_directory("tests/config/bad", false, 80);
 }
 
+static char password_file[] = "/tmp/alwayson-password-XXXXXX";
+
+/* A checkout gives files to be read by all, which a password file must not be. */
+static int make_password_file(void)
+{
+	int fd = mkstemp(password_file), failed = fd < 0 || write(fd, "secret\n", 7) != 7;
+
+	if (fd >= 0)
+		close(fd);
+	return failed || setenv("PASSWORD_FILE", password_file, 1);
+}
+
+static int remove_password_file(void **state)
+{
+	return unlink(password_file);
+}
+
 static int set_environment(void **state)
 {
+	if (make_password_file())
+		return -1;
 	unsetenv("ALWAYSON_TEST_UNSET");
 	return setenv("ALWAYSON_TEST_TIME", "7s", 1) || setenv("ALWAYSON_TEST_ADDR", "192.0.2.77", 1) ||
 	       setenv("ALWAYSON_TEST_LIST", " name  x ", 1) || setenv("ALWAYSON_TEST_BLANK", "  ", 1);
@@ -175,5 +195,5 @@ int main(void)
 		cmocka_unit_test(bad_files_are_refused),
 	};
 
-	return cmocka_run_group_tests_name("config_files", tests, set_environment, NULL);
+	return cmocka_run_group_tests_name("config_files", tests, set_environment, remove_password_file);
 }

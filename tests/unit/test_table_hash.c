@@ -48,7 +48,7 @@ static uint64_t tuple6(const struct hash_key *k, const char *from, uint16_t spor
 	return hash_tuple6(k, f, t, htons(sport), htons(dport), protocol);
 }
 
-/* Of SplitMix64's published generator: seeded with 1234567, its n-th output is the mix of the n-th step of its state. */
+/* Of SplitMix64's published generator: seeded with 1234567, its n-th output is the mix of its n-th state. */
 static void mix_is_splitmix64s(void **state)
 {
 	static const uint64_t outputs[] = {

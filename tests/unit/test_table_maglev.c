@@ -78,8 +78,8 @@ static void check_shares(const struct maglev_server *servers, size_t count, cons
 
 		/* One slot is the least that a share can be off by. */
 		if (is > share * (1 + percent / 100) + 1 || is < share * (1 - percent / 100) - 1)
-			fail_msg("server %zu of %zu has %.0f slots of %u, not %.1f within %.0f %%", i, count, is, size, share,
-				 percent);
+			fail_msg("server %zu of %zu has %.0f slots of %u, not %.1f within %.0f %%", i, count, is,
+				 size, share, percent);
 	}
 }
 

@@ -105,8 +105,8 @@ static void check_spread(const uint32_t *weights, size_t count, double bound)
 			if (slots[i % size] != n + 1)
 				continue;
 			if (last != UINT32_MAX && (i - last > ideal + bound || i - last < ideal - bound))
-				fail_msg("server %u: %u turns from one of its own to the next, not %.1f", n + 1, i - last,
-					 ideal);
+				fail_msg("server %u: %u turns from one of its own to the next, not %.1f", n + 1,
+					 i - last, ideal);
 			last = i;
 		}
 	}

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "agent/monitor.h"
+#include "agent/plugins.h"
 #include "agent/privileges.h"
 #include "agent/ready.h"
 #include "agent/secret.h"
@@ -64,6 +65,10 @@ static void on_run(evutil_socket_t fd, short what, void *ctx)
 {
 	struct agent *a = ctx;
 
+	/* Once for all that happened in a turn: thousands of servers may go at a time. */
+	if (a->save_due)
+		agent_save_state(a);
+	a->save_due = false;
 	if (a->running)
 		reconcile_run(a->reconcile, a->health);
 }
@@ -96,8 +101,8 @@ static void on_health_change(const struct health_event *e, void *ctx)
 	if (e->went_down && agent_find_server(a, path, &b, &s) &&
 	    a->model->backends.items[b].servers.items[s].shutdown_sessions)
 		reconcile_end_connections(a->reconcile, reconcile_server_id(a->reconcile, b, s));
+	a->save_due = true;
 	agent_run_soon(a);
-	agent_save_state(a);
 }
 
 /* The first round is over: attach, make the maps true, tell that we are ready. */
@@ -300,14 +305,43 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 	return 0;
 }
 
+static void on_share(void *ctx)
+{
+	agent_run_soon(ctx);
+}
+
+static void on_conflict(const struct health_conflict *c, void *ctx)
+{
+	struct agent *a = ctx;
+
+	if (c->begins)
+		log_event(a->log, LOG_CRIT, "writer_conflict", "backend=%s writers=%zu kept=%s", c->backend, c->writers,
+			  c->kept[0] ? c->kept : "none");
+	else
+		log_event(a->log, LOG_NOTICE, "writer_conflict_over", "backend=%s writers=%zu kept=%s", c->backend,
+			  c->writers, c->kept[0] ? c->kept : "none");
+	agent_run_soon(a);
+}
+
+/* A process for blocking checks is made even where there are none yet: later nobody here may make one. */
+static int start_plugins(struct agent *a, char error[AGENT_ERROR_MAX])
+{
+	int r = plugins_new(a->base, a->log, plugins_are_used(a->model), &a->plugins, error);
+
+	return r < 0 ? r : plugins_validate(a->plugins, a->model, NULL, error);
+}
+
 static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	const struct health_ops ops = { .on_change = on_health_change, .on_first_round = on_first_round,
+					.on_share = on_share, .on_conflict = on_conflict,
 					.on_result = on_check_result, .ctx = a };
 	json_t *saved = NULL;
 	int r;
 
 	a->health = health_new(a->base, &ops);
+	if (a->health)
+		health_set_elsewhere(a->health, plugins_elsewhere(a->plugins));
 	r = a->health ? health_configure(a->health, a->model) : -ENOMEM;
 	if (r < 0) {
 		snprintf(error, AGENT_ERROR_MAX, "cannot set up the checks: %s", strerror(-r));
@@ -316,8 +350,10 @@ static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 	if (!a->state)
 		return 0;
 	r = state_load(a->state, &saved, error);
-	if (r == 0 && health_restore(a->health, json_object_get(saved, "health")) < 0)
+	if (r == 0 && health_restore(a->health, json_object_get(saved, "health")) < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "what was saved is not of this version; it is passed over");
 		r = -EINVAL;
+	}
 	if (r < 0 && r != -ENOENT)
 		log_event(a->log, LOG_WARNING, "state_lost", "error=%s", log_quoted(error));
 	json_decref(saved);
@@ -355,7 +391,9 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 		snprintf(error, AGENT_ERROR_MAX, "cannot set up the event loop: %s", strerror(-r));
 		return r;
 	}
-	r = interfaces_configure(a);
+	r = start_plugins(a, error);
+	if (r == 0)
+		r = interfaces_configure(a);
 	if (r == 0)
 		r = start_state(a, error);
 	if (r == 0)
@@ -385,6 +423,7 @@ void agent_stop(struct agent *a)
 	}
 	monitor_free(a->monitor);
 	health_free(a->health);
+	plugins_free(a->plugins);
 	sweep_free(a->sweep);
 	reconcile_free(a->reconcile);
 	grace_free(a->grace);

@@ -56,6 +56,7 @@ struct agent_reload {
 };
 
 struct agent_drain_wait;
+struct plugins;
 struct monitor;
 
 struct agent {
@@ -72,6 +73,7 @@ struct agent {
 	struct reconcile *reconcile;
 	struct sweep *sweep;
 	struct health *health;
+	struct plugins *plugins; /* who runs the checks that plugins make */
 	struct control *control;
 	struct monitor *monitor;
 	struct event *run_event, *first_round_timer, *signals[3];
@@ -81,6 +83,7 @@ struct agent {
 	struct agent_reload last_reload;
 	uint64_t started_ms;    /* monotonic */
 	bool round_over;        /* every checked server has its first result */
+	bool save_due;          /* state has changed in this turn of the loop */
 	bool running;           /* the first round is over, packets are steered */
 	int exit_code;
 };
@@ -130,6 +133,9 @@ void drained_done(struct agent *a);
 extern const struct control_verb agent_verbs[];
 extern const size_t agent_verb_count;
 json_t *show_server(struct agent *a, size_t backend, size_t server);
+/* show_health.c */
+void show_server_health(const struct health_view *v, json_t *to);
+json_t *show_server_history(struct agent *a, size_t backend, size_t server);
 json_t *show_interface(struct agent *a, const struct agent_interface *i);
 void verb_status(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_show_services(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);

@@ -31,8 +31,9 @@ int layout_choose(const struct model_backend *b, const struct health_view *views
 		}
 		/* The base is the configured weight: a drain or a failure moves the server's own slots only. */
 		m->weight = b->servers.items[i].backup != use_backups ? 0 :
-			    views[i].weight_is_override && views[i].weight ? views[i].weight :
-									     views[i].weight_configured;
+			    views[i].weight			      ? views[i].weight :
+									views[i].weight_configured;
+		m->share = (uint8_t)views[i].share_percent;
 		if (m->chosen && !m->weight)
 			m->weight = views[i].weight;
 	}
@@ -46,7 +47,8 @@ bool layout_equal(const struct layout *a, const struct layout *b)
 	for (size_t i = 0; i < a->members.count; i++) {
 		const struct layout_member *x = &a->members.items[i], *y = &b->members.items[i];
 
-		if (x->key != y->key || x->id != y->id || x->weight != y->weight || x->chosen != y->chosen)
+		if (x->key != y->key || x->id != y->id || x->weight != y->weight || x->chosen != y->chosen ||
+		    x->share != y->share)
 			return false;
 	}
 	return true;
@@ -60,7 +62,8 @@ static struct maglev_server *maglev_members(const struct layout *l)
 		const struct layout_member *m = &l->members.items[i];
 
 		servers[i] = (struct maglev_server){
-			.key = m->key, .weight = m->weight, .up = m->chosen, .value = m->id,
+			.key = m->key, .weight = m->weight, .up = m->chosen,
+			.without = (uint8_t)(100 - m->share), .value = m->id,
 		};
 	}
 	return servers;
@@ -73,7 +76,9 @@ static struct smooth_server *smooth_members(const struct layout *l)
 	for (size_t i = 0; servers && i < l->members.count; i++) {
 		const struct layout_member *m = &l->members.items[i];
 
-		servers[i] = (struct smooth_server){ .weight = m->chosen ? m->weight : 0, .value = m->id };
+		servers[i] = (struct smooth_server){
+			.weight = m->chosen ? m->weight * m->share : 0, .value = m->id,
+		};
 	}
 	return servers;
 }

@@ -19,6 +19,7 @@ struct layout_member {
 	uint32_t id;      /* server id */
 	uint32_t weight;  /* in the table */
 	bool chosen;      /* gets new connections */
+	uint8_t share;    /* percent of what its weight gives it: slowstart, agent-check */
 };
 
 struct layout {

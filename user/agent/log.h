@@ -61,8 +61,8 @@ const char *log_quote(char *buf, size_t size, const char *value);
 #define log_quoted(value) log_quote((char[LOG_QUOTE_MAX]){ "" }, LOG_QUOTE_MAX, (value))
 
 /*
- * Has every event that is logged told to seen too: its kind, and the key=value pairs behind it. One observer; NULL = none.
- * seen must not log.
+ * Has every event that is logged told to seen too: its kind, and the key=value pairs behind it. One observer; NULL =
+ * none. seen must not log.
  */
 void log_observe(struct log *l, void (*seen)(int level, const char *event, const char *pairs, void *ctx), void *ctx);
 

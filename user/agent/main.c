@@ -11,16 +11,43 @@
 #include <sys/resource.h>
 
 #include "agent/agent.h"
+#include "agent/plugins.h"
 #include "base/cleanup.h"
 
 enum { EXIT_BAD = 1, EXIT_USAGE = 2 };
 
+/* For -c, plugins are loaded where they are loaded otherwise: in a process without rights. */
+static int check_plugins(const struct model *m)
+{
+	struct event_base *base = event_base_new();
+	struct plugins *p = NULL;
+	char error[PLUGINS_ERROR_MAX] = "out of memory";
+	int r = base ? plugins_new(base, NULL, true, &p, error) : -ENOMEM;
+
+	if (r == 0)
+		r = plugins_validate(p, m, NULL, error);
+	if (r < 0)
+		fprintf(stderr, "%s\n", error);
+	plugins_free(p);
+	if (base)
+		event_base_free(base);
+	return r;
+}
+
 static int load(const struct agent_options *o, struct model **ret, struct config_report *report)
 {
+	char error[HEALTH_ERROR_MAX];
 	int r = config_load(o->files, o->file_count, ret, report);
 
 	if (r < 0 || o->check_only)
 		config_report_print(report, stderr);
+	if (r == 0) {
+		r = health_check_files(*ret, error);
+		if (r == -EINVAL)
+			fprintf(stderr, "%s\n", error);
+	}
+	if (r == 0 && o->check_only && plugins_are_used(*ret))
+		r = check_plugins(*ret);
 	if (r == -ENOMEM)
 		fprintf(stderr, "alwaysond: out of memory\n");
 	return r;

@@ -46,6 +46,17 @@ static uint64_t clock_us(void)
 
 /* ---- gathering ---- */
 
+static void gather_role(struct snapshot *s, size_t backend, struct snapshot_server *to, const struct health_view *v)
+{
+	to->role = v->role;
+	to->misplaced = v->misplaced;
+	to->lag_known = v->lag_known;
+	to->lag_ms = v->lag_ms;
+	snprintf(to->role_text, sizeof(to->role_text), "%s", v->role_text);
+	s->backends[backend].has_roles = true;
+	s->backends[backend].misplaced += v->misplaced;
+}
+
 static void gather_server(struct monitor *m, struct snapshot *s, size_t backend, size_t server)
 {
 	struct agent *a = m->agent;
@@ -71,8 +82,12 @@ static void gather_server(struct monitor *m, struct snapshot *s, size_t backend,
 	to->transitions = v.transitions;
 	to->duration_us = v.last_duration_us;
 	snprintf(to->result, sizeof(to->result), "%s", v.last_result);
+	to->held = v.held;
+	to->damped = v.damped;
 	s->backends[backend].up += v.up;
 	s->backends[backend].accepting += v.accepts_new;
+	if (v.has_role)
+		gather_role(s, backend, to, &v);
 	if (id < MAX_SERVERS) {
 		const struct server *entry = &maps->servers[half * MAX_SERVERS + id];
 		const int64_t half_open = maps->use[id].half_open;
@@ -240,6 +255,7 @@ static void gather_agent(struct monitor *m, struct snapshot_agent *to)
 static void gather_backend(struct monitor *m, struct snapshot *s)
 {
 	const size_t backend = s->backends_done, count = s->names->first[backend + 1] - s->names->first[backend];
+	size_t writers = 0;
 
 	if (s->servers_done < count) {
 		gather_server(m, s, backend, s->servers_done++);
@@ -247,6 +263,8 @@ static void gather_backend(struct monitor *m, struct snapshot *s)
 	}
 	gather_slots(m, s, backend);
 	s->backends[backend].checks = m->now.checks[backend];
+	s->backends[backend].conflict = health_conflict(m->agent->health, backend, &writers);
+	s->backends[backend].writers = (uint32_t)writers;
 	s->backends_done++;
 	s->servers_done = 0;
 }

@@ -24,8 +24,8 @@ int monitor_new(struct agent *a, struct monitor **ret);
 void monitor_free(struct monitor *m); /* takes NULL */
 
 /*
- * A new model: prepare does all that may fail (-errno with a line for people in error) and changes nothing; commit, when
- * the model is the agent's, can't fail; abandon forgets it. Histograms of backends that are in both go on.
+ * A new model: prepare does all that may fail (-errno with a line for people in error) and changes nothing; commit,
+ * when the model is the agent's, can't fail; abandon forgets it. Histograms of backends that are in both go on.
  */
 int monitor_prepare(struct monitor *m, const struct model *model, char *error, size_t size);
 void monitor_commit(struct monitor *m);

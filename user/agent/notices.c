@@ -113,6 +113,14 @@ static void check_addresses(struct agent *a)
 				add(a, "backend %s: no interface has the source-pool address %s: servers' replies must "
 				       "be routed here", backend->name,
 				    addr_format(&backend->sources.items[i].addr, text));
+		for (size_t i = 0; i < backend->tunnel_sources.count; i++) {
+			const struct model_tunnel_source *s = &backend->tunnel_sources.items[i];
+
+			if (!s->bits && !is_owned(a, &s->addr))
+				add(a, "backend %s: no interface has the tunnel-source address %s: what routers report "
+				       "about the tunnel does not arrive, and a server's strict rp_filter needs a route "
+				       "to it", backend->name, addr_format(&s->addr, text));
+		}
 	}
 }
 

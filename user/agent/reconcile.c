@@ -165,11 +165,10 @@ void reconcile_free(struct reconcile *r)
 }
 
 
-static bool is_unused(const struct server *s)
+/* Nobody sends by this entry: it is new, or its next hop is not known. */
+static bool is_unsent(const struct server *s)
 {
-	static const struct server zero;
-
-	return memcmp(s, &zero, sizeof(zero)) == 0;
+	return !(SERVER_FLAGS(s->word) & SERVER_RESOLVED);
 }
 
 /* Everything but the word that changes in place. */
@@ -183,7 +182,7 @@ static bool gains(uint64_t old, uint64_t new)
 	return SERVER_FLAGS(new) & ~SERVER_FLAGS(old);
 }
 
-/* Entries nobody refers to yet are written straight into the active half; words that gain before the slots change. */
+/* Entries that nobody sends by are written straight into the active half; words that gain before the slots change. */
 static bool put_servers(struct reconcile *r, bool gaining)
 {
 	bool structural = false;
@@ -194,7 +193,7 @@ static bool put_servers(struct reconcile *r, bool gaining)
 
 		if (!r->servers.table[id].identity)
 			continue;
-		if (is_unused(active)) {
+		if (is_unsent(active)) {
 			memcpy(&active->own_mac, &image->own_mac, sizeof(*active) - sizeof(active->word));
 			store_word((uint64_t *)&active->word, image->word);
 		} else if (active->word != image->word && gains(active->word, image->word) == gaining) {
@@ -280,13 +279,31 @@ static void begin_waiting(struct reconcile *r)
 {
 	struct vec_regions swap = r->garbage;
 
-	if (r->waiting || (!r->flipped && !r->next_garbage.count))
+	if (r->waiting || (!r->flipped && !r->next_garbage.count && !r->ending))
 		return;
 	r->garbage = r->next_garbage;
 	r->next_garbage = swap;
 	r->next_garbage.count = 0;
-	if (grace_call(r->grace, on_grace, r) == 0)
+	if (grace_call(r->grace, on_grace, r) == 0) {
 		r->waiting = true;
+		r->waiting_for_flip = r->flipped;
+		for (uint32_t id = 1; r->ending && id < MAX_SERVERS; id++)
+			if (r->tracked[id].ending == ENDING_ASKED)
+				r->tracked[id].ending = ENDING_WAITING;
+	}
+}
+
+/* The slots have not named them for a grace period: no packet can record anything anew with the new generation. */
+static void end_connections(struct reconcile *r)
+{
+	r->ending = false;
+	for (uint32_t id = 1; id < MAX_SERVERS; id++) {
+		if (r->tracked[id].ending == ENDING_WAITING) {
+			r->tracked[id].ending = ENDING_NO;
+			reconcile_bump_generation(r, id);
+		}
+		r->ending |= r->tracked[id].ending != ENDING_NO;
+	}
 }
 
 static void on_grace(void *ctx)
@@ -297,8 +314,10 @@ static void on_grace(void *ctx)
 		region_give(&r->slots, r->garbage.items[i]);
 	r->garbage.count = 0;
 	r->waiting = false;
-	if (r->flipped) {
-		r->flipped = false;
+	if (r->ending)
+		end_connections(r);
+	if (r->waiting_for_flip) {
+		r->flipped = r->waiting_for_flip = false;
 		r->epoch++;
 		if (!r->again)
 			pools_free_unwanted(&r->pools);
@@ -326,7 +345,7 @@ static int run(struct reconcile *r, const struct health *h)
 	structural |= put_servers(r, false);
 	stale = r->entries_stale;
 	if (stale || structural) {
-		if (r->flipped && r->waiting) {
+		if (r->flipped) {
 			r->again = true;
 			return slots_error;
 		}
@@ -391,6 +410,12 @@ struct addr reconcile_address(const struct reconcile *r, uint16_t id, bool v6)
 }
 
 void reconcile_end_connections(struct reconcile *r, uint32_t id)
+{
+	r->tracked[id].ending = ENDING_ASKED;
+	r->ending = true;
+}
+
+void reconcile_bump_generation(struct reconcile *r, uint32_t id)
 {
 	struct server *active = active_server(r, id);
 	uint8_t generation = ++r->servers.table[id].generation;

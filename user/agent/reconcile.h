@@ -68,7 +68,10 @@ struct addr reconcile_address(const struct reconcile *r, uint16_t id, bool v6);
 /* Share of its backend's slots that this server has: 0 .. 1; below 0 = the backend has no slots. */
 double reconcile_slots_share(const struct reconcile *r, size_t backend, size_t server);
 
-/* Ends the remembered connections of a server: on-marked-down shutdown-sessions. */
+/*
+ * Ends the remembered connections of a server (on-marked-down shutdown-sessions), once the slots no longer name it: to
+ * be called before the reconcile_run() that takes it out of them.
+ */
 void reconcile_end_connections(struct reconcile *r, uint32_t id);
 
 /*

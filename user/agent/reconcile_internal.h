@@ -26,6 +26,7 @@ struct tracked {
 	struct addr watched;     /* next hop being followed; family 0 = none */
 	unsigned mtu;            /* of the way, the last one known; 0 = none yet */
 	struct addr source;      /* own address towards it, the last one known */
+	enum { ENDING_NO, ENDING_ASKED, ENDING_WAITING } ending; /* connections: after the next grace period */
 	uint64_t dying_epoch;    /* ID_DYING: since */
 };
 
@@ -65,8 +66,10 @@ struct reconcile {
 	unsigned size4_log2, size6_log2; /* of the active half's tables */
 	uint16_t nat_low, nat_high;      /* of all wanted pools; low > high = none */
 	/* Grace periods. */
-	bool waiting;                    /* one is under way: the inactive half and `garbage` are not free yet */
-	bool flipped;                    /* ... since a flip */
+	bool waiting;                    /* one is under way: `garbage` is not free yet */
+	bool flipped;                    /* the inactive half is not free yet: no grace period is over since the flip */
+	bool ending;                     /* some server's connections are to end */
+	bool waiting_for_flip;           /* the one under way began after the flip */
 	bool again;                      /* run once more when it is over */
 	struct vec_regions garbage, next_garbage; /* slots */
 	uint64_t epoch;
@@ -88,6 +91,8 @@ static inline void store_word(uint64_t *at, uint64_t value)
 }
 
 void assignment_done(struct assignment *a);
+/* reconcile.c: from now on the records of this server match nothing. */
+void reconcile_bump_generation(struct reconcile *r, uint32_t id);
 /* assign.c: follows the next hop towards a server; one destination an id. */
 void reconcile_watch(struct reconcile *r, uint32_t id, const struct addr *addr);
 

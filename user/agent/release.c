@@ -23,7 +23,7 @@ static void release_leaving(struct reconcile *r, const struct sweep_result *s)
 			continue;
 		if (e->state == ID_LEAVING && !previous[id]) {
 			/* From now on its records match nothing; a whole pass later none is left. */
-			reconcile_end_connections(r, id);
+			reconcile_bump_generation(r, id);
 			slots_forget_server(r, id);
 			e->state = ID_DYING;
 			t->dying_epoch = r->epoch++;

@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include "agent/agent.h"
+#include "agent/plugins.h"
 #include "agent/monitor.h"
 #include "agent/ready.h"
 #include "agent/secret.h"
@@ -57,6 +58,10 @@ static int reload(struct agent *a, bool *ret_changed, struct config_report *repo
 		return r;
 	}
 	r = notices_check_ports(m, error);
+	if (r == 0)
+		r = health_check_files(m, error);
+	if (r == 0)
+		r = plugins_validate(a->plugins, m, a->model, error);
 	if (r == 0)
 		r = secret_load(m->global.hash_secret_file, a->state, &secret, error);
 	if (r == 0) {

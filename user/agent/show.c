@@ -135,6 +135,7 @@ json_t *show_server(struct agent *a, size_t backend, size_t server)
 	json_object_set_new(j, "last_result", v.last_result[0] ? control_string(v.last_result) : json_null());
 	json_object_set_new(j, "last_duration_ms",
 			    v.last_result[0] ? json_integer(v.last_duration_ms) : json_null());
+	show_server_health(&v, j);
 	json_object_set_new(j, "next_hop", hop_json(a, &s->at.addr));
 	json_object_set_new(j, "connections", json_integer(sweep_connections(a->sweep, id)));
 	set_traffic(j, counters_server(dataplane_maps(a->dataplane), id));
@@ -145,14 +146,17 @@ json_t *show_server(struct agent *a, size_t backend, size_t server)
 void verb_show_servers(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
 {
 	struct agent *a = ctx;
-	json_t *all = json_array();
+	json_t *all = json_array(), *one;
 	bool found = !argc;
 	size_t backend, server;
 
 	if (argc && strchr(argv[0], '/')) {
 		found = agent_find_server(a, argv[0], &backend, &server);
-		if (found)
-			json_array_append_new(all, show_server(a, backend, server));
+		if (found) {
+			one = show_server(a, backend, server);
+			json_object_set_new(one, "history", show_server_history(a, backend, server));
+			json_array_append_new(all, one);
+		}
 	} else {
 		for (size_t b = 0; b < a->model->backends.count; b++) {
 			const struct model_backend *m = &a->model->backends.items[b];

@@ -147,8 +147,11 @@ static int put_anew(struct reconcile *r, struct held *h, const struct slots_shap
 static int put_slots(struct reconcile *r, struct held *h, struct layout *wanted, const struct slots_shape *shape,
 		     uint64_t window_ms)
 {
-	/* While one change of shape is under way the next one waits: owners change in the table that is there. */
-	const bool moving = h->old_region.size;
+	/*
+	 * While one change of shape is under way, or the tables can't be flipped, the next one waits: owners change in
+	 * the table that is there, which is the one that the program reads.
+	 */
+	const bool moving = h->region.size && (h->old_region.size || r->flipped);
 	_cleanup_free_ uint32_t *owners = NULL;
 	struct layout swap;
 	bool in_place;
@@ -205,8 +208,11 @@ int slots_put(struct reconcile *r, const struct health *h)
 
 		if (held->moved_ms == SLOTS_TIME_UNKNOWN)
 			held->moved_ms = r->now_ms + backend->idle_timeout_ms;
-		if (e == 0 && (!layout_equal(&wanted, &held->layout) ||
-			       (!same_shape(&shape, &held->shape) && !held->old_region.size)))
+		const bool reshape = !same_shape(&shape, &held->shape) && !held->old_region.size;
+
+		if (reshape && r->flipped)
+			r->again = true;
+		if (e == 0 && (!layout_equal(&wanted, &held->layout) || (reshape && !r->flipped)))
 			e = put_slots(r, held, &wanted, &shape, backend->idle_timeout_ms);
 		layout_done(&wanted);
 		if (e < 0 && !first)
@@ -245,7 +251,8 @@ bool slots_after_sweep(struct reconcile *r, uint64_t pass)
 		if (h->unsettled)
 			settle(r, h, pass);
 		r->unsettled |= h->unsettled > 0;
-		if (h->old_region.size && r->now_ms >= h->moved_ms && throw_away(r, h->old_region) == 0) {
+		if (h->old_region.size && r->now_ms >= h->moved_ms && !r->flipped &&
+		    throw_away(r, h->old_region) == 0) {
 			h->old_region.size = 0;
 			changed = true;
 		}

@@ -389,6 +389,18 @@ uint32_t sweep_service_connections(const struct sweep *s, size_t service)
 	return service < MODEL_SERVICES_MAX ? s->last.services[service] : 0;
 }
 
+void sweep_finish(struct sweep *s)
+{
+	s->tick = dataplane_tick(s->dataplane);
+	for (;; s->v6 = true, s->bucket = 0) {
+		while (s->bucket < flows_buckets(s->maps, s->v6))
+			sweep_bucket(s, s->bucket++);
+		if (s->v6)
+			break;
+	}
+	finish_pass(s);
+}
+
 uint64_t sweep_next_pass(const struct sweep *s)
 {
 	return s->last.counts.passes + 2;

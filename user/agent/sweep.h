@@ -45,6 +45,8 @@ uint32_t sweep_connections(const struct sweep *s, uint32_t server_id);
 uint32_t sweep_entries(const struct sweep *s, uint32_t server_id);
 /* Connections of a service (index in the model) at the last pass. */
 uint32_t sweep_service_connections(const struct sweep *s, size_t service);
+/* Runs the rest of the present pass at once. For tests, which have no time for slices. */
+void sweep_finish(struct sweep *s);
 /* The number (sweep_counts.passes) of the first pass that begins after now, when it is over. */
 uint64_t sweep_next_pass(const struct sweep *s);
 

@@ -332,6 +332,9 @@ void checker_link_stop(struct checker *c)
 	struct pollfd p = { .events = POLLIN };
 	size_t i;
 
+	/* Each ends the others: a stopped one would not see its socket closed. */
+	for (i = 0; i < CHECKER_TEMPLATES; i++)
+		checker_link_kill(c, c->templates[i].pidfd);
 	for (i = 0; i < CHECKER_TEMPLATES; i++) {
 		struct checker_template *t = &c->templates[i];
 
@@ -340,7 +343,6 @@ void checker_link_stop(struct checker *c)
 		if (!t->is_child)
 			continue;
 		event_del(&t->child);
-		/* It ends when it sees its socket closed, unless somebody has stopped it. */
 		p.fd = t->pidfd;
 		poll(&p, 1, STOP_MS);
 		waitid(P_PIDFD, (id_t)t->pidfd, &(siginfo_t){}, WEXITED | WNOHANG);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * alwayson-checker: started by alwaysond with a socket as descriptor 3, never by hand. Gives up all rights, then serves
+ * alwayson-checker: started by alwaysond with a socket as descriptor 3. Gives up all rights, then serves
  * as the first template. Plugins are looked for in the folder `plugins` beside this program.
  */
 #include <errno.h>
@@ -37,6 +37,19 @@ static void enter_plugins(void)
 	plugins_enter(folder);
 }
 
+static int by_hand(int argc, char **argv)
+{
+	char error[CHECKER_ERROR_MAX] = "";
+	const char *notice = NULL;
+
+	enter_plugins();
+	if (drop_privileges(&notice, error) < 0) {
+		fprintf(stderr, "alwayson-checker: %s\n", error);
+		return 1;
+	}
+	return try_check(argc, argv);
+}
+
 int main(int argc, char **argv)
 {
 	char error[CHECKER_ERROR_MAX] = "";
@@ -46,8 +59,10 @@ int main(int argc, char **argv)
 		printf("alwayson-checker %s, plugin ABI %d\n", ALWAYSON_VERSION, PLUGIN_ABI);
 		return 0;
 	}
+	if (argc >= 2 && !strcmp(argv[1], "--try"))
+		return by_hand(argc - 2, argv + 2);
 	if (!has_control()) {
-		fprintf(stderr, "alwayson-checker: alwaysond starts this program; it is of no use by hand\n");
+		fprintf(stderr, "alwayson-checker: alwaysond starts this program; by hand there is only --try, --version\n");
 		return 2;
 	}
 	/* Whatever else was inherited is none of our business, and a plugin's still less. */

@@ -97,7 +97,7 @@ static int explain_failure(const struct cli_options *o, const struct cli_output 
 	case -ENOENT:
 	case -ECONNREFUSED:
 		return give_up(o, to, CONTROL_NO_AGENT,
-			       "no agent at %s: %s. Start it with `systemctl start alwayson` or `alwaysond -f FILE -i "
+			       "no agent at %s: %s. Start it with `systemctl start alwaysond` or `alwaysond -f FILE -i "
 			       "INTERFACE`; if it runs elsewhere, give --name N or -s SOCKET", path,
 			       r == -ENOENT ? "there is no such socket" : "nobody listens there");
 	case -ENOTSOCK:
@@ -180,6 +180,25 @@ static int ask(const struct cli_options *o, const struct cli_output *to)
 	return code;
 }
 
+/* A verb that needs no agent. */
+static int run_here(const struct cli_options *o, const struct cli_output *to)
+{
+	char error[CLI_ERROR_MAX] = "";
+	json_t *reply = NULL;
+	int code = o->verb->run(o, &reply, error);
+
+	if (code != CONTROL_DONE) {
+		code = give_up(o, to, code, "%s", error);
+	} else if (o->json) {
+		json_dumpf(reply, to->out, JSON_COMPACT);
+		fputc('\n', to->out);
+	} else {
+		code = print_reply(o, to, reply);
+	}
+	json_decref(reply);
+	return code;
+}
+
 int cli_main(int argc, const char *const *argv, const struct cli_output *to)
 {
 	char error[CLI_ERROR_MAX];
@@ -203,7 +222,7 @@ int cli_main(int argc, const char *const *argv, const struct cli_output *to)
 		cli_help(to->err);
 		return CONTROL_USAGE;
 	} else
-		code = ask(&o, to);
+		code = o.verb->run ? run_here(&o, to) : ask(&o, to);
 	if (fflush(to->out) != 0 || ferror(to->out)) {
 		fprintf(to->err, "alwayson: cannot write the output: %s\n", strerror(errno));
 		return code ? code : CONTROL_FAILED;

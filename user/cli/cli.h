@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The `alwayson` program without its main(): reads the command line, asks the agent, prints. Called by main.c and the
- * tests. Needs no rights but those of the control socket.
+ * tests. Needs no rights but those of the control socket; the decap verbs, which ask no agent, need root.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H

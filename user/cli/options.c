@@ -57,6 +57,23 @@ static int take_option(struct cli_options *o, struct given *g, enum option optio
 	return 0;
 }
 
+/* A value of some verb's list; whose is known only when all words have been read. */
+static int take_given(struct cli_options *o, const char *name, size_t length, const char *value, char *error)
+{
+	if (o->given_count == CLI_GIVEN_MAX)
+		return wrong(error, "more than %d values of options", CLI_GIVEN_MAX);
+	for (size_t i = 0; i < cli_verb_count; i++)
+		for (unsigned l = 0; l < CLI_LISTS_MAX; l++) {
+			const char *own = cli_verbs[i].lists[l].name;
+
+			if (own && strlen(own) == length && strncmp(own, name, length) == 0) {
+				o->given[o->given_count++] = (struct cli_given){ own, value };
+				return 0;
+			}
+		}
+	return -EINVAL; /* the caller has found it already */
+}
+
 /* One argument that begins with '-': `--name=V`, `--name V`, `-sV`, `-s V`, `-j`. Moves *at past a value of its own. */
 static int read_option(struct cli_options *o, struct given *g, int argc, const char *const *argv, int *at, char *error)
 {
@@ -64,7 +81,7 @@ static int read_option(struct cli_options *o, struct given *g, int argc, const c
 	const struct cli_verb *owner;
 	size_t length = strncmp(arg, "--", 2) == 0 && equals ? (size_t)(equals - arg) : strlen(arg);
 	const char *value = arg[length] == '=' ? arg + length + 1 : NULL;
-	bool takes_value = false, known = false;
+	bool takes_value = false, known = false, is_list;
 	enum option option = HELP;
 	char name[32];
 
@@ -82,9 +99,10 @@ static int read_option(struct cli_options *o, struct given *g, int argc, const c
 	}
 	snprintf(name, sizeof(name), "%.*s", (int)length, arg);
 	owner = known ? NULL : cli_verb_with_option(name);
-	if (!known && !owner)
+	is_list = !known && !owner && cli_is_list(name);
+	if (!known && !owner && !is_list)
 		return wrong(error, "unknown option `%.64s`", arg);
-	if (owner)
+	if (owner || is_list)
 		takes_value = true;
 	if (value && !takes_value)
 		return wrong(error, "%s takes no value", name);
@@ -93,6 +111,8 @@ static int read_option(struct cli_options *o, struct given *g, int argc, const c
 			return wrong(error, "%s needs a value", name);
 		value = argv[++*at];
 	}
+	if (is_list)
+		return take_given(o, arg, length, value, error);
 	if (!owner)
 		return take_option(o, g, option, value);
 	g->verb_option = owner->option.name;
@@ -126,7 +146,8 @@ static int choose_socket(struct cli_options *o, const struct given *g, char *err
 	if (path)
 		strcpy(o->socket, path);
 	else
-		snprintf(o->socket, sizeof(o->socket), "/run/alwayson/%s.sock", g->name ? g->name : "control");
+		snprintf(o->socket, sizeof(o->socket), "/run/alwayson/%s.sock",
+			 g->name && strcmp(g->name, "default") ? g->name : "control");
 	return 0;
 }
 
@@ -141,6 +162,28 @@ static int choose_value(struct cli_options *o, const struct given *g, char *erro
 		return 0;
 	if (own->read(given ? g->verb_value : own->fallback, o->value) < 0)
 		return wrong(error, "%s: `%.64s` is not %s", own->name, g->verb_value, own->expects);
+	return 0;
+}
+
+static int check_lists(const struct cli_options *o, char *error)
+{
+	for (unsigned i = 0; i < o->given_count; i++) {
+		const struct cli_list *l = cli_verb_list(o->verb, o->given[i].name);
+
+		if (!l)
+			return wrong(error, "%s does not belong to `%s`", o->given[i].name, o->verb->words);
+		if (!l->fits(o->given[i].value))
+			return wrong(error, "%s: `%.64s` is not %s", l->name, o->given[i].value, l->expects);
+	}
+	for (unsigned l = 0; l < CLI_LISTS_MAX; l++) {
+		const struct cli_list *list = &o->verb->lists[l];
+		unsigned found = 0;
+
+		for (unsigned i = 0; list->name && i < o->given_count; i++)
+			found += strcmp(o->given[i].name, list->name) == 0;
+		if (list->required && !found)
+			return wrong(error, "%s: %s %s is missing", o->verb->words, list->name, list->argument);
+	}
 	return 0;
 }
 
@@ -172,8 +215,13 @@ int cli_options_read(int argc, const char *const *argv, struct cli_options *ret,
 	ret->verb = cli_verb_match(ret->words, ret->word_count, &ret->verb_words, error);
 	if (!ret->verb)
 		return -EINVAL;
+	if (ret->verb->run && (g.socket || g.name))
+		return wrong(error, "`%s` asks no agent: -s and --name do not belong to it", ret->verb->words);
 	r = choose_value(ret, &g, error);
 	if (r < 0)
 		return r;
-	return cli_verb_check(ret->verb, ret->words + ret->verb_words, ret->word_count - ret->verb_words, error);
+	r = cli_verb_check(ret->verb, ret->words + ret->verb_words, ret->word_count - ret->verb_words, error);
+	if (r < 0)
+		return r;
+	return check_lists(ret, error);
 }

@@ -10,7 +10,13 @@
 #include "cli/verbs.h"
 #include "control/control.h"
 
-enum { CLI_PATH_MAX = 256 };
+enum { CLI_PATH_MAX = 256, CLI_GIVEN_MAX = 1024 };
+
+/* One value of a verb's list. */
+struct cli_given {
+	const char *name; /* as in struct cli_list */
+	const char *value;
+};
 
 struct cli_options {
 	char socket[CLI_PATH_MAX];
@@ -21,6 +27,8 @@ struct cli_options {
 	const struct cli_verb *verb;
 	unsigned verb_words;
 	char value[CLI_VALUE_MAX]; /* of the verb's option; "" = not sent */
+	struct cli_given given[CLI_GIVEN_MAX]; /* of its lists, in the order of the command line */
+	unsigned given_count;
 };
 
 /* 0, or -EINVAL and what is wrong in error; verb is then set as far as it was understood. */

@@ -22,6 +22,8 @@ int render_drained(const json_t *reply, const struct render *to);
 int render_reload(const json_t *reply, const struct render *to);
 int render_load(const json_t *reply, const struct render *to);
 int render_unload(const json_t *reply, const struct render *to);
+int render_decap(const json_t *reply, const struct render *to);
+int render_decap_unload(const json_t *reply, const struct render *to);
 int render_version(const json_t *reply, const struct render *to);
 
 /* The configuration's messages of a reload, good or bad: "FILE:LINE:COLUMN: error: TEXT". */

@@ -8,25 +8,45 @@
 #include "base/cleanup.h"
 #include "cli/fields.h"
 #include "cli/render.h"
+#include "cli/render_config.h"
 #include "cli/table.h"
 #include "cli/units.h"
 
-/* A word as the configuration's lexer would read it back. */
-static void print_word(FILE *to, const char *word)
+static void print_quoted(FILE *to, const char *word)
 {
-	bool plain = *word && !strpbrk(word, " \t\"'\\#$");
-
-	if (plain) {
-		print_safe(to, word);
-		return;
-	}
 	fputc('\'', to);
 	for (; *word; word++)
 		if (*word == '\'')
 			fputs("'\\''", to);
 		else
-			fputc((unsigned char)*word < 0x20 || *word == 0x7f ? '?' : *word, to);
+			fputc(*word, to);
 	fputc('\'', to);
+}
+
+/* Control characters are written as escapes, which single quotes do not know. */
+static void print_escaped(FILE *to, const char *word)
+{
+	fputc('"', to);
+	for (; *word; word++)
+		if ((unsigned char)*word < 0x20 || *word == 0x7f)
+			fprintf(to, "\\x%02x", *word);
+		else
+			fprintf(to, "%s%c", strchr("\"\\$", *word) ? "\\" : "", *word);
+	fputc('"', to);
+}
+
+void render_word(FILE *to, const char *word)
+{
+	const char *c;
+
+	for (c = word; *c && (unsigned char)*c >= 0x20 && *c != 0x7f; c++)
+		;
+	if (*c)
+		print_escaped(to, word);
+	else if (!*word || strpbrk(word, " \t\"'\\#$"))
+		print_quoted(to, word);
+	else
+		print_safe(to, word);
 }
 
 static void print_place(FILE *to, const json_t *of)
@@ -41,7 +61,7 @@ static void print_place(FILE *to, const json_t *of)
 	fputc('\n', to);
 }
 
-static void print_time(FILE *to, const char *words, const json_t *of, const char *key)
+void render_time(FILE *to, const char *words, const json_t *of, const char *key)
 {
 	char text[UNITS_TEXT_MAX];
 
@@ -55,7 +75,7 @@ static void print_line(FILE *to, const char *words, const json_t *of, const char
 	if (!json_is_string(json_object_get(of, key)))
 		return;
 	fprintf(to, "    %s ", words);
-	print_word(to, field_text(of, key));
+	render_word(to, field_text(of, key));
 	fputc('\n', to);
 }
 
@@ -79,7 +99,7 @@ static void print_log(FILE *to, const json_t *log)
 	};
 
 	fputs("    log ", to);
-	print_word(to, field_text(log, "to"));
+	render_word(to, field_text(log, "to"));
 	fprintf(to, " len %" JSON_INTEGER_FORMAT " %s %s %s", field_number(log, "length"),
 		name_of(log, "facility", facilities, array_size(facilities)),
 		name_of(log, "level", levels, array_size(levels)), name_of(log, "minimum", levels, array_size(levels)));
@@ -96,13 +116,13 @@ static void print_global(FILE *to, const json_t *global)
 	fputs("global\n", to);
 	json_array_foreach(list, i, n) {
 		fputs("    interface ", to);
-		print_word(to, field_text(n, "name"));
+		render_word(to, field_text(n, "name"));
 		fprintf(to, " xdp %s", field_text(n, "xdp"));
 		print_place(to, n);
 	}
 	if (json_is_string(json_object_get(stats, "path"))) {
 		fputs("    stats socket ", to);
-		print_word(to, field_text(stats, "path"));
+		render_word(to, field_text(stats, "path"));
 		fprintf(to, " mode %s", field_text(stats, "mode"));
 		if (field_number(stats, "uid") >= 0)
 			fprintf(to, " uid %" JSON_INTEGER_FORMAT, field_number(stats, "uid"));
@@ -159,48 +179,9 @@ static void print_frontends(FILE *to, const json_t *services)
 		json_array_foreach(services, j, other)
 			if (field_is(other, "frontend", field_text(s, "frontend")))
 				print_bind(to, other);
-		print_time(to, "    timeout client", s, "timeout_client_ms");
+		render_time(to, "    timeout client", s, "timeout_client_ms");
 		fprintf(to, "\n    default_backend %s\n", field_text(s, "backend"));
 	}
-}
-
-static void print_http_check(FILE *to, const json_t *check)
-{
-	const json_t *expect = json_object_get(check, "expect"), *range;
-	const json_t *ranges = json_object_get(expect, "status");
-	bool has_host = json_is_string(json_object_get(check, "host"));
-	size_t i;
-
-	fputs("    option httpchk\n    http-check send meth ", to);
-	print_word(to, field_text(check, "method"));
-	fputs(" uri ", to);
-	print_word(to, field_text(check, "uri"));
-	fprintf(to, " ver %s", field_text(check, "version"));
-	if (has_host) {
-		fputs(" hdr Host ", to);
-		print_word(to, field_text(check, "host"));
-	}
-	fprintf(to, "\n    http-check expect %sstatus ", field_true(expect, "not") ? "! " : "");
-	json_array_foreach(ranges, i, range) {
-		json_int_t low = json_integer_value(json_array_get(range, 0));
-		json_int_t high = json_integer_value(json_array_get(range, 1));
-
-		fprintf(to, "%s%" JSON_INTEGER_FORMAT, i ? "," : "", low);
-		if (high != low)
-			fprintf(to, "-%" JSON_INTEGER_FORMAT, high);
-	}
-	fputc('\n', to);
-}
-
-/* "192.0.2.1:80" as the words `addr 192.0.2.1 port 80`. */
-static void print_check_address(FILE *to, const char *endpoint)
-{
-	const char *colon = strrchr(endpoint, ':');
-	bool bracketed = *endpoint == '[';
-
-	if (!colon)
-		return;
-	fprintf(to, " addr %.*s port %s", (int)(colon - endpoint) - 2 * bracketed, endpoint + bracketed, colon + 1);
 }
 
 static void print_server(FILE *to, const json_t *s)
@@ -213,15 +194,16 @@ static void print_server(FILE *to, const json_t *s)
 	if (field_true(s, "check")) {
 		fputs(" check", to);
 		if (!field_is(s, "address", check_address))
-			print_check_address(to, check_address);
-		print_time(to, " inter", s, "inter_ms");
-		print_time(to, " fastinter", s, "fastinter_ms");
-		print_time(to, " downinter", s, "downinter_ms");
+			render_check_address(to, "addr", "port", check_address);
+		render_time(to, " inter", s, "inter_ms");
+		render_time(to, " fastinter", s, "fastinter_ms");
+		render_time(to, " downinter", s, "downinter_ms");
 		fprintf(to, " rise %" JSON_INTEGER_FORMAT " fall %" JSON_INTEGER_FORMAT, field_number(s, "rise"),
 			field_number(s, "fall"));
 		if (!field_is(s, "init_state", "default")) /* the one state that has no word */
 			fprintf(to, " init-state %s", field_text(s, "init_state"));
 	}
+	render_server_check(to, s);
 	fputs(field_true(s, "backup") ? " backup" : "", to);
 	fputs(field_true(s, "disabled") ? " disabled" : "", to);
 	fputs(field_true(s, "shutdown_sessions") ? " on-marked-down shutdown-sessions" : "", to);
@@ -259,17 +241,18 @@ static void print_backend(FILE *to, const json_t *b)
 	print_place(to, b);
 	fprintf(to, "    mode %s\n    balance %s\n    forward %s\n    on-all-down %s\n", field_text(b, "mode"),
 		field_text(b, "balance"), field_text(b, "forward"), field_text(b, "on_all_down"));
+	if (field_number(b, "panic_threshold"))
+		fprintf(to, "    panic-threshold %" JSON_INTEGER_FORMAT "\n", field_number(b, "panic_threshold"));
 	if (field_true(b, "allbackups"))
 		fputs("    option allbackups\n", to);
-	print_time(to, "    timeout connect", b, "timeout_connect_ms");
-	print_time(to, "\n    timeout server", b, "timeout_server_ms");
+	render_time(to, "    timeout connect", b, "timeout_connect_ms");
+	render_time(to, "\n    timeout server", b, "timeout_server_ms");
 	if (field_number(b, "timeout_tunnel_ms"))
-		print_time(to, "\n    timeout tunnel", b, "timeout_tunnel_ms");
+		render_time(to, "\n    timeout tunnel", b, "timeout_tunnel_ms");
 	if (field_number(b, "timeout_check_ms"))
-		print_time(to, "\n    timeout check", b, "timeout_check_ms");
+		render_time(to, "\n    timeout check", b, "timeout_check_ms");
 	fputc('\n', to);
-	if (field_is(check, "kind", "http"))
-		print_http_check(to, check);
+	render_check(to, check);
 	json_array_foreach(sources, i, source)
 		print_source(to, source);
 	json_array_foreach(tunnel_sources, i, source)

@@ -110,6 +110,53 @@ static void row(struct table *t, const char *name)
 	table_cell(t, TONE_PLAIN, "%s", name);
 }
 
+/* Why it is not simply what its last check says. */
+static void health_rows(struct table *t, const json_t *s)
+{
+	const json_t *agent = json_object_get(s, "agent");
+
+	if (field_true(s, "held"))
+		row(t, "held"), table_cell(t, TONE_WARN, "down, but kept in service");
+	if (field_true(s, "damped"))
+		row(t, "damped"), table_cell(t, TONE_WARN, "kept down: it went up and down too often");
+	if (json_is_string(json_object_get(s, "track")))
+		row(t, "tracks"), table_member(t, TONE_PLAIN, s, "track");
+	if (json_is_integer(json_object_get(s, "share_percent")) && field_number(s, "share_percent") < 100)
+		row(t, "share of weight"), table_cell(t, TONE_WARN, "%" JSON_INTEGER_FORMAT " %%",
+						      field_number(s, "share_percent"));
+	if (!json_is_object(agent))
+		return;
+	row(t, "agent orders");
+	table_cell(t, TONE_PLAIN, "%s, %s, %" JSON_INTEGER_FORMAT " %%", field_true(agent, "down") ? "down" : "up",
+		   field_text(agent, "admin"), field_number(agent, "percent"));
+	row(t, "agent said"), table_member(t, TONE_PLAIN, agent, "last_result");
+}
+
+static int render_history(const json_t *list, json_int_t now_ms, const struct render *to)
+{
+	static const struct table_column columns[] = {
+		{ "CHANGED", TABLE_RIGHT }, { "FOR", TABLE_RIGHT }, { "TO", TABLE_LEFT }, { "ADMIN", TABLE_LEFT },
+		{ "WHY", TABLE_LEFT },
+	};
+	struct table *t = table_new(columns, array_size(columns));
+	const json_t *h;
+	size_t i;
+	int r;
+
+	json_array_foreach(list, i, h) {
+		table_age(t, h, "at_ms", now_ms);
+		table_duration(t, h, "lasted_ms");
+		table_cell(t, tone_of_state(field_text(h, "state")), "%s%s", field_text(h, "state"),
+			   field_true(h, "held") ? " (held)" : "");
+		table_member(t, TONE_PLAIN, h, "admin");
+		table_member(t, TONE_PLAIN, h, "reason");
+	}
+	fputc('\n', to->out);
+	r = table_print(t, 0, to->colour, to->out);
+	table_free(t);
+	return r;
+}
+
 /* Everything about one server, a line each. */
 static int render_one_server(const json_t *s, json_int_t now_ms, const struct render *to)
 {
@@ -133,6 +180,7 @@ static int render_one_server(const json_t *s, json_int_t now_ms, const struct re
 	row(t, "backup"), table_member(t, TONE_PLAIN, s, "backup");
 	row(t, "share of slots"), share_cell(t, s);
 	row(t, "next hop"), hop_cell(t, s);
+	health_rows(t, s);
 	row(t, "last check"), table_member(t, TONE_PLAIN, s, "last_result");
 	row(t, "it took"), table_duration(t, s, "last_duration_ms");
 	for (size_t i = 0; i < array_size(counters); i++)
@@ -141,6 +189,8 @@ static int render_one_server(const json_t *s, json_int_t now_ms, const struct re
 	row(t, "bytes out"), table_bytes(t, s, "bytes_out");
 	r = table_print(t, 0, to->colour, to->out);
 	table_free(t);
+	if (r == 0 && json_array_size(json_object_get(s, "history")))
+		r = render_history(json_object_get(s, "history"), now_ms, to);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/decap.h"
 #include "cli/render.h"
 #include "cli/units.h"
 #include "control/words.h"
@@ -88,6 +89,20 @@ const struct cli_verb cli_verbs[] = {
 	{ "unload", "[IFACE]", 0, 1, { CLI_INTERFACE }, .timeout_ms = CLI_ANSWER_MS, .render = render_unload,
 	  .summary = "stop steering on an interface; without IFACE on all: connections end",
 	  .help = "The agent goes on running; `load` or `reload` steers again." },
+	{ "decap load", "IFACE [native|generic|auto]", 1, 2, { CLI_INTERFACE, CLI_XDP_MODE },
+	  .lists = { { "--from", "PREFIX", true, decap_is_prefix,
+		       "a prefix such as 192.0.2.0/24 or 2001:db8::/64, without bits behind it, or an address" },
+		     { "--address", "ADDR", false, decap_is_address, "an IP address" } },
+	  .run = decap_run_load, .render = render_decap,
+	  .summary = "on a server of `forward ipip`: unwrap what balancers send to this interface",
+	  .help = "--from: the balancers' outer source addresses; repeatable. --address: unwrap for it, besides the\n"
+		  "interface's own addresses as they are now; repeatable. Loaded anew, it is replaced without a gap.\n"
+		  "Needs root; asks no agent." },
+	{ "decap unload", "IFACE", 1, 1, { CLI_INTERFACE }, .run = decap_run_unload, .render = render_decap_unload,
+	  .summary = "stop unwrapping on an interface", .help = "Needs root; asks no agent." },
+	{ "decap show", "[IFACE]", 0, 1, { CLI_INTERFACE }, .run = decap_run_show, .render = render_decap,
+	  .summary = "where packets are unwrapped, from whom, and what became of them",
+	  .help = "Needs root; asks no agent." },
 	{ "version", "", .timeout_ms = CLI_ANSWER_MS, .render = render_version,
 	  .summary = "versions of this program and of the agent",
 	  .help = "`alwayson --version` is this program's alone, and needs no agent." },
@@ -125,6 +140,22 @@ const struct cli_verb *cli_verb_with_option(const char *name)
 		if (cli_verbs[i].option.name && strcmp(cli_verbs[i].option.name, name) == 0)
 			return &cli_verbs[i];
 	return NULL;
+}
+
+const struct cli_list *cli_verb_list(const struct cli_verb *v, const char *name)
+{
+	for (size_t i = 0; i < array_size(v->lists); i++)
+		if (v->lists[i].name && strcmp(v->lists[i].name, name) == 0)
+			return &v->lists[i];
+	return NULL;
+}
+
+bool cli_is_list(const char *name)
+{
+	for (size_t i = 0; i < cli_verb_count; i++)
+		if (cli_verb_list(&cli_verbs[i], name))
+			return true;
+	return false;
 }
 
 static bool is_name(const char *text, size_t length)
@@ -203,21 +234,29 @@ int cli_verb_check(const struct cli_verb *v, const char *const *args, unsigned c
 	return 0;
 }
 
-static int synopsis(const struct cli_verb *v, char *buf, size_t size)
+int cli_verb_synopsis(const struct cli_verb *v, char *buf, size_t size)
 {
 	const struct cli_option *o = &v->option;
+	size_t used = snprintf(buf, size, "%s%s%s%s%s%s%s%s", v->words, *v->arguments ? " " : "", v->arguments,
+			       o->name ? " [" : "", o->name ? o->name : "", o->name ? " " : "",
+			       o->name ? o->argument : "", o->name ? "]" : "");
 
-	return snprintf(buf, size, "%s%s%s%s%s%s%s%s", v->words, *v->arguments ? " " : "", v->arguments,
-			o->name ? " [" : "", o->name ? o->name : "", o->name ? " " : "", o->name ? o->argument : "",
-			o->name ? "]" : "");
+	for (size_t i = 0; i < array_size(v->lists) && used < size; i++) {
+		const struct cli_list *l = &v->lists[i];
+
+		if (l->name)
+			used += snprintf(buf + used, size - used, l->required ? " %s %s ..." : " [%s %s ...]", l->name,
+					 l->argument);
+	}
+	return used;
 }
 
 void cli_usage_line(FILE *to, const struct cli_verb *v)
 {
 	char text[128];
 
-	synopsis(v, text, sizeof(text));
-	fprintf(to, "usage: alwayson [-s SOCKET] [--name N] [-j] %s\n", text);
+	cli_verb_synopsis(v, text, sizeof(text));
+	fprintf(to, "usage: alwayson %s[-j] %s\n", v->run ? "" : "[-s SOCKET] [--name N] ", text);
 }
 
 /* "show" stands for "show services" and its like. */
@@ -241,7 +280,7 @@ void cli_help_verbs(FILE *to, const char *const *words, unsigned count)
 	int width = 0;
 
 	for (size_t i = 0; i < cli_verb_count; i++) {
-		int length = synopsis(&cli_verbs[i], text, sizeof(text));
+		int length = cli_verb_synopsis(&cli_verbs[i], text, sizeof(text));
 
 		if (begins_with(&cli_verbs[i], words, count) && length > width)
 			width = length;
@@ -249,7 +288,7 @@ void cli_help_verbs(FILE *to, const char *const *words, unsigned count)
 	for (size_t i = 0; i < cli_verb_count; i++) {
 		if (!begins_with(&cli_verbs[i], words, count))
 			continue;
-		synopsis(&cli_verbs[i], text, sizeof(text));
+		cli_verb_synopsis(&cli_verbs[i], text, sizeof(text));
 		fprintf(to, "  %-*s  %s\n", width, text, cli_verbs[i].summary);
 	}
 }

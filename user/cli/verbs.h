@@ -21,7 +21,7 @@ enum cli_argument {
 	CLI_XDP_MODE,
 };
 
-enum { CLI_ARGUMENTS_MAX = 2, CLI_VALUE_MAX = 16, CLI_ERROR_MAX = 512 };
+enum { CLI_ARGUMENTS_MAX = 2, CLI_LISTS_MAX = 2, CLI_VALUE_MAX = 16, CLI_ERROR_MAX = 512 };
 
 /* What a renderer may know besides the reply. */
 struct render {
@@ -41,16 +41,33 @@ struct cli_option {
 	const char *expects;  /* "a number from 1 to 1000000" */
 };
 
+/* An option that may be repeated, of a verb that runs here. */
+struct cli_list {
+	const char *name;     /* "--from" */
+	const char *argument; /* "PREFIX" */
+	bool required;        /* at least once */
+	bool (*fits)(const char *text);
+	const char *expects;
+};
+
+struct cli_options;
+
 struct cli_verb {
 	const char *words;
 	const char *arguments; /* for people */
 	unsigned args_min, args_max;
 	enum cli_argument args[CLI_ARGUMENTS_MAX];
 	struct cli_option option;
+	struct cli_list lists[CLI_LISTS_MAX];
 	uint32_t timeout_ms;   /* for the answer to begin; 0 = the option's value and CLI_ANSWER_MS */
 	const char *summary;   /* one line */
 	const char *help;      /* the rest; may be empty */
 	int (*render)(const json_t *reply, const struct render *to); /* of a good reply; 0 or -ENOMEM */
+	/*
+	 * A verb that this program carries out itself, without an agent; NULL for all others. CONTROL_DONE and the reply,
+	 * or another enum control_code and why in error.
+	 */
+	int (*run)(const struct cli_options *o, json_t **ret_reply, char error[static CLI_ERROR_MAX]);
 };
 
 enum { CLI_ANSWER_MS = 10000, CLI_RELOAD_MS = 60000 };
@@ -63,6 +80,12 @@ const struct cli_verb *cli_verb_match(const char *const *words, unsigned count, 
 				      char error[static CLI_ERROR_MAX]);
 /* The verb that has this option, NULL when none has. */
 const struct cli_verb *cli_verb_with_option(const char *name);
+/* Has any verb a list of this name? */
+bool cli_is_list(const char *name);
+/* The verb's list of this name, or NULL. */
+const struct cli_list *cli_verb_list(const struct cli_verb *v, const char *name);
+/* The verb as it is written: "show flows [--limit N]". Returns its length. */
+int cli_verb_synopsis(const struct cli_verb *v, char *buf, size_t size);
 /* Checks the arguments, in number and kind. 0, or -EINVAL and what is wrong in error. */
 int cli_verb_check(const struct cli_verb *v, const char *const *args, unsigned count, char error[static CLI_ERROR_MAX]);
 

@@ -87,32 +87,8 @@ static void resolve_target(struct parser *p, struct proxy *x)
 		parser_notice_at(p, x->place, "%s '%s' has no 'bind': nothing is sent to it", kind(x), x->name);
 }
 
-static void build_http_check(struct parser *p, const struct proxy *x, struct model_backend *b)
-{
-	const struct http_settings *h = &x->settings.http;
-
-	if (b->check != MODEL_CHECK_HTTP) {
-		if (h->expect_place.line || h->send_place.line)
-			parser_error_at(p, h->expect_place.line ? h->expect_place : h->send_place,
-					"'http-check' needs 'option httpchk' in %s '%s'", kind(x), x->name);
-		return;
-	}
-	snprintf(b->http.method, sizeof(b->http.method), "%s", h->method);
-	snprintf(b->http.uri, sizeof(b->http.uri), "%s", h->uri);
-	snprintf(b->http.version, sizeof(b->http.version), "%s", h->version);
-	if (h->host.name)
-		b->http.host = parser_model_string(p, h->host.name);
-	else if (!strcmp(h->version, "HTTP/1.1"))
-		parser_notice_at(p, x->place,
-				 "the checks of %s '%s' speak HTTP/1.1 without a Host header, which servers may "
-				 "refuse: add 'http-check send hdr Host NAME'",
-				 kind(x), x->name);
-	b->http.expect_negated = h->expect_negated;
-	b->http.expect_count = h->expect_count;
-	memcpy(b->http.expect, h->expect, sizeof(b->http.expect));
-}
-
-static void build_server(struct parser *p, const struct server_draft *draft, struct model_server *s)
+static void build_server(struct parser *p, const struct server_draft *draft, const struct model_backend *b,
+			 struct model_server *s)
 {
 	const struct server_settings *set = &draft->settings;
 
@@ -123,13 +99,15 @@ static void build_server(struct parser *p, const struct server_draft *draft, str
 	s->disabled = set->disabled;
 	s->check = set->check;
 	s->init_state = set->init_state;
-	s->shutdown_sessions = set->shutdown_sessions;
+	/* A client of a primary that is none any more must not go on with it: not an option there. */
+	s->shutdown_sessions = set->shutdown_sessions || b->roles.role == MODEL_ROLE_PRIMARY;
 	s->inter_ms = set->inter_ms;
 	s->fastinter_ms = set->fastinter_ms;
 	s->downinter_ms = set->downinter_ms;
 	s->rise = set->rise;
 	s->fall = set->fall;
 	s->place = parser_model_place(p, draft->place);
+	build_server_check(p, draft, b, s);
 	if (!s->check)
 		return;
 	s->check_at.addr = set->check_addr.family ? set->check_addr : draft->at.addr;
@@ -218,6 +196,17 @@ static uint32_t timeout_or(const struct time_setting *t, uint32_t fallback, cons
 	return fallback;
 }
 
+/* Pools of connections to a database are idle for hours; MySQL itself ends them after 8. */
+static bool is_mysql(const struct proxy *x)
+{
+	return x->settings.check_kind == MODEL_CHECK_PLUGIN && x->settings.mysql.used;
+}
+
+static uint32_t idle_default_ms(const struct proxy *backend)
+{
+	return is_mysql(backend) ? MODEL_IDLE_TIMEOUT_MYSQL_MS : MODEL_IDLE_TIMEOUT_DEFAULT_MS;
+}
+
 static void build_timeouts(struct parser *p, const struct proxy *x, struct model_backend *b)
 {
 	char missing[128] = "";
@@ -226,11 +215,13 @@ static void build_timeouts(struct parser *p, const struct proxy *x, struct model
 					   "'timeout connect' (5s)", missing, sizeof(missing));
 	b->check_timeout_ms = x->settings.check.ms;
 	b->tunnel_timeout_ms = x->settings.tunnel.ms;
-	b->server_timeout_ms = x->settings.server.ms ? x->settings.server.ms : MODEL_IDLE_TIMEOUT_DEFAULT_MS;
+	b->server_timeout_ms = x->settings.server.ms ? x->settings.server.ms : idle_default_ms(x);
 	if (!b->tunnel_timeout_ms)
-		timeout_or(&x->settings.server, 0, "'timeout server' (1h)", missing, sizeof(missing));
+		timeout_or(&x->settings.server, 0, is_mysql(x) ? "'timeout server' (8h)" : "'timeout server' (1h)",
+			   missing, sizeof(missing));
 	if (x->section == SECTION_LISTEN && !b->tunnel_timeout_ms && x->target == x)
-		timeout_or(&x->settings.client, 0, "'timeout client' (1h)", missing, sizeof(missing));
+		timeout_or(&x->settings.client, 0, is_mysql(x) ? "'timeout client' (8h)" : "'timeout client' (1h)",
+			   missing, sizeof(missing));
 	if (*missing && !x->broken)
 		parser_notice_at(p, x->place, "%s '%s' does not set %s; what stands in parentheses is used", kind(x),
 				 x->name, missing);
@@ -255,10 +246,9 @@ static void build_backend(struct parser *p, struct proxy *x)
 	b->forward = x->settings.forward;
 	b->on_all_down = x->settings.on_all_down;
 	b->all_backups = x->settings.all_backups;
-	b->check = x->settings.check_kind;
 	b->place = parser_model_place(p, x->place);
 	build_timeouts(p, x, b);
-	build_http_check(p, x, b);
+	build_check(p, x, b);
 	build_sources(p, x, b);
 	build_tunnel_sources(p, x, b);
 	if (!x->servers.count && !x->broken)
@@ -271,7 +261,7 @@ static void build_backend(struct parser *p, struct proxy *x)
 			p->failed = -ENOMEM;
 			return;
 		}
-		build_server(p, &x->servers.items[i], s);
+		build_server(p, &x->servers.items[i], b, s);
 	}
 }
 
@@ -329,7 +319,7 @@ static void build_service(struct parser *p, const struct proxy *x, const struct 
 	s->port_low = bind->port_low;
 	s->port_high = bind->port_high;
 	s->protocol = bind->protocol;
-	s->client_timeout_ms = x->settings.client.ms ? x->settings.client.ms : MODEL_IDLE_TIMEOUT_DEFAULT_MS;
+	s->client_timeout_ms = x->settings.client.ms ? x->settings.client.ms : idle_default_ms(x->target);
 	s->backend = x->target->backend;
 	s->place = parser_model_place(p, bind->place);
 	idle = model_idle_timeout_ms(p->model, s);
@@ -348,8 +338,8 @@ static void build_frontend(struct parser *p, const struct proxy *x)
 	}
 	if (x->target != x && !x->settings.client.ms && !b->tunnel_timeout_ms)
 		parser_notice_at(p, x->place,
-				 "%s '%s' does not set 'timeout client' (1h); what stands in parentheses is used",
-				 kind(x), x->name);
+				 "%s '%s' does not set 'timeout client' (%s); what stands in parentheses is used",
+				 kind(x), x->name, is_mysql(x->target) ? "8h" : "1h");
 	for (i = 0; i < x->binds.count && !p->failed; i++)
 		build_service(p, x, &x->binds.items[i]);
 }
@@ -376,6 +366,8 @@ void build_model(struct parser *p)
 		if (is_front(p->proxies.items[i]) && p->proxies.items[i]->target)
 			build_frontend(p, p->proxies.items[i]);
 	}
+	if (!p->failed)
+		build_tracks(p);
 	if (!p->failed)
 		validate_model(p);
 }

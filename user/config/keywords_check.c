@@ -61,15 +61,54 @@ KEYWORD_TABLE(keywords_http_check_send, "word", "", " of http-check send");
 
 static const struct keyword keywords_tcp_check_items[] = {
 	NOTICE("comment", 0, 0, "it is kept as a comment"),
-	REFUSED("connect", 0, 0, "a check connects anyway, to the server's `addr` and `port`"),
-	REFUSED("expect", 0, 0, WHY_LATER_TALK),
-	REFUSED("send", 0, 0, WHY_LATER_TALK),
-	REFUSED("send-binary", 0, 0, WHY_LATER_TALK),
-	REFUSED("send-binary-lf", 0, 0, WHY_LATER_TALK),
-	REFUSED("send-lf", 0, 0, WHY_LATER_TALK),
-	REFUSED("set-var", 0, 0, WHY_LATER_TALK),
-	REFUSED("set-var-fmt", 0, 0, WHY_LATER_TALK),
-	REFUSED("unset-var", 0, 0, WHY_LATER_TALK),
+	WORKS("connect", 0, 0, KEYWORD_ANY, "[OPTION ...]", step_connect),
+	WORKS("expect", 0, 2, KEYWORD_ANY, "[min-recv N] [comment TEXT] [!] string|rstring|binary PATTERN", step_expect),
+	WORKS("send", 0, 1, 3, "TEXT [comment TEXT]", step_send),
+	WORKS("send-binary", 0, 1, 3, "HEX [comment TEXT]", step_send_binary),
+	REFUSED("send-binary-lf", 0, 0, WHY_EXPRESSION),
+	REFUSED("send-lf", 0, 0, WHY_EXPRESSION),
+	REFUSED("set-var", 0, 0, WHY_EXPRESSION),
+	REFUSED("set-var-fmt", 0, 0, WHY_EXPRESSION),
+	REFUSED("unset-var", 0, 0, WHY_EXPRESSION),
 };
 
 KEYWORD_TABLE(keywords_tcp_check, "tcp-check keyword", "tcp-check ", "");
+
+static const struct keyword keywords_tcp_check_connect_items[] = {
+	WORKS("addr", 0, 1, 1, "ADDRESS", connect_addr),
+	WORKS("alpn", 0, 1, 1, "PROTOCOL[,...]", connect_alpn),
+	WORKS("comment", 0, 1, 1, "TEXT", step_comment),
+	WORKS("default", 0, 0, 0, NULL, connect_default),
+	WORKS("linger", 0, 0, 0, NULL, connect_linger),
+	WORKS("port", 0, 1, 1, "PORT", connect_port),
+	REFUSED("proto", 0, 1, WHY_LAYER7),
+	REFUSED("send-proxy", 0, 0, WHY_PROXY),
+	WORKS("sni", 0, 1, 1, "NAME", connect_sni),
+	WORKS("ssl", 0, 0, 0, NULL, connect_ssl),
+	REFUSED("via-socks4", 0, 0, "a layer-4 balancer cannot speak SOCKS"),
+};
+
+KEYWORD_TABLE(keywords_tcp_check_connect, "word", "", " of tcp-check connect");
+
+static const struct keyword keywords_tcp_check_expect_items[] = {
+	WORKS("!", 0, 2, 2, "string|rstring|binary PATTERN", match_not),
+	WORKS("!binary", 0, 1, 1, "HEX", match_not_binary),
+	WORKS("!rstring", 0, 1, 1, "REGEX", match_not_rstring),
+	WORKS("!string", 0, 1, 1, "TEXT", match_not_string),
+	WORKS("binary", 0, 1, 1, "HEX", match_binary),
+	REFUSED("binary-lf", 0, 1, WHY_EXPRESSION),
+	WORKS("comment", 0, 1, 1, "TEXT", step_comment),
+	REFUSED("error-status", 0, 1, WHY_STATUS),
+	WORKS("min-recv", 0, 1, 1, "BYTES", expect_min_recv),
+	REFUSED("ok-status", 0, 1, WHY_STATUS),
+	REFUSED("on-error", 0, 1, WHY_EXPRESSION),
+	REFUSED("on-success", 0, 1, WHY_EXPRESSION),
+	REFUSED("rbinary", 0, 1, "write `binary`, or `rstring` with the bytes as they are"),
+	WORKS("rstring", 0, 1, 1, "REGEX", match_rstring),
+	REFUSED("status-code", 0, 1, WHY_EXPRESSION),
+	WORKS("string", 0, 1, 1, "TEXT", match_string),
+	REFUSED("string-lf", 0, 1, WHY_EXPRESSION),
+	REFUSED("tout-status", 0, 1, WHY_STATUS),
+};
+
+KEYWORD_TABLE(keywords_tcp_check_expect, "word", "", " of tcp-check expect");

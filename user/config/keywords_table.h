@@ -52,7 +52,8 @@
 #define WHY_LATER "a later version brings it"
 #define WHY_LATER_NAMES "host names and DNS come in a later version; write the server's IP address"
 #define WHY_LATER_CHECK "checks of this kind come in a later version; `option httpchk` and plain TCP checks work"
-#define WHY_LATER_TLS_CHECK "checks over TLS come in a later version; TLS itself is not terminated here"
+#define WHY_OLD_TLS_CHECK "it speaks SSLv3, which no server should answer; write `check-ssl` on the server lines"
+#define WHY_CHECK_TLS "TLS is not terminated here; checks over TLS speak 1.2 and 1.3 as OpenSSL's defaults have it"
 #define WHY_PROXY "the PROXY protocol needs a proxy; with `forward dsr` the servers see the client's address anyway"
 #define WHY_STICK "stick tables and cookies need a proxy; `balance source` keeps a client with its server"
 #define WHY_ANSWER "no HTTP answers are made here: with no server up a connection is reset"
@@ -67,8 +68,7 @@
 #define WHY_SEQUENCE \
 	"checks of several steps come in a later version; one request and `http-check expect status` work"
 #define WHY_LATER_BODY "bodies and log-format expressions in checks come in a later version"
-#define WHY_LATER_TALK \
-	"checks that talk come in a later version; `option tcp-check` alone tests that the server accepts " \
-	"connections"
+#define WHY_EXPRESSION "variables and log-format expressions are not evaluated in checks"
+#define WHY_STATUS "a result has the name that HAProxy gives it by default; `comment` names the step"
 
 #endif

@@ -60,7 +60,7 @@ KEYWORD_TABLE(values_hash_function, "hash function", "", "");
 
 static const struct keyword values_on_all_down_items[] = {
 	VALUE("drop", MODEL_DROP),
-	VALUE_REFUSED("last-known", WHY_LATER),
+	VALUE("last-known", MODEL_LAST_KNOWN),
 	VALUE("reject", MODEL_REJECT),
 };
 
@@ -80,6 +80,13 @@ static const struct keyword values_init_state_items[] = {
 };
 
 KEYWORD_TABLE(values_init_state, "state", "init-state ", "");
+
+static const struct keyword values_verify_items[] = {
+	VALUE("none", true),
+	VALUE("required", false),
+};
+
+KEYWORD_TABLE(values_verify, "verification", "verify ", "");
 
 static const struct keyword values_xdp_items[] = {
 	VALUE("auto", MODEL_XDP_AUTO),

@@ -29,6 +29,7 @@ static struct http_settings *own_settings(struct parser *p)
 void parse_option_tcp_check(struct parser *p, const struct config_word *args, size_t count)
 {
 	p->settings->check_kind = MODEL_CHECK_TCP;
+	p->settings->tcp_check = true;
 }
 
 static bool take_method(struct parser *p, const struct config_word *word, const char **to)
@@ -94,6 +95,7 @@ void parse_option_httpchk(struct parser *p, const struct config_word *args, size
 	struct http_settings *h = own_settings(p);
 
 	p->settings->check_kind = MODEL_CHECK_HTTP;
+	p->settings->tcp_check = false;
 	if (count > 3)
 		parser_error(p, &args[3], "unexpected '%s' after the version of 'option httpchk'", args[3].text);
 	else if (count == 1)

@@ -69,6 +69,12 @@ void parse_on_all_down(struct parser *p, const struct config_word *args, size_t 
 		p->settings->on_all_down = action;
 }
 
+/* panic-threshold PERCENT; 0 takes back an inherited one */
+void parse_panic_threshold(struct parser *p, const struct config_word *args, size_t count)
+{
+	statement_number(p, &args[0], 0, 100, NULL, &p->settings->panic_percent);
+}
+
 /* Switches a whole frontend off. A backend has no listener to close: its servers are disabled one by one. */
 void parse_disabled(struct parser *p, const struct config_word *args, size_t count)
 {

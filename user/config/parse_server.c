@@ -11,7 +11,8 @@
 
 struct server_settings server_settings_default(void)
 {
-	return (struct server_settings){ .weight = 1, .rise = 2, .fall = 3, .inter_ms = 2000 };
+	return (struct server_settings){ .weight = 1, .rise = 2, .fall = 3, .inter_ms = 2000,
+					 .agent_inter_ms = 2000 };
 }
 
 /* Remembers the first word of the line that says nothing unless the server is checked. */
@@ -144,6 +145,7 @@ void parse_default_server(struct parser *p, const struct config_word *args, size
 	p->server = &p->settings->default_server;
 	statement_options(p, &keywords_server, args, count);
 	p->server->check_detail = false;
+	p->server->tls_place = p->server->agent_place = (struct place){};
 	p->server = NULL;
 }
 

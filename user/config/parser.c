@@ -35,6 +35,7 @@ void parser_done(struct parser *p)
 {
 	size_t i;
 
+	parser_forget_passwords(p);
 	for (i = 0; i < p->proxies.count; i++) {
 		vec_done(&p->proxies.items[i]->binds);
 		vec_done(&p->proxies.items[i]->servers);
@@ -83,7 +84,7 @@ static struct proxy_settings inherit(struct parser *p, const struct config_word 
 	/* What is only said about a section's own lines starts anew. */
 	settings.sources_own = false;
 	settings.tunnel_sources_own = false;
-	settings.http.own = false;
+	settings.http.own = settings.script.own = settings.datagram.own = false;
 	settings.http.expect_place = settings.http.send_place = (struct place){};
 	settings.default_server.check_detail = false;
 	return settings;

@@ -37,6 +37,18 @@ struct server_settings {
 	uint16_t check_port;    /* 0 = the server's own */
 	bool check_detail;      /* this line has a word that only means something with `check` */
 	struct place check_detail_place;
+	bool check_ssl, verify_none;
+	const char *ca_file, *crt, *check_sni, *check_alpn, *verify_host; /* NULL = none */
+	struct place tls_place; /* of the first word about TLS in this line; line 0 = none */
+	bool agent;
+	struct addr agent_addr; /* family 0 = the server's own */
+	uint16_t agent_port;    /* 0 = none */
+	uint32_t agent_inter_ms;
+	const char *agent_send;
+	struct place agent_place; /* of this line's first word about the agent; line 0 = none */
+	struct name_setting track;
+	uint32_t slowstart_ms, flap_ms;
+	unsigned flap_count;
 };
 
 struct http_settings {
@@ -47,6 +59,53 @@ struct http_settings {
 	bool expect_negated;
 	struct model_status_range expect[MODEL_STATUS_RANGES_MAX];
 	size_t expect_count;
+};
+
+/* A step of a tcp-check or udp-check; its strings are in the arena. See struct model_check_step. */
+struct step_setting {
+	enum model_step kind;
+	const char *comment, *sni, *alpn;
+	bool server_options, tls, linger, negated;
+	struct addr addr;
+	uint16_t port;
+	const uint8_t *data;
+	size_t length;
+	enum model_match match;
+	unsigned min_recv;
+};
+
+struct script_settings {
+	bool own; /* as with http_settings */
+	struct place place; /* of the section's own first line */
+	struct step_setting *steps;
+	size_t count;
+};
+
+struct dns_settings {
+	const char *name; /* NULL = the root */
+	uint16_t type;
+};
+
+/* A check by a plugin; its strings are in the arena. */
+struct plugin_settings {
+	const char *name, *secret; /* NULL = none */
+	const char **words;
+	size_t count;
+	struct place place;
+};
+
+/* What the words of `option mysql-check` say; see struct model_roles. */
+struct mysql_settings {
+	bool used;
+	const char *user, *heartbeat, *channel, *ca_file, *crt; /* NULL = none */
+	bool tls, tls_verify;
+	enum model_role role;
+	bool or_primary, keep, weight_by_lag;
+	unsigned max_writers;
+	uint32_t max_lag_ms, recover_lag_ms;
+	bool lag_source_open; /* `lag-source` was read, its value was not */
+	struct place replica_detail, primary_detail, tls_detail; /* of a word that needs that role, or tls */
+	struct place recover_lag_place, weight_by_lag_place;
 };
 
 struct source_setting {
@@ -71,6 +130,12 @@ struct proxy_settings {
 	struct time_setting client, server, connect, tunnel, check;
 	enum model_check check_kind;
 	struct http_settings http;
+	bool tcp_check; /* check_kind is what `option tcp-check` asks for, not what is so anyway */
+	struct script_settings script, datagram;
+	struct dns_settings dns;
+	struct plugin_settings plugin;
+	struct mysql_settings mysql;
+	unsigned panic_percent;
 	struct name_setting default_backend;
 	struct server_settings default_server;
 	struct source_setting sources[MODEL_SOURCES_MAX];
@@ -164,6 +229,8 @@ struct parser {
 	struct bind_draft *bind;   /* what the options of a `bind` line apply to */
 	bool bind_v4v6, bind_v6only;
 	struct server_settings *server; /* ... of a `server` or `default-server` line */
+	struct step_setting *step; /* ... of a `tcp-check` line */
+	struct mysql_settings *mysql; /* ... of an `option mysql-check` line */
 
 	struct model *model;       /* files and global are filled as they are read */
 	struct vec(struct service_origin) services; /* beside model.services */
@@ -219,6 +286,9 @@ bool statement_time(struct parser *p, const struct config_word *word, uint32_t *
 /* A name made of HAProxy's letters, at most MODEL_NAME_MAX bytes; false after an error. */
 bool statement_name(struct parser *p, const struct config_word *word, const char *what);
 
+/* A host name as it is sent in a handshake; false after an error. */
+bool statement_host(struct parser *p, const struct config_word *word);
+
 /* The handlers that the tables name. */
 #define PARSE_HANDLERS(X)                                                                                            \
 	X(hash_secret) X(interface) X(log_global) X(metrics) X(state_dir) X(stats_socket)                                       \
@@ -233,13 +303,44 @@ bool statement_name(struct parser *p, const struct config_word *word, const char
 	X(server_addr) X(server_backup) X(server_check) X(server_disabled) X(server_downinter) X(server_enabled)     \
 	X(server_fall) X(server_fastinter) X(server_init_state) X(server_inter) X(server_no_backup)                  \
 	X(server_no_check) X(server_on_marked_down) X(server_port) X(server_rise) X(server_weight)
+/* Those of checks: parse_script.c, parse_server_check.c. */
+#define PARSE_CHECK_HANDLERS(X)                                                                                      \
+	X(option_dns_check) X(option_udp_check) X(panic_threshold)                                                   \
+	X(step_connect) X(step_send) X(step_send_binary) X(step_expect) X(step_comment)                              \
+	X(connect_default) X(connect_ssl) X(connect_linger) X(connect_port) X(connect_addr) X(connect_sni)           \
+	X(connect_alpn)                                                                                              \
+	X(expect_min_recv) X(match_string) X(match_binary) X(match_rstring) X(match_not) X(match_not_string)         \
+	X(match_not_binary) X(match_not_rstring)                                                                     \
+	X(server_agent_addr) X(server_agent_check) X(server_agent_inter) X(server_agent_port) X(server_agent_send)   \
+	X(server_ca_file) X(server_check_alpn) X(server_check_sni) X(server_check_ssl) X(server_crt)                 \
+	X(server_flap_damping) X(server_no_agent_check) X(server_no_check_ssl) X(server_no_verifyhost)               \
+	X(server_slowstart) X(server_track) X(server_verify) X(server_verifyhost)
+/* Those of checks by plugins: parse_mysql.c. */
+#define PARSE_PLUGIN_HANDLERS(X)                                                                                     \
+	X(option_mysql_check) X(option_plugin_check)                                                                 \
+	X(mysql_ca_file) X(mysql_channel) X(mysql_crt) X(mysql_heartbeat) X(mysql_lag_source) X(mysql_max_lag)       \
+	X(mysql_max_writers) X(mysql_on_conflict) X(mysql_or_primary) X(mysql_password_file) X(mysql_post_41)        \
+	X(mysql_recover_lag) X(mysql_role) X(mysql_seconds_behind) X(mysql_tls) X(mysql_user) X(mysql_weight_by_lag)
 #define X(name) void parse_##name(struct parser *p, const struct config_word *args, size_t count);
 PARSE_HANDLERS(X)
+PARSE_CHECK_HANDLERS(X)
+PARSE_PLUGIN_HANDLERS(X)
 #undef X
 
 /* parse_server.c, parse_check.c: what holds where nothing is written */
 struct server_settings server_settings_default(void);
 struct http_settings http_settings_default(void);
+
+/* build_check.c: what a backend's servers are asked, and what one server's line says of it. Called by build.c. */
+void build_check(struct parser *p, const struct proxy *x, struct model_backend *b);
+void build_server_check(struct parser *p, const struct server_draft *draft, const struct model_backend *b,
+			struct model_server *s);
+/* parse_mysql.c: the same for a check by a plugin. Called by build_check.c. */
+void build_plugin_check(struct parser *p, const struct proxy *x, struct model_backend *b);
+/* Wipes what was read from password files. */
+void parser_forget_passwords(struct parser *p);
+/* Once all backends are there: whom a server tracks. */
+void build_tracks(struct parser *p);
 
 /* build.c: from what was written to the model; reports what does not fit together. */
 void build_model(struct parser *p);

@@ -137,7 +137,8 @@ static void note_udp_checks(struct parser *p, size_t backend)
 	}
 	for (i = 0; i < b->servers.count; i++)
 		checked |= b->servers.items[i].check;
-	if (udp && !tcp && checked)
+	if (udp && !tcp && checked && b->check != MODEL_CHECK_DNS && b->check != MODEL_CHECK_EXTERNAL &&
+	    !b->check_datagram)
 		parser_notice_at(p, p->backends.items[backend]->place,
 				 "backend '%s' serves UDP, but its checks connect by TCP: "
 				 "its servers must accept that on the port that is checked",

@@ -219,12 +219,13 @@ const char *value_prefix(const char *text, struct addr *ret, unsigned *ret_lengt
 	char copy[ADDR_TEXT_MAX + sizeof("[]/128")];
 	const char *close = strchr(text, ']');
 	struct addr addr, masked;
-	unsigned length, least;
+	unsigned length;
+	bool v6;
 	int r;
 
 	if (strlen(text) >= sizeof(copy))
 		return "this is no IP address";
-	if (text[0] == '[' && close)
+	if (text[0] == '[' && close && strcspn(text, "/") > (size_t)(close - text))
 		snprintf(copy, sizeof(copy), "%.*s%s", (int)(close - text) - 1, text + 1, close + 1);
 	else
 		strcpy(copy, text);
@@ -236,10 +237,9 @@ const char *value_prefix(const char *text, struct addr *ret, unsigned *ret_lengt
 			*slash = '\0';
 		return addr_parse(copy, &addr) ? not_an_address(copy, 0) : "a prefix's length is a number";
 	}
-	least = addr.family == AF_INET ? VALUE_PREFIX4_MIN : VALUE_PREFIX6_MIN;
-	if (r < 0 || length < least)
-		return addr.family == AF_INET ? "a prefix's length is from 8 to 32 for IPv4" :
-						"a prefix's length is from 16 to 128 for IPv6";
+	v6 = strchr(copy, ':');
+	if (r < 0 || length < (v6 ? VALUE_PREFIX6_MIN : VALUE_PREFIX4_MIN))
+		return v6 ? "a prefix's length is from 16 to 128 for IPv6" : "a prefix's length is from 8 to 32 for IPv4";
 	masked = addr_mask(&addr, length);
 	if (!addr_equal(&masked, &addr))
 		return "bits are set behind the prefix: clear them, or leave the length out";

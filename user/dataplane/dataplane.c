@@ -472,6 +472,11 @@ int dataplane_program_fd(const struct dataplane *d)
 	return bpf_program__fd(d->lb->progs.lb);
 }
 
+int dataplane_devices_fd(const struct dataplane *d)
+{
+	return bpf_map__fd(d->lb->maps.devices);
+}
+
 unsigned dataplane_verified_instructions(const struct dataplane *d)
 {
 	return d->verified;

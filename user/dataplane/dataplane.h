@@ -82,6 +82,8 @@ void dataplane_close(struct dataplane *d, bool leave); /* takes NULL */
 struct dataplane_maps *dataplane_maps(struct dataplane *d);
 /* File descriptor of the program, for test runs. */
 int dataplane_program_fd(const struct dataplane *d);
+/* File descriptor of the map of NICs that frames may be redirected to. */
+int dataplane_devices_fd(const struct dataplane *d);
 /* How many instructions the verifier looked at. */
 unsigned dataplane_verified_instructions(const struct dataplane *d);
 

@@ -55,7 +55,7 @@ int decap_unload(const char *interface, char error[DATAPLANE_ERROR_MAX]);
 /* Fills *ret, to be released with decap_status_done(). 0; -ENOENT. */
 int decap_read(const char *interface, struct decap_status *ret, char error[DATAPLANE_ERROR_MAX]);
 void decap_status_done(struct decap_status *s);
-/* Names of the interfaces it is loaded on, sorted; each and the list are to be freed. Returns their number or -errno. */
+/* Names of the interfaces it is loaded on, sorted; each and the list are to be freed. Their number, or -errno. */
 int decap_list(char ***ret, char error[DATAPLANE_ERROR_MAX]);
 
 const char *decap_verdict_label(enum decap_verdict v);

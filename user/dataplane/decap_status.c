@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where the decap program's links are pinned, and reading what one holds and has counted. Of decap.h; changes nothing but
- * the pins of NICs that are gone.
+ * Where the decap program's links are pinned, and reading what one holds and has counted. Of decap.h; changes nothing
+ * but the pins of NICs that are gone.
  */
 #include "dataplane/decap_internal.h"
 
@@ -80,7 +80,6 @@ int decap_pin_path(const char *interface, char path[DECAP_PATH_MAX])
 	return 0;
 }
 
-/* The pinned link and what the kernel says of it. The caller closes *ret_fd. */
 int decap_open_link(const char *path, struct bpf_link_info *ret_info, int *ret_fd)
 {
 	uint32_t size = sizeof(*ret_info);
@@ -144,7 +143,6 @@ static void drop_severed_of(const char *root)
 	rmdir(root); /* stays while something is pinned there */
 }
 
-/* What NICs that are gone have left, in this and in other namespaces: their maps would stay until the host's reboot. */
 void decap_drop_severed(void)
 {
 	static const char parent[] = "/sys/fs/bpf", prefix[] = "alwayson-decap";
@@ -165,7 +163,6 @@ void decap_drop_severed(void)
 
 /* ---- maps of the program that a link holds ---- */
 
-/* By id: needs CAP_SYS_ADMIN, which whoever may load programs on a server has. */
 int decap_program_map(uint32_t program_id, const char *name, int *ret_fd)
 {
 	_cleanup_close_ int program = bpf_prog_get_fd_by_id(program_id);

@@ -53,6 +53,7 @@ struct attempt {
 	/* Called once per attempt_start(), perhaps from within it; the attempt is idle again by then. */
 	void (*on_done)(struct attempt *a, const struct check_result *r);
 	const struct attempt_elsewhere *elsewhere; /* NULL = nothing is made elsewhere */
+	void *job;               /* of that; NULL = none */
 	struct event io;
 	struct wire wire;
 	enum attempt_phase phase;

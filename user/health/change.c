@@ -26,6 +26,8 @@ struct server_status health_server_status(const struct health_server *s)
 	if (s->agent)
 		now.admin = stricter(now.admin, s->agent->admin);
 	now.check = s->settings.check ? s->tally.state : HEALTH_UNCHECKED;
+	if (now.check == HEALTH_UP && health_server_is_misplaced(s))
+		now.check = HEALTH_DOWN;
 	now.up = now.check == HEALTH_UNCHECKED || now.check == HEALTH_UP;
 	if (s->tracked) {
 		/* As HAProxy: its maint and its drain are inherited. */
@@ -57,6 +59,8 @@ static unsigned share_percent(const struct health_server *s)
 
 	if (s->agent && s->agent->percent && s->agent->percent < 100)
 		share = s->agent->percent;
+	if (health_server_has_role(s) && s->role.weight_percent)
+		share = (share * s->role.weight_percent + 99) / 100;
 	if (s->ramp_ms) {
 		percent = ramp_percent(attempt_clock_ms() - s->ramp_ms, s->settings.slowstart_ms);
 		share = (share * percent + 99) / 100;
@@ -95,6 +99,7 @@ void health_server_view(const struct health_server *s, struct health_view *ret)
 	};
 	_Static_assert(sizeof(ret->last_result) == sizeof(s->last_result), "a result's text fits");
 	memcpy(ret->last_result, s->last_result, sizeof(ret->last_result));
+	health_server_view_role(s, ret);
 	if (!s->agent)
 		return;
 	ret->agent = true;
@@ -131,10 +136,16 @@ static uint64_t detect_ms(const struct health_server *s)
 
 static bool ought_to_be_held(const struct health_server *s)
 {
-	return pool_keeps(pool_of(s), s->down_ms, detect_ms(s)) && !(s->agent && s->agent->down);
+	return pool_keeps(pool_of(s), s->down_ms, detect_ms(s)) && !(s->agent && s->agent->down) &&
+	       !health_server_is_misplaced(s);
 }
 
-static void ripple(struct health_server *s)
+void health_ripple_soon(struct health *h)
+{
+	event_active(&h->ripple, EV_TIMEOUT, 0);
+}
+
+void health_server_ripple(struct health_server *s)
 {
 	struct health *h = s->health;
 
@@ -143,7 +154,7 @@ static void ripple(struct health_server *s)
 	s->rippling = true;
 	s->ripple_next = h->ripples;
 	h->ripples = s;
-	event_active(&h->ripple, EV_TIMEOUT, 0);
+	health_ripple_soon(h);
 }
 
 static void hold_or_release(struct health_server *s)
@@ -157,7 +168,7 @@ static void hold_or_release(struct health_server *s)
 			bool held = ought_to_be_held(other);
 
 			if (held != other->held && other != s)
-				ripple(other);
+				health_server_ripple(other);
 			other->held = held;
 		}
 	}
@@ -166,14 +177,19 @@ static void hold_or_release(struct health_server *s)
 
 /* --- slowstart */
 
-static void ramp_step(struct health_server *s)
+/* Sets the timer of the next step. True when the share has moved since the last one: timers can come early. */
+static bool ramp_step(struct health_server *s)
 {
-	uint64_t left = ramp_next_ms(attempt_clock_ms() - s->ramp_ms, s->settings.slowstart_ms);
+	const uint64_t elapsed = attempt_clock_ms() - s->ramp_ms;
+	const uint64_t left = ramp_next_ms(elapsed, s->settings.slowstart_ms);
+	const unsigned percent = ramp_percent(elapsed, s->settings.slowstart_ms), before = s->ramp_told;
 	struct timeval delay = { .tv_sec = (time_t)(left / 1000), .tv_usec = (suseconds_t)(left % 1000 * 1000) };
 
 	/* Without memory for a timer it has its whole share at once, rather than a part of it for ever. */
+	s->ramp_told = percent;
 	if (!left || event_add(&s->ramp, &delay) < 0)
 		s->ramp_ms = 0;
+	return percent != before;
 }
 
 void health_server_on_ramp(evutil_socket_t fd, short what, void *arg)
@@ -181,8 +197,7 @@ void health_server_on_ramp(evutil_socket_t fd, short what, void *arg)
 	struct health_server *s = arg;
 	const struct health_ops *ops = &s->health->ops;
 
-	ramp_step(s);
-	if (ops->on_share)
+	if (ramp_step(s) && ops->on_share)
 		ops->on_share(ops->ctx);
 }
 
@@ -247,14 +262,36 @@ static void tell(struct health_server *s, const struct server_status *before, co
 	ops->on_change(&e, ops->ctx);
 }
 
+/* What changed it, where it was not itself. */
+static void explain(const struct health_server *s, char *buf, size_t size)
+{
+	if (s->held != s->told.held)
+		pool_reason(pool_of(s), buf, size);
+	else if (s->tracked)
+		snprintf(buf, size, "follows %s: %.100s", s->settings.track, s->tracked->last_result);
+	else if (health_server_has_role(s))
+		snprintf(buf, size, "%s", s->role.text);
+	else
+		buf[0] = '\0';
+}
+
 void health_server_notify(struct health_server *s, const char *reason)
 {
 	const struct server_status before = s->told;
 	struct server_status now = health_server_status(s);
+	char text[HEALTH_REASON_MAX];
 	struct pool_part part;
 
+	if (now.admin != before.admin) {
+		health_roles_decide(s->health, s->settings.index, s);
+		now = health_server_status(s);
+	}
 	if (same_status(&now, &before))
 		return;
+	if (!*reason) {
+		explain(s, text, sizeof(text));
+		reason = text;
+	}
 	if (before.up && !now.up)
 		s->down_ms = attempt_clock_ms();
 	else if (now.up)
@@ -269,7 +306,7 @@ void health_server_notify(struct health_server *s, const char *reason)
 	follow_ramp(s, &before, &now);
 	remember(s, &before, &now, reason);
 	for (struct health_server *t = s->trackers; t; t = t->tracker_next)
-		ripple(t);
+		health_server_ripple(t);
 	tell(s, &before, &now, reason);
 }
 
@@ -284,20 +321,10 @@ void health_server_moved(struct health_server *s, const char *reason, bool share
 		ops->on_share(ops->ctx);
 }
 
-static void explain(const struct health_server *s, char *buf, size_t size)
-{
-	if (s->held != s->told.held)
-		pool_reason(pool_of(s), buf, size);
-	else if (s->tracked)
-		snprintf(buf, size, "follows %s: %.100s", s->settings.track, s->tracked->last_result);
-	else
-		buf[0] = '\0';
-}
-
 void health_on_ripple(evutil_socket_t fd, short what, void *arg)
 {
 	struct health *h = arg;
-	char reason[HEALTH_REASON_MAX];
+	struct health_conflict conflict;
 
 	/* What is told may bring a new configuration: it empties the list. */
 	while (h->ripples) {
@@ -305,9 +332,12 @@ void health_on_ripple(evutil_socket_t fd, short what, void *arg)
 
 		h->ripples = s->ripple_next;
 		s->rippling = false;
-		explain(s, reason, sizeof(reason));
-		health_server_notify(s, reason);
+		health_server_show_role(s);
+		health_server_moved(s, "", health_server_has_role(s));
 	}
+	while (health_next_conflict(h, &conflict))
+		if (h->ops.on_conflict)
+			h->ops.on_conflict(&conflict, h->ops.ctx);
 }
 
 void health_settle(struct health *h)

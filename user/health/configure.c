@@ -123,6 +123,8 @@ static int plan_init(struct plan *p, struct health *h, const struct model *m)
 			.last_known = backend->on_all_down == MODEL_LAST_KNOWN,
 			.first = p->count,
 			.servers = backend->servers.count,
+			.roles = backend->roles,
+			.plugin = backend->check == MODEL_CHECK_PLUGIN,
 		};
 		for (i = 0; i < backend->servers.count && r == 0; i++)
 			r = plan_server(p, h, b, backend, &backend->servers.items[i]);
@@ -207,11 +209,16 @@ static enum restart adopt(struct health_server *s, struct server_settings *setti
 	return health_server_is_checked(s) ? restart : KEEP_CHECKING;
 }
 
-/* Who follows whom. The model promises that each is there and that none follows itself in the end. */
-static void link_trackers(struct health *h)
+/* Before anybody goes: nobody is to look at one who is gone. */
+static void unlink_trackers(struct health *h)
 {
 	for (size_t i = 0; i < h->count; i++)
 		h->servers[i]->tracked = h->servers[i]->trackers = NULL;
+}
+
+/* Who follows whom. The model promises that each is there and that none follows itself in the end. */
+static void link_trackers(struct health *h)
+{
 	for (size_t i = 0; i < h->count; i++) {
 		struct health_server *s = h->servers[i];
 
@@ -261,10 +268,28 @@ static void carry_pool(const struct health *h, struct plan *p, const struct heal
 {
 	const struct health_pool *old = &h->pools[s->settings.index];
 
+	p->pools[to].conflict = old->conflict;
+	p->pools[to].conflict_told = old->conflict_told;
 	if (!old->holds)
 		return;
 	p->pools[to].holds = true;
 	p->pools[to].held_since_ms = old->held_since_ms;
+}
+
+/* The new pools, before anything asks a server of its own. */
+static void take_pools(struct health *h, struct plan *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct health_server *s = p->servers[i];
+
+		if (!s->claimed)
+			continue;
+		carry_pool(h, p, s, p->settings[i].index);
+		s->settings.index = p->settings[i].index;
+	}
+	free(h->pools);
+	h->pools = p->pools;
+	h->backends = p->backends;
 }
 
 static void commit(struct plan *p, struct health *h, struct health_server **starting)
@@ -272,15 +297,11 @@ static void commit(struct plan *p, struct health *h, struct health_server **star
 	struct starting who = { .servers = starting };
 	size_t i;
 
+	unlink_trackers(h);
 	for (i = 0; i < h->count; i++)
 		if (!h->servers[i]->claimed)
 			health_server_free(h->servers[i]);
-	for (i = 0; i < p->count; i++) {
-		struct health_server *s = p->servers[i];
-
-		if (s->claimed)
-			carry_pool(h, p, s, p->settings[i].index);
-	}
+	take_pools(h, p);
 	for (i = 0; i < p->count; i++) {
 		struct health_server *s = p->servers[i];
 		bool starts = s->claimed ? adopt(s, &p->settings[i]) == CHECK_ANEW : health_server_is_checked(s);
@@ -292,14 +313,13 @@ static void commit(struct plan *p, struct health *h, struct health_server **star
 	}
 	health_index_done(&h->index);
 	free(h->servers);
-	free(h->pools);
 	free(p->settings);
 	h->servers = p->servers;
 	h->count = p->count;
-	h->pools = p->pools;
-	h->backends = p->backends;
 	h->index = p->index;
 	link_trackers(h);
+	for (i = 0; i < h->backends; i++)
+		health_roles_decide(h, i, NULL);
 	health_settle(h);
 	start_agents(h);
 	start_checks(h, &who);

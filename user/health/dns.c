@@ -10,40 +10,20 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HEADER_SIZE = 12, LABEL_MAX = 63, NAME_MAX_BYTES = 253, CLASS_IN = 1 };
+#include "model/model.h"
+
+enum { HEADER_SIZE = 12, CLASS_IN = 1 };
 enum { FLAG_RECURSION_DESIRED = 0x01, FLAG_ANSWER = 0x80, RCODE_MASK = 0x0f };
 
 static const char *const rcodes[] = {
 	"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
 };
 
-bool dns_name_is_valid(const char *name)
-{
-	size_t length = strlen(name);
-
-	if (length && name[length - 1] == '.')
-		length--;
-	if (!length || length > NAME_MAX_BYTES)
-		return false;
-	for (size_t i = 0, label = 0; i <= length; i++) {
-		if (i == length || name[i] == '.') {
-			if (!label || label > LABEL_MAX)
-				return false;
-			label = 0;
-		} else if (!isascii((unsigned char)name[i]) || !isgraph((unsigned char)name[i])) {
-			return false;
-		} else {
-			label++;
-		}
-	}
-	return true;
-}
-
 size_t dns_query(const char *name, uint16_t type, uint8_t to[static DNS_QUERY_MAX])
 {
 	size_t used = HEADER_SIZE;
 
-	if (name && !dns_name_is_valid(name))
+	if (name && !model_dns_name_is_valid(name))
 		return 0;
 	memset(to, 0, HEADER_SIZE);
 	to[2] = FLAG_RECURSION_DESIRED;

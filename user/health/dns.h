@@ -17,8 +17,6 @@ enum dns_limit {
 	DNS_ANSWER_MAX = 512, /* RFC 1035, section 2.3.4: without EDNS no datagram is longer */
 };
 
-/* Is this a name that can be asked for: labels of 1 to 63 bytes, 253 in all, a last dot does not matter? */
-bool dns_name_is_valid(const char *name);
 /* Writes a query with id 0; name NULL = the root. Returns its length; 0 for a name that is none. */
 size_t dns_query(const char *name, uint16_t type, uint8_t to[static DNS_QUERY_MAX]);
 void dns_set_id(uint8_t *query, uint16_t id);

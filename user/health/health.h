@@ -60,6 +60,13 @@ struct health_view {
 	uint32_t last_duration_ms;
 	uint32_t last_duration_us;   /* the same, finer */
 	char last_result[128];       /* "L4OK", "L7STS/503: ...", "L4CON: Connection refused" ...; "" = none yet */
+	bool has_role;               /* checked by a plugin that tells; what follows is of the last check that did */
+	bool misplaced;              /* not what its backend wants: check is DOWN for that, not for what checks find */
+	const char *role;            /* "primary", "replica", "cluster", "unknown" */
+	char role_text[96];          /* what it is, and why it does not serve */
+	bool lag_known;
+	uint32_t lag_ms;
+	uint64_t server_id;          /* the database's own; 0 = not known */
 };
 
 /* What a server changed to. */
@@ -77,6 +84,14 @@ struct health_event {
 	const struct health_view *view; /* after the event */
 	bool went_up, went_down;        /* effective up changed; who is held does not go down */
 	char reason[HEALTH_REASON_MAX]; /* in words */
+};
+
+/* More servers of a backend take writes than may: mysql-check's max-writers. */
+struct health_conflict {
+	const char *backend;
+	bool begins;                    /* false: it is over */
+	size_t writers;                 /* how many take writes */
+	char kept[HEALTH_REASON_MAX];   /* names of those in service; "" = none is */
 };
 
 struct health_ops {
@@ -102,6 +117,8 @@ struct health_ops {
 	 * it must not call back into health.
 	 */
 	void (*on_result)(size_t backend, uint32_t duration_us, void *ctx);
+	/* A conflict of writers begins or ends. From the loop. May be NULL. It may do what on_change may. */
+	void (*on_conflict)(const struct health_conflict *c, void *ctx);
 	void *ctx;
 };
 
@@ -127,6 +144,9 @@ int health_check_files(const struct model *m, char error[HEALTH_ERROR_MAX]);
 
 /* State of server `server` of backend `backend` (indices of the model given last). */
 void health_view(const struct health *h, size_t backend, size_t server, struct health_view *ret);
+/* Do more servers of a backend take writes than may? *ret_writers: how many do. */
+bool health_conflict(const struct health *h, size_t backend, size_t *ret_writers);
+
 /* Its last transitions, the newest first; returns how many, at most HEALTH_HISTORY_MAX and max. */
 size_t health_history(const struct health *h, size_t backend, size_t server, struct health_transition *ret,
 		      size_t max);

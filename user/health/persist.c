@@ -5,7 +5,8 @@
  *
  * {"version": 1, "servers": {"BACKEND/SERVER": {"address": "192.0.2.1:80", "admin": "drain", "weight": 5,
  *                                               "check": "down", "changed_at_ms": 1700000000000,
- *                                               "result": "L4CON: Connection refused", "held": true}}}
+ *                                               "result": "L4CON: Connection refused", "held": true,
+ *                                               "serves": true, "server_id": 7}}}
  */
 #include "health/health.h"
 
@@ -59,6 +60,10 @@ static json_t *save_server(const struct health_server *s)
 	}
 	if (s->told.held)
 		error |= json_object_set_new(o, "held", json_true());
+	if (health_server_has_role(s) && s->role.serves)
+		error |= json_object_set_new(o, "serves", json_true());
+	if (health_server_has_role(s) && s->role.id)
+		error |= json_object_set_new(o, "server_id", json_integer((json_int_t)s->role.id));
 	if (error) {
 		json_decref(o);
 		return NULL;
@@ -94,9 +99,9 @@ int health_save(const struct health *h, json_t **ret)
 
 struct saved {
 	const char *address, *admin, *check, *result;
-	json_int_t weight, changed_at_ms;
+	json_int_t weight, changed_at_ms, server_id;
 	int admin_state, check_state; /* -1 = not saved */
-	int held;
+	int held, serves;
 };
 
 /* False when it is no entry that health_save() can have written. */
@@ -104,9 +109,9 @@ static bool read_saved(json_t *o, struct saved *ret)
 {
 	struct saved v = { .weight = -1, .admin_state = -1, .check_state = -1, .result = "" };
 
-	if (json_unpack(o, "{s:s, s?s, s?I, s?s, s?I, s?s, s?b}", "address", &v.address, "admin", &v.admin, "weight",
+	if (json_unpack(o, "{s:s, s?s, s?I, s?s, s?I, s?s, s?b, s?b, s?I}", "address", &v.address, "admin", &v.admin, "weight",
 			&v.weight, "check", &v.check, "changed_at_ms", &v.changed_at_ms, "result", &v.result,
-			"held", &v.held) < 0)
+			"held", &v.held, "serves", &v.serves, "server_id", &v.server_id) < 0)
 		return false;
 	if (v.admin && (v.admin_state = word_index(admin_words, array_size(admin_words), v.admin)) < 0)
 		return false;
@@ -144,11 +149,15 @@ static void restore(struct health_server *s, const struct saved *v)
 	if (strcmp(endpoint_format(&s->settings.at, at), v->address))
 		return;
 	restore_overrides(s, v);
+	if (health_server_has_role(s) && !s->role.id)
+		s->role.id = (uint64_t)v->server_id;
 	/* What this agent has found out itself is newer. */
 	if (v->check_state < 0 || !s->settings.check || s->checks)
 		return;
 	tally_assume(&s->tally, (enum health_check_state)v->check_state);
 	/* Who was kept in service goes on being kept, if there is still reason to keep anybody. */
+	/* A writer that was in service has the older right, should there be two now. */
+	s->role.serves = v->serves && health_server_has_role(s);
 	if (v->held)
 		s->down_ms = attempt_clock_ms();
 	s->changed_at_ms = (uint64_t)v->changed_at_ms;

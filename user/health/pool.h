@@ -21,6 +21,11 @@ struct health_pool {
 	size_t backups_up;
 	bool holds;              /* now */
 	uint64_t held_since_ms;
+	struct model_roles roles;
+	bool plugin;             /* its servers' checks tell what they are */
+	bool conflict;           /* more writers than there may be */
+	bool conflict_told, conflict_untold;
+	size_t writers;
 };
 
 /* What one server adds to its pool. */

@@ -43,10 +43,13 @@ enum check_result_limit {
 	CHECK_TEXT_MAX = 128,
 };
 
+struct role_facts;
+
 struct check_result {
 	enum check_code code;
 	unsigned http_status; /* 0 = none was read */
 	char detail[CHECK_DETAIL_MAX]; /* printable ASCII; "" = nothing to add */
+	const struct role_facts *facts; /* what a plugin found out besides; NULL = none. Lives as long as the call it comes in */
 };
 
 enum check_outcome check_result_outcome(const struct check_result *r);

@@ -38,11 +38,17 @@ bool schedule_is_crowded(size_t count)
 
 uint32_t schedule_first_delay_ms(size_t index, size_t count, uint32_t inter_ms, uint32_t random)
 {
-	uint32_t window = min_u32(inter_ms, SCHEDULE_FIRST_ROUND_MS);
+	size_t window = SCHEDULE_FIRST_ROUND_MS;
 	uint64_t from, to;
 
 	if (!schedule_is_crowded(count))
-		window = min_u32(window, (uint32_t)(count / SCHEDULE_FIRST_PER_MS));
+		window = count / SCHEDULE_FIRST_PER_MS;
+	else if (count / SCHEDULE_CROWD_PER_MS > window)
+		window = count / SCHEDULE_CROWD_PER_MS;
+	if (window > SCHEDULE_FIRST_LONGEST_MS)
+		window = SCHEDULE_FIRST_LONGEST_MS;
+	if (window > inter_ms)
+		window = inter_ms;
 	from = (uint64_t)window * index / count;
 	to = (uint64_t)window * (index + 1) / count;
 	return (uint32_t)from + scale(random, (uint32_t)(to - from));
@@ -57,9 +63,11 @@ uint64_t schedule_next_ms(uint64_t started_ms, uint32_t interval_ms, uint64_t no
 
 uint64_t schedule_settle_ms(uint64_t started_ms, uint32_t interval_ms, uint64_t now_ms, uint32_t random)
 {
-	uint32_t half = interval_ms / 2;
+	uint32_t half = interval_ms / 2, spread = scale(random, half + 1);
+	uint64_t at_ms = started_ms + interval_ms - half + spread;
 
-	return not_before(started_ms + interval_ms - half + scale(random, half + 1), now_ms);
+	/* Servers that do not answer would all be late by the same time, and stay a crowd. */
+	return at_ms < now_ms ? now_ms + spread : at_ms;
 }
 
 uint64_t schedule_connect_deadline_ms(const struct schedule *s, uint64_t started_ms)

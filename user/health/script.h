@@ -17,7 +17,7 @@
 struct script;
 
 enum script_limit {
-	SCRIPT_ANSWER_MAX = 16384, /* HAProxy's tune.bufsize: what an expect can look at */
+	SCRIPT_ANSWER_MAX = MODEL_CHECK_ANSWER_MAX,
 };
 
 /* 0, -ENOMEM, or -EINVAL: a regular expression can't be compiled (config/ refuses those). Holds one reference. */

@@ -99,6 +99,12 @@ void health_server_check_in(struct health_server *s, uint32_t delay_ms)
 	arm(s, attempt_clock_ms() + delay_ms);
 }
 
+void health_server_check_soon(struct health_server *s)
+{
+	if (evtimer_pending(&s->timer, NULL))
+		arm(s, attempt_clock_ms());
+}
+
 void health_server_await(struct health_server *s)
 {
 	if (s->awaited)
@@ -188,6 +194,15 @@ static void describe(const struct health_server *s, const struct check_result *r
 			 passed ? "passed" : "failed");
 }
 
+/* What a server is decides as well, and is the reason where its checks did not change its state. */
+static void add_role(const struct health_server *s, char *reason, size_t size)
+{
+	size_t used = strlen(reason);
+
+	if (s->tally.state == HEALTH_UP && s->role.text[0])
+		snprintf(reason + used, size - used, "%s%s", used ? "; " : "", s->role.text);
+}
+
 /* The funnel: whatever a check was and however it ended, its result comes by here. */
 static void on_result(struct attempt *a, const struct check_result *r)
 {
@@ -196,7 +211,7 @@ static void on_result(struct attempt *a, const struct check_result *r)
 	const bool first = s->tally.first_decides;
 	const uint64_t now = attempt_clock_ms();
 	char reason[HEALTH_REASON_MAX] = "";
-	unsigned rise = s->settings.rise;
+	unsigned rise = s->settings.rise, percent = s->role.weight_percent;
 
 	s->checks++;
 	if (outcome == CHECK_FAILED) {
@@ -217,7 +232,14 @@ static void on_result(struct attempt *a, const struct check_result *r)
 			damping_went_down(&s->damping, s->settings.flap_count, s->settings.flap_ms, now);
 		describe(s, r, first, reason, sizeof(reason));
 	}
+	health_roles_result(s, outcome == CHECK_PASSED, r->facts);
 	schedule_next(s, now);
 	stop_awaiting(s);
-	health_server_notify(s, reason);
+	if (!health_server_has_role(s)) {
+		health_server_notify(s, reason);
+		return;
+	}
+	health_server_show_role(s);
+	add_role(s, reason, sizeof(reason));
+	health_server_moved(s, reason, s->role.weight_percent != percent);
 }

@@ -12,6 +12,7 @@
 #include "health/health.h"
 #include "health/history.h"
 #include "health/pool.h"
+#include "health/roles.h"
 #include "health/schedule.h"
 #include "health/tally.h"
 
@@ -62,6 +63,7 @@ struct health_server {
 	struct agent_check *agent; /* NULL = none */
 	struct event ramp;       /* slowstart: the next step */
 	uint64_t ramp_ms;        /* its begin; 0 = none is under way */
+	unsigned ramp_told;      /* the percentage that others know */
 	bool cold;               /* it has been down or in maint: coming back it starts slowly */
 
 	bool awaited;            /* the first round waits for its check to end */
@@ -71,6 +73,8 @@ struct health_server {
 	uint64_t started_us;
 	uint64_t next_ms;        /* of the next check, while the timer runs */
 	struct attempt attempt;
+	struct role_member role; /* what it is among the others, with a check by a plugin */
+
 
 	uint64_t changed_at_ms, checks, failures, transitions;
 	uint32_t last_duration_us;
@@ -119,9 +123,28 @@ void health_settle(struct health *h);
 void health_server_on_ramp(evutil_socket_t fd, short what, void *arg);
 void health_on_ripple(evutil_socket_t fd, short what, void *arg);
 
+/* Another's change may have changed it: it is looked at from the loop. */
+void health_server_ripple(struct health_server *s);
+void health_ripple_soon(struct health *h);
+
+/* server_role.c: a check by a plugin has ended; facts NULL = it found out nothing. */
+void health_roles_result(struct health_server *s, bool passed, const struct role_facts *facts);
+/* All roles of a backend anew; what changes for others than `but` ripples. */
+void health_roles_decide(struct health *h, size_t backend, struct health_server *but);
+bool health_server_has_role(const struct health_server *s);
+/* It is not what its backend wants: no traffic, however well it is. */
+bool health_server_is_misplaced(const struct health_server *s);
+/* Puts the role into the last result's text, where that was a good one. */
+void health_server_show_role(struct health_server *s);
+void health_server_view_role(const struct health_server *s, struct health_view *ret);
+/* The next backend whose conflict has begun or ended since the last call; false: there is none. */
+bool health_next_conflict(struct health *h, struct health_conflict *ret);
+
 bool health_server_is_checked(const struct health_server *s); /* check configured, and not in maint */
 /* The next check starts in delay_ms; one under way is cancelled. */
 void health_server_check_in(struct health_server *s, uint32_t delay_ms);
+/* The next check starts now, unless one is under way. */
+void health_server_check_soon(struct health_server *s);
 /* The first round waits for the next check to end. */
 void health_server_await(struct health_server *s);
 void health_server_stop_checks(struct health_server *s);

@@ -116,6 +116,17 @@ static int init_tls(struct attempt_target *t, const struct model_server *s, stru
 	return find_context(&s->tls, m, &t->peer.context);
 }
 
+static int init_plugin(struct attempt_target *t, const struct model_plugin_check *plugin)
+{
+	t->plugin = *plugin;
+	t->plugin.words = malloc(plugin->length);
+	if (!t->plugin.words)
+		return -ENOMEM;
+	memcpy(t->plugin.words, plugin->words, plugin->length);
+	t->manner = TARGET_ELSEWHERE;
+	return 0;
+}
+
 static int init_manner(struct attempt_target *t, const struct model_backend *b, struct target_maker *m)
 {
 	switch (b->check) {
@@ -127,6 +138,8 @@ static int init_manner(struct attempt_target *t, const struct model_backend *b, 
 		return init_script(t, b, m);
 	case MODEL_CHECK_DNS:
 		return init_dns(t, &b->dns);
+	case MODEL_CHECK_PLUGIN:
+		return init_plugin(t, &b->plugin);
 	default:
 		t->manner = TARGET_ELSEWHERE;
 		break;
@@ -166,6 +179,9 @@ int attempt_target_init_agent(struct attempt_target *ret, const struct model_ser
 
 void attempt_target_done(struct attempt_target *t)
 {
+	if (t->plugin.words)
+		explicit_bzero(t->plugin.words, t->plugin.length);
+	free(t->plugin.words);
 	free(t->request);
 	free(t->peer.sni);
 	free(t->peer.alpn);
@@ -194,6 +210,12 @@ static bool same_request(const struct attempt_target *a, const struct attempt_ta
 	       (a->request_length <= from || !memcmp(a->request + from, b->request + from, a->request_length - from));
 }
 
+static bool same_plugin(const struct model_plugin_check *a, const struct model_plugin_check *b)
+{
+	return !a->words == !b->words && a->length == b->length &&
+	       (!a->words || !memcmp(a->words, b->words, a->length));
+}
+
 static bool same_tls(const struct attempt_target *a, const struct attempt_target *b)
 {
 	const struct tls_peer *x = &a->peer, *y = &b->peer;
@@ -207,7 +229,7 @@ bool attempt_target_equal(const struct attempt_target *a, const struct attempt_t
 {
 	if (!addr_equal(&a->at.addr, &b->at.addr) || a->at.port != b->at.port || a->manner != b->manner ||
 	    a->datagram != b->datagram || a->any_answer != b->any_answer || !same_request(a, b) || !same_tls(a, b) ||
-	    !script_equal(a->script, b->script) || a->expect_negated != b->expect_negated ||
+	    !script_equal(a->script, b->script) || !same_plugin(&a->plugin, &b->plugin) || a->expect_negated != b->expect_negated ||
 	    a->expect_count != b->expect_count)
 		return false;
 	for (size_t i = 0; i < a->expect_count; i++)

@@ -42,6 +42,7 @@ struct attempt_target {
 	size_t expect_count;     /* 0 = 200-399 */
 	struct model_status_range expect[MODEL_STATUS_RANGES_MAX];
 	struct script *script;
+	struct model_plugin_check plugin; /* of a plugin; else words is NULL */
 	bool any_answer;         /* dns: the question is a courtesy, an answer of any kind will do */
 };
 

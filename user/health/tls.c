@@ -136,16 +136,16 @@ bool tls_context_equal(const struct tls_context *a, const struct tls_context *b)
 	return a->verify_none == b->verify_none && same_text(a->ca_file, b->ca_file) && same_text(a->crt, b->crt);
 }
 
-/* "h2,http/1.1" to RFC 7301's list of counted strings. Its length, or 0: it can't be sent. */
+/* "h2,http/1.1" to RFC 7301's list of counted strings. Its length; 0: model_alpn_is_valid() says no. */
 static size_t alpn_wire(const char *list, unsigned char wire[static TLS_ALPN_MAX + 1])
 {
 	size_t used = 0;
 
+	if (!model_alpn_is_valid(list))
+		return 0;
 	for (;; list++) {
 		size_t length = strcspn(list, ",");
 
-		if (!length || length > 255 || used + 1 + length > TLS_ALPN_MAX)
-			return 0;
 		wire[used++] = (unsigned char)length;
 		memcpy(wire + used, list, length);
 		used += length;
@@ -153,13 +153,6 @@ static size_t alpn_wire(const char *list, unsigned char wire[static TLS_ALPN_MAX
 		if (!*list)
 			return used;
 	}
-}
-
-bool tls_alpn_is_valid(const char *list)
-{
-	unsigned char wire[TLS_ALPN_MAX + 1];
-
-	return alpn_wire(list, wire) > 0;
 }
 
 struct ssl_st *tls_open(const struct tls_peer *p, int fd, const char *sni, const char *alpn)

@@ -39,9 +39,6 @@ bool tls_context_is_for(const struct tls_context *c, const struct model_tls *m);
 /* Were both made of the same words? */
 bool tls_context_equal(const struct tls_context *a, const struct tls_context *b);
 
-/* Is this list of comma-separated protocol names one that can be sent? */
-bool tls_alpn_is_valid(const char *list);
-
 /* A client's connection over a connected socket; sni and alpn override the peer's. NULL when out of memory. */
 struct ssl_st *tls_open(const struct tls_peer *p, int fd, const char *sni, const char *alpn);
 void tls_close(struct ssl_st *s); /* takes NULL; leaves the socket alone */

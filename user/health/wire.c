@@ -57,8 +57,7 @@ enum wire_outcome wire_open(struct wire *w, const struct talk_way *to, bool data
 	if (w->fd < 0)
 		return failed_connect(ret, errno, false);
 	/* Holds the handshake's ACK back: it leaves with the request, or is replaced by the RST. */
-	if (!datagram)
-		setsockopt(w->fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
+	w->hushed = !datagram && !setsockopt(w->fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
 	if (!connect(w->fd, (struct sockaddr *)&at, length))
 		return WIRE_DONE;
 	if (errno == EINPROGRESS || errno == EINTR)
@@ -120,6 +119,16 @@ enum wire_outcome wire_handshake(struct wire *w, const struct tls_peer *p, const
 	return WIRE_FAILED;
 }
 
+/* A server that is to speak first must know that somebody is there. */
+static void show_up(struct wire *w)
+{
+	int on = 1;
+
+	if (w->hushed)
+		setsockopt(w->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+	w->hushed = false;
+}
+
 enum wire_outcome wire_read(struct wire *w, void *buf, size_t size, size_t *ret_count, struct check_result *ret)
 {
 	struct tls_failure f = {};
@@ -130,8 +139,12 @@ enum wire_outcome wire_read(struct wire *w, void *buf, size_t size, size_t *ret_
 	do
 		n = recv(w->fd, buf, size, 0);
 	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN) {
+		show_up(w);
+		return WIRE_WANTS_READ;
+	}
 	if (n < 0)
-		return errno == EAGAIN ? WIRE_WANTS_READ : failed_io(w, ret, errno);
+		return failed_io(w, ret, errno);
 	if (!n && !w->datagram)
 		return WIRE_CLOSED;
 	*ret_count = (size_t)n;
@@ -151,6 +164,7 @@ enum wire_outcome wire_write(struct wire *w, const void *buf, size_t size, size_
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? WIRE_WANTS_WRITE : failed_io(w, ret, errno);
+	w->hushed = false;
 	*ret_count = (size_t)n;
 	return WIRE_DONE;
 }

@@ -17,6 +17,7 @@
 struct wire {
 	int fd;             /* -1 = closed */
 	bool datagram, linger;
+	bool hushed;        /* the handshake's last ACK is held back: the server's application sees nothing of it yet */
 	struct ssl_st *tls; /* NULL = plain, or not yet */
 };
 

@@ -168,6 +168,50 @@ static void write_server_ports_used(struct text *t, const struct family *f, cons
 	server_ports(t, f, s, i, s->servers[i].ports_used);
 }
 
+/* ---- what a database is ---- */
+
+static void write_server_role(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	static const char *const roles[] = { "primary", "replica", "cluster", "unknown" };
+
+	for (size_t r = 0; s->servers[i].role && r < array_size(roles); r++) {
+		family_begin(t, f, "", &s->names->servers[i]);
+		text_lit(t, ",role=\"");
+		text_puts(t, roles[r]);
+		text_lit(t, "\"} ");
+		end_u64(t, strcmp(s->servers[i].role, roles[r]) == 0);
+	}
+}
+
+static void write_server_lag(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	if (!s->servers[i].lag_known)
+		return;
+	family_begin(t, f, "", &s->names->servers[i]);
+	text_lit(t, "} ");
+	text_decimal(t, s->servers[i].lag_ms, 3);
+	text_lit(t, "\n");
+}
+
+static void backend_role(struct text *t, const struct family *f, const struct snapshot *s, size_t i, uint64_t value)
+{
+	if (!s->backends[i].has_roles)
+		return;
+	family_begin(t, f, "", &s->names->backends[i]);
+	text_lit(t, "} ");
+	end_u64(t, value);
+}
+
+static void write_backend_writers(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	backend_role(t, f, s, i, s->backends[i].writers);
+}
+
+static void write_backend_conflict(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	backend_role(t, f, s, i, s->backends[i].conflict);
+}
+
 /* ---- histograms ---- */
 
 /* labels: of one backend, or NULL. */
@@ -317,7 +361,8 @@ static void write_reload_at(struct text *t, const struct family *f, const struct
 #define INFO(name, where, help) { "alwayson_" name, FAMILY_INFO, "", where, help },
 
 const struct family families[] = {
-	INFO("build", OWN(AGENT, build), "What runs: version, number of the program's map layout, name of the instance.")
+	INFO("build", OWN(AGENT, build),
+	     "What runs: version, number of the program's map layout, name of the instance.")
 	GAUGE("ready", "", AT_AGENT(BOOL, ready), "1: the first round of checks is over and packets are steered.")
 	GAUGE("start_time_seconds", "seconds", AT_AGENT(MS, started_at_ms), "When the agent started, since 1970.")
 
@@ -337,6 +382,12 @@ const struct family families[] = {
 	GAUGE("backend_servers", "", OWN(BACKEND, backend_servers), "Servers that the configuration names.")
 	GAUGE("backend_servers_up", "", AT_BACKEND(U32, up), "Servers that are up as checked, and not in maint.")
 	GAUGE("backend_servers_accepting", "", AT_BACKEND(U32, accepting), "Servers that take new connections.")
+	GAUGE("backend_servers_misplaced", "", AT_BACKEND(U32, misplaced),
+	      "Servers that are well, but not what the backend wants: replicas where a primary is asked for.")
+	GAUGE("backend_writers", "", OWN(BACKEND, backend_writers),
+	      "Servers that take writes; absent: the checks do not tell.")
+	GAUGE("backend_writer_conflict", "", OWN(BACKEND, backend_conflict),
+	      "1: more servers take writes than may; absent: the checks do not tell.")
 	HISTOGRAM("backend_check_duration_seconds", "seconds", OWN(BACKEND, checks),
 		  "How long the checks of its servers took, whatever they found.")
 
@@ -345,6 +396,12 @@ const struct family families[] = {
 	GAUGE("server_admin_state", "", OWN(SERVER, server_admin), "1 for the state that the operator has set.")
 	GAUGE("server_up", "", AT_SERVER(BOOL, up), "1: up as checked, and not in maint.")
 	GAUGE("server_accepting", "", AT_SERVER(BOOL, accepts_new), "1: takes new connections.")
+	GAUGE("server_held", "", AT_SERVER(BOOL, held), "1: down, but kept in service, as too few others are up.")
+	GAUGE("server_damped", "", AT_SERVER(BOOL, damped), "1: kept down, as it went up and down too often.")
+	GAUGE("server_misplaced", "", AT_SERVER(BOOL, misplaced), "1: well, but not what its backend wants.")
+	GAUGE("server_role", "", OWN(SERVER, server_role), "1 for what the server is; absent: the checks do not tell.")
+	GAUGE("server_replication_lag_seconds", "seconds", OWN(SERVER, server_lag),
+	      "How far it is behind its source; absent: not known, or not a replica.")
 	GAUGE("server_backup", "", AT_SERVER(BOOL, backup), "1: takes connections only when no other server does.")
 	GAUGE("server_weight", "", AT_SERVER(U16, weight), "The weight in force.")
 	GAUGE("server_share_ratio", "ratio", OWN(SERVER, server_share), "Its share of the backend's new connections.")
@@ -357,14 +414,18 @@ const struct family families[] = {
 	GAUGE("server_check_duration_seconds", "seconds", OWN(SERVER, server_duration),
 	      "How long the last check took; absent: none yet.")
 	GAUGE("server_open_connections", "", AT_SERVER(U32, connections), "Connections remembered now.")
-	GAUGE("server_half_open_connections", "", AT_SERVER(U32, half_open), "Connections that no client has confirmed yet.")
+	GAUGE("server_half_open_connections", "", AT_SERVER(U32, half_open),
+	      "Connections that no client has confirmed yet.")
 	COUNTER("server_connections", "", AT_SERVER(U64, traffic.connections), "New connections given to it.")
 	COUNTER("server_received_bytes", "bytes", AT_SERVER(U64, traffic.bytes_in), "From clients, as IP packets.")
 	COUNTER("server_received_packets", "", AT_SERVER(U64, traffic.packets_in), "From clients.")
-	COUNTER("server_sent_bytes", "bytes", AT_SERVER(U64, traffic.bytes_out), "Back to clients, as IP packets; nat only.")
+	COUNTER("server_sent_bytes", "bytes", AT_SERVER(U64, traffic.bytes_out),
+		"Back to clients, as IP packets; nat only.")
 	COUNTER("server_sent_packets", "", AT_SERVER(U64, traffic.packets_out), "Back to clients; nat only.")
-	GAUGE("server_nat_ports", "", OWN(SERVER, server_ports), "Own address and port pairs towards it; absent: not nat.")
-	GAUGE("server_nat_ports_used", "", OWN(SERVER, server_ports_used), "Of those, in use by a connection or just closed.")
+	GAUGE("server_nat_ports", "", OWN(SERVER, server_ports),
+	      "Own address and port pairs towards it; absent: not nat.")
+	GAUGE("server_nat_ports_used", "", OWN(SERVER, server_ports_used),
+	      "Of those, in use by a connection or just closed.")
 
 	COUNTER("packets", "", OWN(AGENT, verdicts),
 		"What became of each packet: reason is the verdict, action pass, drop, tx or forward.")
@@ -372,7 +433,8 @@ const struct family families[] = {
 	COUNTER("program_events", "", OWN(AGENT, events), "What the program met with that is no verdict.")
 	GAUGE("program_verified_instructions", "", AT_AGENT(U32, verified_instructions),
 	      "Instructions that the kernel's verifier looked at.")
-	GAUGE("program_taken_over", "", AT_AGENT(BOOL, taken_over), "1: the maps were found, with their flows, not made.")
+	GAUGE("program_taken_over", "", AT_AGENT(BOOL, taken_over),
+	      "1: the maps were found, with their flows, not made.")
 	GAUGE("interface_attached", "", OWN(AGENT, interfaces), "1 for the mode in which the program runs on it.")
 
 	GAUGE("flow_table_entries", "", OWN(AGENT, flows_used), "Entries in use; a nat connection takes two.")
@@ -382,7 +444,8 @@ const struct family families[] = {
 	COUNTER("sweep_passes", "", AT_AGENT(U64, sweep_passes), "Walks over the whole flow table.")
 
 	COUNTER("config_reloads", "", OWN(AGENT, reloads), "Reloads asked for.")
-	GAUGE("config_last_reload_successful", "", AT_AGENT(BOOL, reload_ok), "0: the files hold errors; the old ones rule.")
+	GAUGE("config_last_reload_successful", "", AT_AGENT(BOOL, reload_ok),
+	      "0: the files hold errors; the old ones rule.")
 	GAUGE("config_last_reload_timestamp_seconds", "seconds", OWN(AGENT, reload_at),
 	      "When the last reload was tried, since 1970; absent: none since start.")
 
@@ -390,16 +453,21 @@ const struct family families[] = {
 		  "How much later than due the agent's loop came to a timer that runs ten times a second.")
 	COUNTER("log_dropped_lines", "", AT_AGENT(U64, log_dropped), "Log lines that nobody took in time.")
 	COUNTER("log_suppressed_lines", "", AT_AGENT(U64, log_suppressed), "Log lines held back by the rate limit.")
-	GAUGE("state_kept", "", AT_AGENT(BOOL, keeps_state), "0: the state directory cannot be used; a restart forgets.")
+	GAUGE("state_kept", "", AT_AGENT(BOOL, keeps_state),
+	      "0: the state directory cannot be used; a restart forgets.")
 	COUNTER("state_saves", "", AT_AGENT(U64, state_saves), "Times the state was written.")
 	COUNTER("state_save_failures", "", AT_AGENT(U64, state_failures), "Times it could not be written.")
-	COUNTER("process_cpu_seconds", "seconds", AT_AGENT(US64, cpu_us), "Processor time of the agent, not of the program.")
+	COUNTER("process_cpu_seconds", "seconds", AT_AGENT(US64, cpu_us),
+		"Processor time of the agent, not of the program.")
 	GAUGE("process_resident_memory_bytes", "bytes", AT_AGENT(U64, resident_bytes), "Memory of the agent.")
-	GAUGE("process_open_fds", "", AT_AGENT(U64, open_files), "File descriptors in use; each check under way takes one.")
+	GAUGE("process_open_fds", "", AT_AGENT(U64, open_files),
+	      "File descriptors in use; each check under way takes one.")
 	GAUGE("process_max_fds", "", AT_AGENT(U64, max_files), "File descriptors there may be.")
 	GAUGE("http_connections", "", AT_AGENT(U32, http_connections), "Connections to this port now.")
 	COUNTER("http_requests", "", AT_AGENT(U64, http_requests), "Requests answered on this port.")
-	COUNTER("http_refused_requests", "", AT_AGENT(U64, http_refused), "Requests refused: malformed, too large, too late.")
-	COUNTER("http_evicted_connections", "", AT_AGENT(U64, http_evicted), "Connections closed to make room for others.")
+	COUNTER("http_refused_requests", "", AT_AGENT(U64, http_refused),
+		"Requests refused: malformed, too large, too late.")
+	COUNTER("http_evicted_connections", "", AT_AGENT(U64, http_evicted),
+		"Connections closed to make room for others.")
 };
 const size_t family_count = array_size(families);

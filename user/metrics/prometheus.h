@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A snapshot as Prometheus reads it: text format 0.0.4, or OpenMetrics 1.0. Called by web/ for /metrics, a piece at a
- * time. Pure. Every metric is one row of the table in families.c; docs/metrics.md lists them, a test holds both together.
+ * time. Pure. Every metric is one row of the table in families.c; docs/metrics.md lists them, a test holds both
+ * together.
  */
 #ifndef METRICS_PROMETHEUS_H
 #define METRICS_PROMETHEUS_H

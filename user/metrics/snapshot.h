@@ -18,6 +18,7 @@
 
 enum snapshot_limit {
 	SNAPSHOT_RESULT_MAX = 128,
+	SNAPSHOT_ROLE_MAX = 96,
 	SNAPSHOT_TEXT_MAX = 512,
 };
 
@@ -30,6 +31,10 @@ struct snapshot_backend {
 	struct histogram checks;      /* how long they took, and how many there were */
 	uint64_t slots;               /* 0 = it has none */
 	uint32_t up, accepting;       /* servers that are up, and those that take new connections */
+	uint32_t misplaced;           /* servers that are well, but not what the backend wants */
+	bool has_roles;               /* its checks tell what a server is: primary, replica, ... */
+	bool conflict;                /* more of them take writes than may */
+	uint32_t writers;
 };
 
 struct snapshot_server {
@@ -46,6 +51,13 @@ struct snapshot_server {
 	uint8_t admin;                /* enum health_admin_state */
 	bool admin_is_override, weight_is_override;
 	bool up, accepts_new, backup, resolved;
+	bool held;                    /* down, but kept in service */
+	bool damped;                  /* kept down, as it flaps */
+	bool misplaced;               /* well, but not what its backend wants */
+	bool lag_known;
+	uint32_t lag_ms;
+	const char *role;             /* a literal, as in health_view; NULL = its checks do not tell */
+	char role_text[SNAPSHOT_ROLE_MAX];
 	char result[SNAPSHOT_RESULT_MAX]; /* of the last check; "" = none yet */
 };
 

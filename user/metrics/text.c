@@ -90,7 +90,9 @@ void text_ratio(struct text *t, uint64_t part, uint64_t whole)
 	text_decimal(t, (uint64_t)((double)part / (double)whole * 1e6 + 0.5), 6);
 }
 
-/* Length of the UTF-8 sequence that begins here; 0 = none. Overlong forms, surrogates and what is above U+10FFFF too. */
+/*
+ * Length of the UTF-8 sequence that begins here; 0 = none. Overlong forms, surrogates and what is above U+10FFFF too.
+ */
 static unsigned utf8_length(const unsigned char *s)
 {
 	unsigned length = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :

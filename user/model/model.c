@@ -49,6 +49,9 @@ static void backend_done(struct model_backend *b)
 	free(b->external.path);
 	free(b->external.proxy_addr);
 	free(b->external.proxy_port);
+	if (b->plugin.words)
+		explicit_bzero(b->plugin.words, b->plugin.length);
+	free(b->plugin.words);
 	free(b->name);
 }
 
@@ -181,10 +184,19 @@ const char *model_check_name(enum model_check c)
 {
 	static const char *const names[] = {
 		[MODEL_CHECK_TCP] = "tcp", [MODEL_CHECK_HTTP] = "http", [MODEL_CHECK_SCRIPT] = "script",
-		[MODEL_CHECK_DNS] = "dns", [MODEL_CHECK_EXTERNAL] = "external",
+		[MODEL_CHECK_DNS] = "dns", [MODEL_CHECK_EXTERNAL] = "external", [MODEL_CHECK_PLUGIN] = "plugin",
 	};
 
 	return name_of(names, array_size(names), c);
+}
+
+const char *model_role_name(enum model_role r)
+{
+	static const char *const names[] = {
+		[MODEL_ROLE_ANY] = "any", [MODEL_ROLE_PRIMARY] = "primary", [MODEL_ROLE_REPLICA] = "replica",
+	};
+
+	return name_of(names, array_size(names), r);
 }
 
 /* Types that a server is likely to be asked for; https://www.iana.org/assignments/dns-parameters */
@@ -213,4 +225,37 @@ int model_dns_type_parse(const char *name, uint16_t *ret)
 		return 0;
 	}
 	return -EINVAL;
+}
+
+bool model_dns_name_is_valid(const char *name)
+{
+	size_t length = strlen(name), label = 0;
+
+	if (length && name[length - 1] == '.')
+		length--;
+	if (!length || length > MODEL_DNS_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (name[i] == '.' && !label)
+			return false;
+		label = name[i] == '.' ? 0 : label + 1;
+		if (label > 63 || (unsigned char)name[i] <= ' ' || (unsigned char)name[i] > '~')
+			return false;
+	}
+	return label > 0;
+}
+
+bool model_alpn_is_valid(const char *list)
+{
+	size_t length, used = 0;
+
+	for (;; list++) {
+		length = strcspn(list, ",");
+		used += 1 + length;
+		if (!length || length > 255 || used > 255)
+			return false;
+		list += length;
+		if (!*list)
+			return true;
+	}
 }

@@ -22,6 +22,8 @@ enum model_limit {
 	MODEL_STATUS_RANGES_MAX = 16,
 	MODEL_CHECK_STEPS_MAX = 64, /* of a tcp-check */
 	MODEL_CHECK_DATA_MAX = 4096, /* bytes that a step sends or expects */
+	MODEL_CHECK_ANSWER_MAX = 16384, /* bytes of an answer that an expect can look at; HAProxy's tune.bufsize */
+	MODEL_TRACK_DEPTH_MAX = 16, /* servers that track one another in a row */
 	MODEL_CHECK_REGEX_MAX = 256, /* bytes of a regular expression */
 	MODEL_AGENT_SEND_MAX = 256,
 	MODEL_DNS_NAME_MAX = 253,
@@ -39,6 +41,10 @@ enum model_limit {
 	MODEL_PORTS_MAX = 65536,  /* of all services together */
 	MODEL_IDLE_TIMEOUT_DEFAULT_MS = 3600000,
 	MODEL_CONNECT_TIMEOUT_DEFAULT_MS = 5000,
+	MODEL_IDLE_TIMEOUT_MYSQL_MS = 28800000, /* with a mysql-check: 8 h, MySQL's own wait_timeout */
+	MODEL_PLUGIN_WORDS_MAX = 8192, /* bytes of a plugin's name, words and password */
+	MODEL_ROLE_SERVERS_MAX = 64, /* servers of a backend that has a role */
+	MODEL_WRITERS_MAX = 16,   /* max-writers */
 };
 
 enum model_protocol { MODEL_TCP, MODEL_UDP };
@@ -46,7 +52,7 @@ enum model_mode { MODEL_MODE_TCP, MODEL_MODE_HTTP };
 enum model_balance { MODEL_ROUNDROBIN, MODEL_MAGLEV, MODEL_SOURCE };
 enum model_forward { MODEL_NAT, MODEL_DSR, MODEL_IPIP };
 enum model_all_down { MODEL_REJECT, MODEL_DROP, MODEL_LAST_KNOWN };
-enum model_check { MODEL_CHECK_TCP, MODEL_CHECK_HTTP, MODEL_CHECK_SCRIPT, MODEL_CHECK_DNS, MODEL_CHECK_EXTERNAL };
+enum model_check { MODEL_CHECK_TCP, MODEL_CHECK_HTTP, MODEL_CHECK_SCRIPT, MODEL_CHECK_DNS, MODEL_CHECK_EXTERNAL, MODEL_CHECK_PLUGIN };
 enum model_xdp_mode { MODEL_XDP_AUTO, MODEL_XDP_NATIVE, MODEL_XDP_GENERIC, MODEL_XDP_SHARED };
 enum model_level { MODEL_LEVEL_USER, MODEL_LEVEL_ADMIN };
 /*
@@ -163,6 +169,27 @@ struct model_server {
 	struct model_place place;
 };
 
+/* A check made by a plugin. `words` is what goes to it: "NAME\0PASSWORD\0WORD\0...", count texts in all. */
+struct model_plugin_check {
+	char *words;
+	size_t length;
+	unsigned count;
+	struct model_place place;
+};
+
+/* mysql-check: what a server has to be among the servers of its backend. Decided by health/roles.c. */
+enum model_role { MODEL_ROLE_ANY, MODEL_ROLE_PRIMARY, MODEL_ROLE_REPLICA };
+
+struct model_roles {
+	enum model_role role;
+	bool or_primary;           /* replica: the primary too, while no replica is fit */
+	bool keep;                 /* on-conflict keep: the writer in service stays; else none serves */
+	bool weight_by_lag;
+	unsigned max_writers;
+	uint32_t max_lag_ms;       /* 0 = no bound, but the lag must be known */
+	uint32_t recover_lag_ms;   /* 0 = as max_lag_ms */
+};
+
 struct model_backend {
 	char *name;
 	enum model_mode mode;
@@ -181,6 +208,8 @@ struct model_backend {
 	struct vec(struct model_check_step) steps; /* MODEL_CHECK_SCRIPT */
 	struct model_dns_check dns;
 	struct model_external_check external;
+	struct model_plugin_check plugin; /* MODEL_CHECK_PLUGIN */
+	struct model_roles roles;
 	unsigned panic_percent;    /* panic-threshold; 0 = none */
 	struct vec(struct model_server) servers;
 	struct vec(struct model_source) sources;
@@ -262,6 +291,11 @@ const char *model_all_down_name(enum model_all_down a);
 const char *model_xdp_mode_name(enum model_xdp_mode m);
 const char *model_init_state_name(enum model_init_state s);
 const char *model_check_name(enum model_check c);
+const char *model_role_name(enum model_role r);
+/* Is this a name that can be asked for: labels of 1 to 63 bytes, MODEL_DNS_NAME_MAX in all, a last dot set aside? */
+bool model_dns_name_is_valid(const char *name);
+/* Is this a list of comma-separated protocol names that fits into a TLS handshake (RFC 7301)? */
+bool model_alpn_is_valid(const char *list);
 /* "A", "SOA", ...; NULL for a type that has no name here. */
 const char *model_dns_type_name(uint16_t type);
 /* 0, or -EINVAL. */

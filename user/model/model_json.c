@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/model.h"
+#include "model/model_internal.h"
 
 /* A path may hold any bytes; JSON may not: what is not UTF-8 is shown with question marks. */
-static json_t *path_json(const char *path)
+json_t *model_path_json(const char *path)
 {
 	json_t *text;
 	char *copy, *c;
@@ -37,7 +37,7 @@ static json_t *place_json(const struct model_place *p)
 {
 	if (!p->line)
 		return json_null();
-	return json_pack("{s:o, s:i}", "file", path_json(p->file), "line", (int)p->line);
+	return json_pack("{s:o, s:i}", "file", model_path_json(p->file), "line", (int)p->line);
 }
 
 static json_t *endpoint_json(const struct endpoint *e)
@@ -59,7 +59,7 @@ static int append(json_t *array, json_t *value)
 
 static json_t *server_json(const struct model_server *s)
 {
-	return json_pack("{s:s, s:o, s:i, s:b, s:b, s:b, s:s, s:b, s:o, s:i, s:i, s:i, s:i, s:i, s:o}",
+	json_t *j = json_pack("{s:s, s:o, s:i, s:b, s:b, s:b, s:s, s:b, s:o, s:i, s:i, s:i, s:i, s:i, s:o}",
 			 "name", s->name,
 			 "address", endpoint_json(&s->at),
 			 "weight", (int)s->weight,
@@ -75,31 +75,12 @@ static json_t *server_json(const struct model_server *s)
 			 "rise", (int)s->rise,
 			 "fall", (int)s->fall,
 			 "place", place_json(&s->place));
-}
 
-static json_t *expect_json(const struct model_http_check *h)
-{
-	static const struct model_status_range usual = { 200, 399 };
-	const struct model_status_range *ranges = h->expect_count ? h->expect : &usual;
-	size_t count = h->expect_count ? h->expect_count : 1, i;
-	json_t *array = json_array();
-
-	for (i = 0; i < count; i++) {
-		if (append(array, json_pack("[i, i]", ranges[i].low, ranges[i].high))) {
-			json_decref(array);
-			return NULL;
-		}
+	if (j && model_server_check_json(s, j)) {
+		json_decref(j);
+		j = NULL;
 	}
-	return json_pack("{s:b, s:o}", "not", h->expect_negated, "status", array);
-}
-
-static json_t *check_json(const struct model_backend *b)
-{
-	if (b->check == MODEL_CHECK_TCP)
-		return json_pack("{s:s}", "kind", "tcp");
-	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:o}", "kind", "http", "method", b->http.method, "uri",
-			 b->http.uri, "version", b->http.version, "host", b->http.host, "expect",
-			 expect_json(&b->http));
+	return j;
 }
 
 static json_t *source_json(const struct model_source *s)
@@ -136,19 +117,20 @@ static json_t *backend_json(const struct model_backend *b)
 		json_decref(tunnel_sources);
 		return NULL;
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
 			 "name", b->name,
 			 "mode", b->mode == MODEL_MODE_HTTP ? "http" : "tcp",
 			 "balance", model_balance_name(b->balance),
 			 "forward", model_forward_name(b->forward),
 			 "on_all_down", model_all_down_name(b->on_all_down),
 			 "allbackups", b->all_backups,
+			 "panic_threshold", (int)b->panic_percent,
 			 "timeout_connect_ms", (int)b->connect_timeout_ms,
 			 "timeout_server_ms", (int)b->server_timeout_ms,
 			 "timeout_tunnel_ms", (int)b->tunnel_timeout_ms,
 			 "timeout_check_ms", (int)b->check_timeout_ms,
 			 "idle_ms", (int)b->idle_timeout_ms,
-			 "check", check_json(b),
+			 "check", model_check_json(b),
 			 "servers", servers,
 			 "source_pool", sources,
 			 "tunnel_source", tunnel_sources,
@@ -179,7 +161,7 @@ static json_t *log_json(const struct model_log *l)
 	const char *to = l->kind == MODEL_LOG_SOCKET ? "" : l->kind == MODEL_LOG_STDOUT ? "stdout" :
 			 l->kind == MODEL_LOG_STDERR ? "stderr" : endpoint_format(&l->at, text);
 
-	return json_pack("{s:o, s:i, s:i, s:i, s:i, s:o}", "to", l->path ? path_json(l->path) : json_string(to),
+	return json_pack("{s:o, s:i, s:i, s:i, s:i, s:o}", "to", l->path ? model_path_json(l->path) : json_string(to),
 			 "length", (int)l->length_max, "facility", (int)l->facility, "level", (int)l->level, "minimum",
 			 (int)l->level_min, "place", place_json(&l->place));
 }
@@ -192,7 +174,7 @@ static json_t *interface_json(const struct model_interface *i)
 
 static json_t *stats_json(const struct model_stats_socket *s)
 {
-	return json_pack("{s:o, s:o, s:I, s:I, s:s}", "path", path_json(s->path),
+	return json_pack("{s:o, s:o, s:I, s:I, s:s}", "path", model_path_json(s->path),
 			 "mode", json_sprintf("%04o", (unsigned)s->mode),
 			 "uid", s->uid == (uid_t)-1 ? (json_int_t)-1 : (json_int_t)s->uid, /* -1 = unchanged */
 			 "gid", s->gid == (gid_t)-1 ? (json_int_t)-1 : (json_int_t)s->gid,
@@ -215,8 +197,8 @@ static json_t *global_json(const struct model_global *g)
 		return NULL;
 	}
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
-			 stats_json(&g->stats), "hash_secret", path_json(g->hash_secret_file), "state_dir",
-			 path_json(g->state_dir), "metrics", g->metrics.port ? endpoint_json(&g->metrics) : json_null());
+			 stats_json(&g->stats), "hash_secret", model_path_json(g->hash_secret_file), "state_dir",
+			 model_path_json(g->state_dir), "metrics", g->metrics.port ? endpoint_json(&g->metrics) : json_null());
 }
 
 json_t *model_to_json(const struct model *m)
@@ -230,7 +212,7 @@ json_t *model_to_json(const struct model *m)
 	for (i = 0; i < m->services.count; i++)
 		r |= append(services, service_json(m, &m->services.items[i]));
 	for (i = 0; i < m->files.count; i++)
-		r |= append(files, path_json(m->files.items[i]));
+		r |= append(files, model_path_json(m->files.items[i]));
 	if (r) {
 		json_decref(backends);
 		json_decref(services);

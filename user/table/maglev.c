@@ -127,9 +127,26 @@ static uint64_t negative_log2(uint64_t u)
 	return ((uint64_t)(zeros + 1) << 24) - fraction;
 }
 
-/* The highest score of those up. With weight w, -log(hash) / w is smallest; equal weights compare hashes alone. */
-static uint32_t rendezvous(const struct maglev_server *servers, const uint32_t *up, size_t count, uint32_t slot,
-			   bool equal_weights)
+/* With a part of its slots it is a smaller server. */
+static uint64_t weight_now(const struct maglev_server *s)
+{
+	return (uint64_t)s->weight * (100 - s->without);
+}
+
+/* Is this one of the slots it gives away for now? As they become fewer, each of them comes back once. */
+static bool gives_away(const struct maglev_server *s, uint32_t slot)
+{
+	static const struct hash_key key = { { 0x7368617265000000ULL, 4 } };
+
+	return s->without && ((hash_2(&key, s->key, slot) >> 32) * 100 >> 32) < s->without;
+}
+
+/*
+ * The highest score of those up, but for `not`. With weight w, -log(hash) / w is smallest; equal weights compare hashes
+ * alone. UINT32_MAX: nobody else is up.
+ */
+static uint32_t rendezvous(const struct maglev_server *servers, const uint32_t *up, size_t count, uint32_t not,
+			   uint32_t slot, bool equal_weights)
 {
 	static const struct hash_key key = { { 0x72656e6465000000ULL, 3 } };
 	uint64_t best_hash = 0, best_log = 0, best_weight = 0;
@@ -139,6 +156,8 @@ static uint32_t rendezvous(const struct maglev_server *servers, const uint32_t *
 		const struct maglev_server *s = &servers[up[i]];
 		uint64_t hash = hash_2(&key, s->key, slot) | 1;
 
+		if (up[i] == not)
+			continue;
 		if (equal_weights) {
 			if (best == UINT32_MAX || hash > best_hash) {
 				best = up[i];
@@ -149,10 +168,10 @@ static uint32_t rendezvous(const struct maglev_server *servers, const uint32_t *
 
 			/* log / weight < best_log / best_weight, without a division */
 			if (best == UINT32_MAX ||
-			    (unsigned __int128)log * best_weight < (unsigned __int128)best_log * s->weight) {
+			    (unsigned __int128)log * best_weight < (unsigned __int128)best_log * weight_now(s)) {
 				best = up[i];
 				best_log = log;
-				best_weight = s->weight;
+				best_weight = weight_now(s);
 			}
 		}
 	}
@@ -176,7 +195,7 @@ int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, ui
 		if (!servers[i].up || !servers[i].weight)
 			continue;
 		up[ups++] = i;
-		if (servers[i].weight != servers[up[0]].weight)
+		if (weight_now(&servers[i]) != weight_now(&servers[up[0]]))
 			equal_weights = false;
 	}
 	if (!owners || !ups) {
@@ -187,11 +206,13 @@ int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, ui
 	if (r < 0)
 		return r;
 	for (uint32_t slot = 0; slot < size; slot++) {
-		const struct maglev_server *owner = &servers[slots[slot]];
+		uint32_t owner = slots[slot], other = owner;
 
-		if (!owner->up)
-			owner = &servers[rendezvous(servers, up, ups, slot, equal_weights)];
-		slots[slot] = owner->value;
+		if (!servers[owner].up)
+			other = rendezvous(servers, up, ups, UINT32_MAX, slot, equal_weights);
+		else if (gives_away(&servers[owner], slot))
+			other = rendezvous(servers, up, ups, owner, slot, equal_weights);
+		slots[slot] = servers[other == UINT32_MAX ? owner : other].value;
 	}
 	return 0;
 }

@@ -28,6 +28,7 @@ struct maglev_server {
 	uint64_t key;    /* of its identity, the same on every balancer; unique in the table */
 	uint32_t weight; /* configured; 0 owns no slot and gets none */
 	bool up;         /* takes new connections now */
+	uint8_t without; /* percent of its slots that are given away as if it were down, 0..99: slowstart */
 	uint32_t value;  /* what its slots are given: a server id; never 0 */
 };
 

@@ -5,56 +5,77 @@
 #include <errno.h>
 #include <string.h>
 
-static uint64_t key_tail(const struct services_entry *e)
+/* Where the program's probe for an entry begins. */
+static uint32_t home4(const struct service_entry4 *e)
 {
-	return (uint64_t)htons(e->port) | (uint64_t)e->protocol << 16 | (uint64_t)e->kind << 24;
+	uint64_t key;
+
+	memcpy(&key, e, sizeof(key));
+	return SERVICE_HASH(key);
 }
 
-static int place4(const struct services_entry *e, struct service_entry4 *table, uint32_t mask)
+static uint32_t home6(const struct service_entry6 *e)
+{
+	uint32_t tail;
+
+	memcpy(&tail, &e->port, sizeof(tail));
+	return SERVICE_HASH(e->addr[0] ^ SERVICE_FOLD(e->addr[1]) ^ (uint64_t)tail << 32);
+}
+
+static struct service_entry4 make4(const struct services_entry *e)
 {
 	struct service_entry4 new = {
 		.port = htons(e->port), .protocol = e->protocol, .kind = e->kind,
 		.service = e->service, .address = e->address,
 	};
-	uint32_t hash;
 
 	memcpy(&new.addr, e->addr.bytes, 4);
-	hash = SERVICE_HASH((uint64_t)new.addr | key_tail(e) << 32);
-	for (uint32_t i = 0; i < SERVICE_PROBES; i++) {
-		struct service_entry4 *at = &table[(hash + i) & mask];
-
-		if (at->kind == ENTRY_EMPTY) {
-			*at = new;
-			return 0;
-		}
-		if (memcmp(at, &new, 8) == 0)
-			return -EEXIST;
-	}
-	return -ENOSPC;
+	return new;
 }
 
-static int place6(const struct services_entry *e, struct service_entry6 *table, uint32_t mask)
+static struct service_entry6 make6(const struct services_entry *e)
 {
 	struct service_entry6 new = {
 		.port = htons(e->port), .protocol = e->protocol, .kind = e->kind,
 		.service = e->service, .address = e->address,
 	};
-	uint32_t hash;
 
 	memcpy(new.addr, e->addr.bytes, 16);
-	hash = SERVICE_HASH(new.addr[0] ^ SERVICE_FOLD(new.addr[1]) ^ key_tail(e) << 32);
-	for (uint32_t i = 0; i < SERVICE_PROBES; i++) {
-		struct service_entry6 *at = &table[(hash + i) & mask];
-
-		if (at->kind == ENTRY_EMPTY) {
-			*at = new;
-			return 0;
-		}
-		if (memcmp(at, &new, 20) == 0)
-			return -EEXIST;
-	}
-	return -ENOSPC;
+	return new;
 }
+
+/*
+ * Robin Hood: an entry that has come further from its home takes the place of one that has come less far, which moves
+ * on. The longest way grows far more slowly so, and the tables stay small (Celis, "Robin Hood Hashing", 1986). An equal
+ * key is met before anybody is moved.
+ */
+#define PLACE(name, type, make, home, key_size)						\
+	static int name(const struct services_entry *entry, struct type *table, uint32_t mask)\
+	{										\
+		struct type new = make(entry);						\
+		uint32_t at = home(&new);						\
+											\
+		for (uint32_t way = 0; way < SERVICE_PROBES; way++, at++) {		\
+			struct type *e = &table[at & mask], moves_on = *e;		\
+			uint32_t its_way = (at - home(e)) & mask;			\
+											\
+			if (e->kind == ENTRY_EMPTY) {					\
+				*e = new;						\
+				return 0;						\
+			}								\
+			if (memcmp(e, &new, key_size) == 0)				\
+				return -EEXIST;						\
+			if (its_way < way) {						\
+				*e = new;						\
+				new = moves_on;						\
+				way = its_way;						\
+			}								\
+		}									\
+		return -ENOSPC;								\
+	}
+
+PLACE(place4, service_entry4, make4, home4, 8)
+PLACE(place6, service_entry6, make6, home6, 20)
 
 static size_t count_family(const struct services_entry *entries, size_t count, int family)
 {

@@ -15,7 +15,11 @@ asset_\name\()_end:
 	asset index, "user/web/page/index.html"
 	asset style, "user/web/page/style.css"
 	asset app, "user/web/page/app.js"
+	asset format, "user/web/page/format.js"
+	asset history, "user/web/page/history.js"
 	asset plot, "user/web/page/plot.js"
+	asset theme, "user/web/page/theme.js"
+	asset view, "user/web/page/view.js"
 	asset icon, "user/web/page/icon.svg"
 
 	.section .note.GNU-stack,"",%progbits

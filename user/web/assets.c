@@ -7,11 +7,16 @@
 
 #include "base/cleanup.h"
 
-#define ASSETS(X)                                          \
-	X("/", index, "text/html; charset=utf-8")          \
-	X("/style.css", style, "text/css; charset=utf-8")  \
-	X("/app.js", app, "text/javascript; charset=utf-8") \
-	X("/plot.js", plot, "text/javascript; charset=utf-8") \
+#define SCRIPT "text/javascript; charset=utf-8"
+#define ASSETS(X)                                         \
+	X("/", index, "text/html; charset=utf-8")         \
+	X("/style.css", style, "text/css; charset=utf-8") \
+	X("/app.js", app, SCRIPT)                         \
+	X("/format.js", format, SCRIPT)                   \
+	X("/history.js", history, SCRIPT)                 \
+	X("/plot.js", plot, SCRIPT)                       \
+	X("/theme.js", theme, SCRIPT)                     \
+	X("/view.js", view, SCRIPT)                       \
 	X("/icon.svg", icon, "image/svg+xml")
 
 /* assets.S */

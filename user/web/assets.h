@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The status page's files as they lie in page/, built into the program: no folder to install, nothing to fetch. Called by
- * site.c. Made by the assembler's .incbin (assets.S), not by a build step of their own.
+ * The status page's files as they lie in page/, built into the program: no folder to install, nothing to fetch. Called
+ * by site.c. Made by the assembler's .incbin (assets.S), not by a build step of their own.
  */
 #ifndef WEB_ASSETS_H
 #define WEB_ASSETS_H

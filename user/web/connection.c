@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One client: a head is read, an answer is asked for, a reply is sent, and so on until either side has enough. Called by
- * libevent and server.c. While a reply is under way nothing is read, so that requests sent ahead wait in the kernel.
+ * One client: a head is read, an answer is asked for, a reply is sent, and so on until either side has enough. Called
+ * by libevent and server.c. While a reply is under way nothing is read, so that requests sent ahead wait in the kernel.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -261,7 +261,9 @@ static void on_written(struct bufferevent *io, void *ctx)
 	if (evbuffer_get_length(bufferevent_get_output(io)))
 		return;
 	if (!c->keep_alive) {
-		/* Closing at once would answer what the client still sends with a reset, which may overtake the reply. */
+		/*
+		 * Closing at once would answer what the client still sends with a reset, which may overtake the reply.
+		 */
 		shutdown(bufferevent_getfd(io), SHUT_WR);
 		wait_anew(c, CONNECTION_LINGERING, WEB_LINGER_MS);
 		bufferevent_enable(io, EV_READ);

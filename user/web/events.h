@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The last events, as they were logged: a ring with numbers that never repeat. Filled by agent/ from the place that logs,
- * read by web/status.c and whoever else wants to follow. Pure, bounded; the oldest go.
+ * The last events, as they were logged: a ring with numbers that never repeat. Filled by agent/ from the place that
+ * logs, read by web/status.c and whoever else wants to follow. Pure, bounded; the oldest go.
  */
 #ifndef WEB_EVENTS_H
 #define WEB_EVENTS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The head of an HTTP request, taken apart. Called by server.c; pure, so that it can be tested with anything. Strict: what
- * RFC 9112 lets a server refuse is refused, since nothing but GET and HEAD without a body is ever answered here.
+ * The head of an HTTP request, taken apart. Called by server.c; pure, so that it can be tested with anything. Strict:
+ * what RFC 9112 lets a server refuse is refused, since nothing but GET and HEAD without a body is ever answered here.
  */
 #ifndef WEB_REQUEST_H
 #define WEB_REQUEST_H

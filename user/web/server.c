@@ -14,6 +14,8 @@
 
 enum { BACKLOG = 128, RETRY_MS = 100 };
 
+#define PRIVILEGED "; the agent gives up the right to ports below 1024 when it has started: restart it, or take another"
+
 static uint64_t now_us(void)
 {
 	struct timespec t;
@@ -33,9 +35,15 @@ static struct addr addr_of(const struct sockaddr_storage *from)
 	return a;
 }
 
+/* Which of two connections that are not being replied to has less to lose by giving way? The states are in that order. */
+static struct connection *lesser(struct connection *a, struct connection *b)
+{
+	return !a || b->state < a->state ? b : a;
+}
+
 /*
- * Room for one more connection of this client? Those that wait for nothing or for a request give way to newer ones, the
- * client's own where it has its share, else the one that has waited longest; replies under way are not broken off.
+ * Room for one more connection of this client? Those that wait give way to newer ones: the client's own where it has its
+ * share, else anybody's; of equals the one that has waited longest. Replies under way are not broken off.
  */
 static bool make_room(struct web_server *s, const struct addr *peer)
 {
@@ -48,10 +56,9 @@ static bool make_room(struct web_server *s, const struct addr *peer)
 		of_peer += same;
 		if (c->state == CONNECTION_REPLYING)
 			continue;
-		if (!any)
-			any = c;
-		if (same && !own)
-			own = c;
+		any = lesser(any, c);
+		if (same)
+			own = lesser(own, c);
 	}
 	if (of_peer < WEB_PEER_MAX && s->counts.connections < WEB_CONNECTIONS_MAX)
 		return true;
@@ -126,8 +133,7 @@ void web_server_produce_soon(struct web_server *s)
 		event_add(&s->produce, &at_once);
 }
 
-int web_server_new(struct event_base *base, void (*answer)(const struct web_request *q, struct web_reply *ret, void *ctx),
-		   void *ctx, struct web_server **ret)
+int web_server_new(struct event_base *base, web_answer *answer, void *ctx, struct web_server **ret)
 {
 	struct web_server *s = calloc(1, sizeof(*s));
 
@@ -205,9 +211,8 @@ int web_server_prepare(struct web_server *s, const struct endpoint *at, char err
 	if (at) {
 		fd = open_socket(at);
 		if (fd < 0) {
-			snprintf(error, WEB_ERROR_MAX, "cannot listen at %s for metrics: %s%s", endpoint_format(at, text),
-				 strerror(-fd), fd == -EACCES ? "; once it runs, the agent may no longer take ports "
-								"below 1024: restart it, or choose another" : "");
+			snprintf(error, WEB_ERROR_MAX, "cannot listen at %s for metrics: %s%s",
+				 endpoint_format(at, text), strerror(-fd), fd == -EACCES ? PRIVILEGED : "");
 			return fd;
 		}
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A small HTTP/1.1 server that only ever answers GET and HEAD, on the agent's loop, and costs it a bounded amount whoever
- * connects: connections, bytes, time and work a turn all have their limit. Owned by site.c. Knows nothing of what is served.
+ * A small HTTP/1.1 server that only ever answers GET and HEAD, on the agent's loop, and costs it a bounded amount
+ * whoever connects: connections, bytes, time and work a turn all have their limit. Owned by site.c. Knows nothing of
+ * what is served.
  *
  * It stands on libevent's buffers, not on its evhttp: that one (2.1) neither tells when a connection ends, so that they
  * can be counted, nor limits the time a request may take as a whole, nor lets one be closed to make room for another.
@@ -42,7 +43,10 @@ struct web_reply {
 	const char *fields;           /* further header lines, each with its CRLF; NULL = none */
 	const void *body;             /* static; or */
 	size_t length;
-	/* made while it is sent: 1 there is more, 0 that was all, -EAGAIN go on in the next turn, else it is broken off. */
+	/*
+	 * made while it is sent: 1 there is more, 0 that was all, -EAGAIN go on in the next turn, else it is broken
+	 * off.
+	 */
 	int (*next)(void *stream, struct text *t);
 	void (*done)(void *stream);   /* called once, however it ends */
 	void *stream;
@@ -55,9 +59,11 @@ struct web_counts {
 	uint32_t connections;
 };
 
-/* 0 or -ENOMEM. answer must fill *ret; it is called from the loop. */
-int web_server_new(struct event_base *base, void (*answer)(const struct web_request *q, struct web_reply *ret, void *ctx),
-		   void *ctx, struct web_server **ret);
+/* Fills *ret; called from the loop. */
+typedef void web_answer(const struct web_request *q, struct web_reply *ret, void *ctx);
+
+/* 0 or -ENOMEM. */
+int web_server_new(struct event_base *base, web_answer *answer, void *ctx, struct web_server **ret);
 void web_server_free(struct web_server *s); /* takes NULL; what is under way is broken off */
 
 /*

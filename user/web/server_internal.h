@@ -13,11 +13,12 @@
 
 struct bufferevent;
 
+/* In the order in which they give way to others. */
 enum connection_state {
+	CONNECTION_LINGERING, /* has had its last reply; what else the client sends is thrown away */
 	CONNECTION_IDLE,      /* between requests */
 	CONNECTION_READING,   /* a head is not complete */
 	CONNECTION_REPLYING,
-	CONNECTION_LINGERING, /* refused; what else the client sends is thrown away */
 };
 
 struct connection {
@@ -37,7 +38,7 @@ TAILQ_HEAD(connection_list, connection);
 
 struct web_server {
 	struct event_base *base;
-	void (*answer)(const struct web_request *q, struct web_reply *ret, void *ctx);
+	web_answer *answer;
 	void *ctx;
 	struct connection_list connections;
 	struct event accept, retry, produce;

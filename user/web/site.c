@@ -15,11 +15,11 @@
  * Files are asked for again each time, and answered 304 while they are the same.
  */
 #define SAFE_FIELDS "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
-#define PAGE_FIELDS                                                                                                  \
-	SAFE_FIELDS "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "             \
-		    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "                      \
-		    "frame-ancestors 'none'\r\nCross-Origin-Opener-Policy: same-origin\r\n"                           \
-		    "Cross-Origin-Resource-Policy: same-origin\r\nCache-Control: no-cache\r\n"
+#define PAGE_FIELDS                                                                                       \
+	SAFE_FIELDS "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "  \
+		    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "           \
+		    "frame-ancestors 'none'\r\nCross-Origin-Resource-Policy: same-origin\r\n"            \
+		    "Cache-Control: no-cache\r\n"
 #define DATA_FIELDS SAFE_FIELDS "Cache-Control: no-store\r\n"
 #define TEXT_TYPE "text/plain; charset=utf-8"
 #define JSON_TYPE "application/json; charset=utf-8"

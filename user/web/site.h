@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What there is at the port that `metrics` opens: /metrics, /healthz, /readyz, /api/v1/..., and the status page. Owned by
- * agent/monitor.c, which gathers the numbers. Read-only: nothing here changes anything, whoever asks.
+ * What there is at the port that `metrics` opens: /metrics, /healthz, /readyz, /api/v1/..., and the status page. Owned
+ * by agent/monitor.c, which gathers the numbers. Read-only: nothing here changes anything, whoever asks.
  */
 #ifndef WEB_SITE_H
 #define WEB_SITE_H

@@ -140,6 +140,23 @@ static void put_check(struct text *t, const struct snapshot_server *v)
 	MEMBER_U64(t, "transitions", v->transitions);
 }
 
+static void put_role(struct text *t, const struct snapshot_server *v)
+{
+	MEMBER(t, "role");
+	if (!v->role) {
+		text_lit(t, "null");
+		return;
+	}
+	text_json(t, v->role);
+	MEMBER_TEXT(t, "role_text", v->role_text);
+	MEMBER_BOOL(t, "misplaced", v->misplaced);
+	MEMBER(t, "lag_ms");
+	if (v->lag_known)
+		text_u64(t, v->lag_ms);
+	else
+		text_lit(t, "null");
+}
+
 static void put_server(struct text *t, const struct snapshot *s, size_t backend, size_t i)
 {
 	const struct snapshot_server *v = &s->servers[i];
@@ -156,6 +173,9 @@ static void put_server(struct text *t, const struct snapshot *s, size_t backend,
 	MEMBER_BOOL(t, "accepting", v->accepts_new);
 	MEMBER_BOOL(t, "backup", v->backup);
 	MEMBER_BOOL(t, "next_hop_resolved", v->resolved);
+	MEMBER_BOOL(t, "held", v->held);
+	MEMBER_BOOL(t, "damped", v->damped);
+	put_role(t, v);
 	put_check(t, v);
 	MEMBER_U64(t, "connections", v->connections);
 	put_traffic(t, &v->traffic);
@@ -184,6 +204,7 @@ static void put_backend_piece(struct status *s, struct text *t)
 		MEMBER_U64(t, "servers_total", count);
 		MEMBER_U64(t, "servers_up", b->up);
 		MEMBER_U64(t, "servers_accepting", b->accepting);
+		MEMBER_BOOL(t, "conflict", b->conflict);
 		MEMBER(t, "servers");
 		text_lit(t, "[");
 	}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is measured: the data planes, the sites in them, and the lines of the table, each with the verdict that all of
+ * its packets must have. Tables only; included by tests/bench/packet.c. A new way of forwarding is a site and some rows.
+ */
+#ifndef BENCH_ROWS_H
+#define BENCH_ROWS_H
+
+#include "measure.h"
+
+enum {
+	BUCKETS6 = 1 << 18,       /* IPv6's table as large as IPv4's default, for the same number of flows */
+	BUCKETS4_MILLION = 1 << 21,
+	BUCKETS6_UNUSED = 1 << 10,
+	MANY = 1 << 16,
+	FEW = 1 << 14,
+	MILLION = 1 << 20,
+};
+
+/* Each a data plane of its own. */
+enum { WORLD_STEADY, WORLD_MILLION, WORLD_FRESH, WORLD_COUNT };
+
+static const struct {
+	const char *name;
+	uint32_t buckets4, buckets6;
+} worlds_wanted[WORLD_COUNT] = {
+	[WORLD_STEADY] = { "steady", 0, BUCKETS6 },
+	[WORLD_MILLION] = { "million", BUCKETS4_MILLION, BUCKETS6_UNUSED },
+	[WORLD_FRESH] = { "fresh", 0, BUCKETS6 },
+};
+
+#define KIND(six, proto, fwd, bal, n_services, n_servers, ...)                                               \
+	{                                                                                                    \
+		.v6 = six, .protocol = IPPROTO_##proto, .forward = FORWARD_##fwd, .balance = BALANCE_##bal,  \
+		.services = n_services, .servers = n_servers, ##__VA_ARGS__                                  \
+	}
+
+/* Sites: X(name, world, flows recorded before anything is timed, kind). */
+#define SITES(X)                                                                               \
+	X(NAT4, STEADY, MANY, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100))                     \
+	X(NAT6, STEADY, MANY, KIND(true, TCP, NAT, ROUNDROBIN, 100, 100))                      \
+	X(NAT_UDP4, STEADY, FEW, KIND(false, UDP, NAT, ROUNDROBIN, 100, 100))                  \
+	X(NAT_UDP6, STEADY, FEW, KIND(true, UDP, NAT, ROUNDROBIN, 100, 100))                   \
+	X(TURNS4, STEADY, MANY, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100))                   \
+	X(TURNS6, STEADY, MANY, KIND(true, TCP, DSR, ROUNDROBIN, 100, 100))                    \
+	X(DIRTY4, STEADY, MANY, KIND(false, TCP, DSR, MAGLEV, 100, 100, .dirty = true))        \
+	X(DIRTY6, STEADY, MANY, KIND(true, TCP, DSR, MAGLEV, 100, 100, .dirty = true))         \
+	X(DSR4, STEADY, 0, KIND(false, TCP, DSR, MAGLEV, 100, 100))                            \
+	X(DSR6, STEADY, 0, KIND(true, TCP, DSR, MAGLEV, 100, 100))                             \
+	X(DSR_UDP4, STEADY, 0, KIND(false, UDP, DSR, MAGLEV, 100, 100))                        \
+	X(DSR_UDP6, STEADY, 0, KIND(true, UDP, DSR, MAGLEV, 100, 100))                         \
+	X(IPIP4, STEADY, 0, KIND(false, TCP, IPIP, MAGLEV, 100, 100))                          \
+	X(IPIP6, STEADY, 0, KIND(true, TCP, IPIP, MAGLEV, 100, 100))                           \
+	X(IPIP_UDP4, STEADY, 0, KIND(false, UDP, IPIP, MAGLEV, 100, 100))                      \
+	X(IPIP_UDP6, STEADY, 0, KIND(true, UDP, IPIP, MAGLEV, 100, 100))                       \
+	X(SMALL4, STEADY, 0, KIND(false, TCP, IPIP, MAGLEV, 1, 2))                             \
+	X(LARGE4, STEADY, 0, KIND(false, TCP, IPIP, MAGLEV, 10000, 1000))                      \
+	X(NAT4_MILLION, MILLION, MILLION, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100))         \
+	X(TURNS4_MILLION, MILLION, MILLION, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100))       \
+	X(NAT4_NEW, FRESH, 0, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100))                     \
+	X(NAT6_NEW, FRESH, 0, KIND(true, TCP, NAT, ROUNDROBIN, 100, 100))                      \
+	X(NAT_UDP4_NEW, FRESH, 0, KIND(false, UDP, NAT, ROUNDROBIN, 100, 100))                 \
+	X(NAT_UDP6_NEW, FRESH, 0, KIND(true, UDP, NAT, ROUNDROBIN, 100, 100))                  \
+	X(TURNS4_NEW, FRESH, 0, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100))                   \
+	X(TURNS6_NEW, FRESH, 0, KIND(true, TCP, DSR, ROUNDROBIN, 100, 100))
+
+enum {
+#define X(name, world, flows, kind) SITE_##name,
+	SITES(X)
+#undef X
+	SITE_COUNT
+};
+
+static const struct {
+	const char *name;
+	int world;
+	uint32_t flows;
+	struct site_kind kind;
+} sites_wanted[SITE_COUNT] = {
+#define X(n, w, f, ...) [SITE_##n] = { .name = #n, .world = WORLD_##w, .flows = f, .kind = __VA_ARGS__ },
+	SITES(X)
+#undef X
+};
+
+/* What is put under test, one after the other. The balancer is there once a world: PROGRAM_LB + WORLD_*. */
+enum { PROGRAM_TX = 1, PROGRAM_HEAD, PROGRAM_IPIP, PROGRAM_LB, PROGRAM_END = PROGRAM_LB + WORLD_COUNT };
+
+enum { ROW_BASE4, ROW_BASE6 };
+
+#define ROW(n, at, what, how_many, its, ...) \
+	{ .name = n, .site = at, .stream = what, .flows = how_many, .verdict = its, ##__VA_ARGS__ }
+#define FLOOR(n, at, what) { .name = n, .site = at, .stream = STREAM_REQUEST, .flows = 1, .floor = what }
+
+/* Every packet of a row must have the verdict, or the other one where there are two; else there is no figure. */
+static const struct row_kind {
+	const char *name;
+	int site;
+	enum stream stream;
+	uint32_t flows;
+	enum verdict verdict, other;
+	int floor;                /* PROGRAM_*; 0 = the balancer */
+} rows_wanted[] = {
+	[ROW_BASE4] = FLOOR("floor: XDP_TX at once", SITE_NAT4, PROGRAM_TX),
+	[ROW_BASE6] = FLOOR("floor: XDP_TX at once", SITE_NAT6, PROGRAM_TX),
+	FLOOR("floor: room for a header", SITE_NAT4, PROGRAM_HEAD),
+	FLOOR("floor: parse, constant IPIP header", SITE_NAT4, PROGRAM_IPIP),
+
+	ROW("not for us", SITE_NAT4, STREAM_NOBODY, MANY, VERDICT_NO_SERVICE),
+	ROW("not for us", SITE_NAT6, STREAM_NOBODY, MANY, VERDICT_NO_SERVICE),
+	ROW("own address and port, no connection", SITE_NAT4, STREAM_OWN_PORT, MANY, VERDICT_NO_SERVICE),
+	ROW("own address and port, no connection", SITE_NAT6, STREAM_OWN_PORT, MANY, VERDICT_NO_SERVICE),
+
+	ROW("ipip, clean slot", SITE_IPIP4, STREAM_REQUEST, 1, VERDICT_IPIP),
+	ROW("ipip, clean slot", SITE_IPIP6, STREAM_REQUEST, 1, VERDICT_IPIP),
+	ROW("ipip, clean slot", SITE_IPIP4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+	ROW("ipip, clean slot", SITE_IPIP6, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+	ROW("ipip, clean slot, new connection", SITE_IPIP4, STREAM_NEW, 0, VERDICT_IPIP),
+	ROW("ipip, clean slot, new connection", SITE_IPIP6, STREAM_NEW, 0, VERDICT_IPIP),
+	ROW("ipip, clean slot, UDP", SITE_IPIP_UDP4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+	ROW("ipip, clean slot, UDP", SITE_IPIP_UDP6, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+	ROW("ipip, 1 service, 2 servers", SITE_SMALL4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+	ROW("ipip, 10000 services, 1000 servers", SITE_LARGE4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
+
+	ROW("dsr, clean slot", SITE_DSR4, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, clean slot", SITE_DSR6, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, clean slot", SITE_DSR4, STREAM_REQUEST, MILLION, VERDICT_DSR),
+	ROW("dsr, clean slot", SITE_DSR6, STREAM_REQUEST, MILLION, VERDICT_DSR),
+	ROW("dsr, clean slot, new connection", SITE_DSR4, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, clean slot, new connection", SITE_DSR6, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, clean slot, UDP", SITE_DSR_UDP4, STREAM_REQUEST, MILLION, VERDICT_DSR),
+	ROW("dsr, clean slot, UDP", SITE_DSR_UDP6, STREAM_REQUEST, MILLION, VERDICT_DSR),
+
+	ROW("dsr, dirty slot, established", SITE_DIRTY4, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, dirty slot, established", SITE_DIRTY6, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, dirty slot, established", SITE_DIRTY4, STREAM_REQUEST, MANY, VERDICT_DSR),
+	ROW("dsr, dirty slot, established", SITE_DIRTY6, STREAM_REQUEST, MANY, VERDICT_DSR),
+	ROW("dsr, roundrobin, established", SITE_TURNS4, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, roundrobin, established", SITE_TURNS6, STREAM_REQUEST, 1, VERDICT_DSR),
+	ROW("dsr, roundrobin, established", SITE_TURNS4, STREAM_REQUEST, MANY, VERDICT_DSR),
+	ROW("dsr, roundrobin, established", SITE_TURNS6, STREAM_REQUEST, MANY, VERDICT_DSR),
+	ROW("dsr, roundrobin, established", SITE_TURNS4_MILLION, STREAM_REQUEST, MILLION, VERDICT_DSR),
+	ROW("dsr, roundrobin, new connection", SITE_TURNS4_NEW, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, roundrobin, new connection", SITE_TURNS6_NEW, STREAM_NEW, 0, VERDICT_DSR),
+
+	ROW("nat, established, request", SITE_NAT4, STREAM_REQUEST, 1, VERDICT_NAT_REQUEST),
+	ROW("nat, established, request", SITE_NAT6, STREAM_REQUEST, 1, VERDICT_NAT_REQUEST),
+	ROW("nat, established, request", SITE_NAT4, STREAM_REQUEST, MANY, VERDICT_NAT_REQUEST),
+	ROW("nat, established, request", SITE_NAT6, STREAM_REQUEST, MANY, VERDICT_NAT_REQUEST),
+	ROW("nat, established, request", SITE_NAT4_MILLION, STREAM_REQUEST, MILLION, VERDICT_NAT_REQUEST),
+	ROW("nat, established, reply", SITE_NAT4, STREAM_REPLY, 1, VERDICT_NAT_REPLY),
+	ROW("nat, established, reply", SITE_NAT6, STREAM_REPLY, 1, VERDICT_NAT_REPLY),
+	ROW("nat, established, reply", SITE_NAT4, STREAM_REPLY, MANY, VERDICT_NAT_REPLY),
+	ROW("nat, established, reply", SITE_NAT6, STREAM_REPLY, MANY, VERDICT_NAT_REPLY),
+	ROW("nat, established, reply", SITE_NAT4_MILLION, STREAM_REPLY, MILLION, VERDICT_NAT_REPLY),
+	ROW("nat, new connection", SITE_NAT4_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
+	ROW("nat, new connection", SITE_NAT6_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
+	ROW("nat, ACK of no known connection", SITE_NAT4, STREAM_UNKNOWN, 0, VERDICT_LIMITED, .other = VERDICT_NO_FLOW),
+	ROW("nat, ACK of no known connection", SITE_NAT6, STREAM_UNKNOWN, 0, VERDICT_LIMITED, .other = VERDICT_NO_FLOW),
+	ROW("nat, UDP, request", SITE_NAT_UDP4, STREAM_REQUEST, FEW, VERDICT_NAT_REQUEST),
+	ROW("nat, UDP, request", SITE_NAT_UDP6, STREAM_REQUEST, FEW, VERDICT_NAT_REQUEST),
+	ROW("nat, UDP, reply", SITE_NAT_UDP4, STREAM_REPLY, FEW, VERDICT_NAT_REPLY),
+	ROW("nat, UDP, reply", SITE_NAT_UDP6, STREAM_REPLY, FEW, VERDICT_NAT_REPLY),
+	ROW("nat, UDP, new flow", SITE_NAT_UDP4_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
+	ROW("nat, UDP, new flow", SITE_NAT_UDP6_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
+};
+
+#endif

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Consistency under change: thousands of random events (drain, maint, ready, weights, servers added and removed, table
+ * sizes, a new secret, an agent that goes and comes back) against simulated connections, through the real reconciler and
+ * the real program. A connection whose server lives, and that sent a packet within the window, goes on to its server;
+ * no new one goes to a server that takes none. The network is this file's own: every server is one hop away.
+ *
+ * EVENTS and SEED in the environment: how many events (400), and which.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <linux/bpf.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <cmocka.h>
+
+#include "agent/reconcile.h"
+#include "agent/sweep.h"
+#include "config/config.h"
+#include "packet.h"
+
+enum {
+	SERVERS_MAX = 24,
+	FLOWS = 600,
+	WINDOW_MS = 300,       /* X: timeout client and server */
+	SILENCE_MS = 120,      /* an active connection sends at least this often */
+	LOOPBACK = 1,
+};
+
+/* ---- the network ---- */
+
+int net_watch(struct net *n, const struct addr *destination)
+{
+	return 0;
+}
+
+void net_unwatch(struct net *n, const struct addr *destination)
+{
+}
+
+bool net_hop(const struct net *n, const struct addr *destination, struct net_hop *ret)
+{
+	*ret = (struct net_hop){
+		.state = NET_HOP_RESOLVED, .ifindex = LOOPBACK, .mtu = 1500,
+		.source = { AF_INET, { 10, 0, 0, 254 } },
+		.mac = { 2, 0, 0, 0, 0, destination->bytes[3] }, .own_mac = { 2, 0, 0, 0, 0, 1 },
+	};
+	return true;
+}
+
+void net_addresses(const struct net *n, unsigned ifindex,
+		   bool (*visit)(const struct addr *a, unsigned ifindex, unsigned prefix, void *ctx), void *ctx)
+{
+}
+
+/* ---- the world ---- */
+
+struct site {
+	bool configured;
+	unsigned weight;
+	bool drained;
+	uint64_t left_ms;      /* when it was taken out of the configuration; 0 = it is in */
+};
+
+struct flow_state {
+	bool open;
+	uint16_t sport;
+	uint32_t host;         /* last bits of the client's address */
+	unsigned server;       /* where it was opened */
+	uint64_t sent_ms;
+	bool moved_stateless;  /* a table without memory would have moved it */
+};
+
+struct world {
+	struct event_base *base;
+	struct dataplane *dataplane;
+	struct grace *grace;
+	struct reconcile *reconcile;
+	struct sweep *sweep;
+	struct health *health;
+	struct model *model;
+	struct hash_key secret;
+	struct site servers[SERVERS_MAX];
+	struct flow_state flows[FLOWS];
+	char name[64];
+	uint64_t seed;
+	unsigned opened, packets, broken, late, misplaced, refused, stateless, events;
+};
+
+static struct world w;
+
+static uint32_t random_below(uint32_t n)
+{
+	w.seed += 0x9e3779b97f4a7c15ULL;
+	return hash_slot(hash_mix(w.seed), n);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void on_error(const char *text, void *ctx)
+{
+	fail_msg("%s", text);
+}
+
+static void on_change(const struct health_event *e, void *ctx)
+{
+}
+
+static void nothing(void *ctx)
+{
+}
+
+static struct model *build_model(void)
+{
+	char text[8192];
+	struct config_report report = {};
+	struct model *m = NULL;
+	int n = snprintf(text, sizeof(text),
+			 "defaults\n timeout connect 5s\n timeout client %dms\n timeout server %dms\n"
+			 "frontend f\n bind 192.0.2.10:80\n default_backend b\n"
+			 "backend b\n forward dsr\n balance maglev\n",
+			 WINDOW_MS, WINDOW_MS);
+
+	for (unsigned i = 0; i < SERVERS_MAX; i++)
+		if (w.servers[i].configured)
+			n += snprintf(text + n, sizeof(text) - n, " server s%u 10.0.0.%u:80 weight %u\n", i, i + 1,
+				      w.servers[i].weight);
+	if (config_load_text("test", text, n, &m, &report) < 0) {
+		config_report_print(&report, stderr);
+		fail_msg("the configuration is bad");
+	}
+	config_report_done(&report);
+	return m;
+}
+
+static void turn(void)
+{
+	event_base_loop(w.base, EVLOOP_NONBLOCK);
+}
+
+/* Until nothing waits for a grace period. */
+static void settle(void)
+{
+	while (!reconcile_is_settled(w.reconcile))
+		event_base_loop(w.base, EVLOOP_ONCE);
+}
+
+static void reload(void)
+{
+	char error[RECONCILE_ERROR_MAX];
+	struct model *m = build_model();
+
+	if (reconcile_set_model(w.reconcile, m, &w.secret, error) < 0)
+		fail_msg("%s", error);
+	assert_int_equal(health_configure(w.health, m), 0);
+	sweep_set_model(w.sweep, m);
+	model_free(w.model);
+	w.model = m;
+	reconcile_run(w.reconcile, w.health);
+}
+
+static void open_agent(bool first)
+{
+	const struct reconcile_ops reconcile = { .on_error = on_error };
+	const struct dataplane_options options = {
+		.name = w.name, .slots = 1 << 17, .ports = 1 << 10, .buckets4 = 1 << 16, .buckets6 = 8, .fresh = first,
+	};
+	char error[DATAPLANE_ERROR_MAX];
+
+	if (dataplane_open(&options, &w.dataplane, error) < 0)
+		fail_msg("%s", error);
+	assert_int_equal(dataplane_maps(w.dataplane)->taken_over, !first);
+	if (first && dataplane_attach(w.dataplane, LOOPBACK, "lo", MODEL_XDP_GENERIC, error) < 0)
+		fail_msg("%s", error);
+	assert_int_equal(grace_new(w.base, &w.grace), 0);
+	assert_int_equal(reconcile_new(w.dataplane, w.grace, NULL, &reconcile, &w.reconcile), 0);
+	assert_int_equal(sweep_new(w.base, w.dataplane, w.grace, w.reconcile, nothing, NULL, &w.sweep), 0);
+	reload();
+}
+
+static void close_agent(bool leave)
+{
+	sweep_free(w.sweep);
+	reconcile_free(w.reconcile);
+	grace_free(w.grace);
+	dataplane_close(w.dataplane, leave);
+}
+
+/* ---- packets ---- */
+
+/* Gives the program one packet of a connection; returns the server it went to, -1 when it went nowhere. */
+static int send_packet(const struct flow_state *f, uint8_t flags)
+{
+	static struct frame in, out;
+	char from[ADDR_TEXT_MAX];
+	const struct packet p = {
+		.l2_from = 2, .l2_to = 1, .from = from, .to = "192.0.2.10", .sport = f->sport, .dport = 80,
+		.protocol = TCP, .flags = flags,
+	};
+	struct xdp_md ctx = { .ingress_ifindex = LOOPBACK };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in.bytes, .data_out = out.bytes,
+		    .data_size_out = sizeof(out.bytes), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+
+	snprintf(from, sizeof(from), "198.51.%u.%u", f->host >> 8 & 255, f->host & 255);
+	frame_build(&p, &in);
+	ctx.data_end = in.length;
+	opts.data_size_in = in.length;
+	assert_int_equal(bpf_prog_test_run_opts(dataplane_program_fd(w.dataplane), &opts), 0);
+	w.packets++;
+	/* Back out by the same NIC, to another MAC than the client's: on its way to a server. */
+	return opts.retval == XDP_TX && out.bytes[5] != p.l2_from ? out.bytes[5] - 1 : -1;
+}
+
+static bool takes_new(unsigned server)
+{
+	return w.servers[server].configured && w.servers[server].weight && !w.servers[server].drained;
+}
+
+/* What a table without memory, the slots' current owners, would answer. */
+static void look_stateless(struct flow_state *f)
+{
+	struct dataplane_maps *m = dataplane_maps(w.dataplane);
+	const uint64_t half = m->control->word & CONTROL_HALF;
+	const uint32_t id = reconcile_service_id(w.reconcile, 0);
+	const struct service *s = &m->services[half * MAX_SERVICES + id];
+	const struct hash_key key = { { s->key[0], s->key[1] } };
+	uint8_t source[4] = { 198, 51, f->host >> 8 & 255, f->host & 255 }, vip[4] = { 192, 0, 2, 10 };
+	uint32_t from, to;
+	uint64_t slot, word;
+
+	memcpy(&from, source, 4);
+	memcpy(&to, vip, 4);
+	slot = m->slots[(s->slots >> 32) + hash_slot(hash_tuple4(&key, from, to, htons(f->sport), htons(80), TCP),
+						      s->slots)];
+	word = m->servers[half * MAX_SERVERS + SLOT_CURRENT(slot)].word;
+	if ((word >> 40 & 0xff) != f->server + 1)
+		f->moved_stateless = true;
+}
+
+static void open_flow(struct flow_state *f)
+{
+	int server;
+
+	f->sport = 1024 + random_below(60000);
+	f->host = random_below(65536);
+	f->moved_stateless = false;
+	server = send_packet(f, SYN);
+	f->sent_ms = now_ms();
+	if (server < 0) {
+		w.refused++;
+		return;
+	}
+	w.opened++;
+	w.misplaced += !takes_new(server);
+	f->server = server;
+	/* A handshake in flight across a change is no connection yet: it is finished before anything happens. */
+	if (send_packet(f, ACK) != server)
+		w.broken++;
+	f->open = true;
+}
+
+static void go_on(struct flow_state *f)
+{
+	const bool in_time = now_ms() - f->sent_ms < WINDOW_MS;
+	int server = send_packet(f, ACK);
+
+	look_stateless(f);
+	f->sent_ms = now_ms();
+	if (server == (int)f->server)
+		return;
+	/* Who was silent for longer than X was promised nothing: on a busy machine that happens. */
+	w.broken += in_time;
+	w.late += !in_time;
+	f->open = false;
+}
+
+static void close_flow(struct flow_state *f)
+{
+	send_packet(f, FIN | ACK);
+	w.stateless += f->moved_stateless;
+	f->open = false;
+}
+
+/* Everybody who has been silent for long speaks; some end, some begin. */
+static void traffic(void)
+{
+	for (unsigned i = 0; i < FLOWS; i++) {
+		struct flow_state *f = &w.flows[i];
+
+		if (!f->open) {
+			if (random_below(8) == 0)
+				open_flow(f);
+		} else if (random_below(60) == 0) {
+			close_flow(f);
+		} else if (now_ms() - f->sent_ms > SILENCE_MS || random_below(6) == 0) {
+			go_on(f);
+		}
+	}
+}
+
+/* ---- events ---- */
+
+static unsigned count_configured(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SERVERS_MAX; i++)
+		n += w.servers[i].configured;
+	return n;
+}
+
+static void admin(unsigned i, enum health_admin_state state)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "b/s%u", i);
+	if (health_set_admin(w.health, path, state) == 0)
+		w.servers[i].drained = state != HEALTH_READY;
+	reconcile_run(w.reconcile, w.health);
+}
+
+static void add_or_remove(unsigned i)
+{
+	struct site *s = &w.servers[i];
+
+	if (s->configured && count_configured() > 2) {
+		s->configured = false;
+		s->drained = false;
+	} else if (!s->configured) {
+		s->configured = true;
+		s->weight = 1 + random_below(3);
+		s->drained = false;
+	}
+	reload();
+}
+
+static void restart(void)
+{
+	json_t *saved = NULL;
+
+	settle();
+	assert_int_equal(health_save(w.health, &saved), 0);
+	close_agent(true);
+	/* Packets go on being steered while there is no agent. */
+	open_agent(false);
+	json_decref(saved);
+}
+
+static void event(void)
+{
+	unsigned i = random_below(SERVERS_MAX);
+
+	w.events++;
+	switch (random_below(16)) {
+	case 0 ... 4:
+		admin(i, HEALTH_DRAIN);
+		break;
+	case 5 ... 9:
+		admin(i, HEALTH_READY);
+		break;
+	case 10:
+		admin(i, HEALTH_MAINT);
+		break;
+	case 11 ... 12:
+		add_or_remove(i);
+		break;
+	case 13:
+		w.servers[i].weight = random_below(4);
+		reload();
+		break;
+	case 14:
+		if (random_below(6) == 0)
+			w.secret.k[0] = hash_mix(w.seed);
+		reload();
+		break;
+	default:
+		if (random_below(4) == 0)
+			restart();
+	}
+}
+
+static unsigned from_environment(const char *name, unsigned otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoul(text, NULL, 10) : otherwise;
+}
+
+static void no_change_breaks_a_connection(void **state)
+{
+	const unsigned events = from_environment("EVENTS", getenv("LONG") ? 5000 : 400);
+	const struct health_ops ops = { .on_change = on_change, .on_first_round = nothing };
+	unsigned still = 0;
+
+	w.seed = from_environment("SEED", 1);
+	w.secret = (struct hash_key){ { 1, 2 } };
+	snprintf(w.name, sizeof(w.name), "consistent-test-%d", getpid());
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	w.base = event_base_new();
+	w.health = health_new(w.base, &ops);
+	for (unsigned i = 0; i < 8; i++)
+		w.servers[i] = (struct site){ .configured = true, .weight = 1 };
+	open_agent(true);
+	settle();
+	for (unsigned round = 0; w.events < events; round++) {
+		if (random_below(3) == 0)
+			event();
+		turn();
+		traffic();
+		if (round % 8 == 0)
+			sweep_finish(w.sweep);
+	}
+	for (unsigned i = 0; i < FLOWS; i++) {
+		still += w.flows[i].open;
+		if (w.flows[i].open)
+			close_flow(&w.flows[i]);
+	}
+	close_agent(false);
+	health_free(w.health);
+	model_free(w.model);
+	event_base_free(w.base);
+	print_message("%u events, %u connections, %u packets: %u broken, %u to a server that takes none, %u refused, %u "
+		      "broken after a silence longer than the window; a "
+		      "table without memory would have moved %u\n", w.events, w.opened, w.packets, w.broken,
+		      w.misplaced, w.refused, w.late, w.stateless);
+	assert_int_equal(w.broken, 0);
+	assert_int_equal(w.misplaced, 0);
+	assert_true(w.opened > events && still > 0);
+	assert_true(w.stateless > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_change_breaks_a_connection),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A tcp-check's run without a socket: what each step wants, when an expect decides, what bounds it. The rules are those
+ * of HAProxy 2.6.
+ */
+#include "health_world.h"
+
+#include "health/script.h"
+
+struct stage {
+	struct model_backend b;
+	struct script *script;
+	struct script_run run;
+};
+
+static int setup(void **state)
+{
+	*state = calloc(1, sizeof(struct stage));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct stage *t = *state;
+
+	script_end(&t->run);
+	script_unref(t->script);
+	for (size_t i = 0; i < t->b.steps.count; i++) {
+		free(t->b.steps.items[i].data);
+		free(t->b.steps.items[i].comment);
+	}
+	vec_done(&t->b.steps);
+	free(t);
+	return 0;
+}
+
+static struct model_check_step *expect(struct stage *t, enum model_match match, const char *pattern)
+{
+	struct model_check_step *s = step_add(&t->b, MODEL_STEP_EXPECT, pattern);
+
+	s->match = match;
+	return s;
+}
+
+/* Until the first thing that is wanted once it is connected. */
+static void begin(struct stage *t)
+{
+	assert_return_code(script_new(&t->b, &t->script), 0);
+	script_begin(&t->run, t->script);
+	assert_int_equal(t->run.want, SCRIPT_CONNECT);
+	assert_null(script_connect(&t->run));
+	script_connected(&t->run);
+}
+
+static void take(struct stage *t, const char *text)
+{
+	assert_int_equal(t->run.want, SCRIPT_RECEIVE);
+	script_take(&t->run, text, strlen(text));
+}
+
+static void assert_done(const struct stage *t, enum check_code code, const char *detail)
+{
+	assert_int_equal(t->run.want, SCRIPT_DONE);
+	assert_string_equal(t->run.result.detail, detail);
+	assert_int_equal(t->run.result.code, code);
+}
+
+static void send_and_expect(void **state)
+{
+	struct stage *t = *state;
+	size_t length;
+
+	step_add(&t->b, MODEL_STEP_SEND, "PING\r\n");
+	expect(t, MODEL_MATCH_STRING, "PONG");
+	begin(t);
+	assert_int_equal(t->run.want, SCRIPT_SEND);
+	assert_memory_equal(script_out(&t->run, &length), "PING\r\n", 6);
+	assert_int_equal(length, 6);
+	script_sent(&t->run);
+	take(t, "+PO");
+	take(t, "NG\r\n");
+	assert_done(t, CHECK_L7OK, "");
+}
+
+static void without_steps_that_talk_the_connection_is_enough(void **state)
+{
+	struct stage *t = *state;
+
+	step_add(&t->b, MODEL_STEP_CONNECT, "")->port = 99;
+	assert_return_code(script_new(&t->b, &t->script), 0);
+	script_begin(&t->run, t->script);
+	assert_int_equal(t->run.want, SCRIPT_CONNECT);
+	assert_int_equal(script_connect(&t->run)->port, 99);
+	script_connected(&t->run);
+	assert_done(t, CHECK_L7OK, "");
+}
+
+static void what_does_not_come_is_waited_for_until_the_server_closes(void **state)
+{
+	struct stage *t = *state;
+	char where[CHECK_DETAIL_MAX];
+
+	expect(t, MODEL_MATCH_STRING, "PONG");
+	begin(t);
+	take(t, "-ERR no\r\n");
+	assert_string_equal(script_where(&t->run, where), "step 1 (expect string 'PONG')");
+	script_closed(&t->run);
+	assert_done(t, CHECK_L7RSP, "not in the answer at step 1 (expect string 'PONG')");
+}
+
+static void an_empty_answer_says_so(void **state)
+{
+	struct stage *t = *state;
+
+	expect(t, MODEL_MATCH_STRING, "PONG")->comment = strdup("is it there?");
+	begin(t);
+	script_closed(&t->run);
+	assert_done(t, CHECK_L7RSP, "no answer, closed at step 1 (is it there?)");
+}
+
+static void an_unwanted_answer_fails_at_once(void **state)
+{
+	struct stage *t = *state;
+
+	expect(t, MODEL_MATCH_STRING, "ERR")->negated = true;
+	begin(t);
+	take(t, "-E");
+	take(t, "RR");
+	assert_done(t, CHECK_L7RSP, "unwanted answer at step 1 (expect ! string 'ERR')");
+}
+
+static void that_it_does_not_come_is_known_at_the_end(void **state)
+{
+	struct stage *t = *state;
+
+	expect(t, MODEL_MATCH_STRING, "ERR")->negated = true;
+	begin(t);
+	take(t, "+OK\r\n");
+	assert_int_equal(t->run.want, SCRIPT_RECEIVE);
+	script_closed(&t->run);
+	assert_done(t, CHECK_L7OK, "");
+}
+
+static void min_recv_decides_without_waiting(void **state)
+{
+	struct stage *t = *state;
+
+	expect(t, MODEL_MATCH_STRING, "ERR")->negated = true;
+	t->b.steps.items[0].min_recv = 5;
+	expect(t, MODEL_MATCH_STRING, "OK")->min_recv = 5;
+	begin(t);
+	take(t, "+OK\r");
+	take(t, "\n");
+	assert_done(t, CHECK_L7OK, "");
+}
+
+static void min_recv_missed_is_a_failure(void **state)
+{
+	struct stage *t = *state;
+
+	expect(t, MODEL_MATCH_STRING, "OK")->min_recv = 3;
+	begin(t);
+	take(t, "NO");
+	take(t, "!");
+	assert_done(t, CHECK_L7RSP, "not in the answer at step 1 (expect string 'OK')");
+}
+
+static void expects_in_a_row_look_at_the_same_bytes(void **state)
+{
+	struct stage *t = *state;
+
+	expect(t, MODEL_MATCH_STRING, "role:master");
+	expect(t, MODEL_MATCH_REGEX, "^redis_version:[67]\\.");
+	begin(t);
+	take(t, "redis_version:6.0\r\nrole:master\r\n");
+	assert_done(t, CHECK_L7OK, "");
+}
+
+static void what_is_sent_drops_the_answer_before(void **state)
+{
+	struct stage *t = *state;
+
+	expect(t, MODEL_MATCH_STRING, "220");
+	step_add(&t->b, MODEL_STEP_SEND, "HELO x\r\n");
+	expect(t, MODEL_MATCH_STRING, "220");
+	begin(t);
+	take(t, "220 hello\r\n");
+	assert_int_equal(t->run.want, SCRIPT_SEND);
+	script_sent(&t->run);
+	take(t, "250 hello\r\n");
+	script_closed(&t->run);
+	assert_done(t, CHECK_L7RSP, "not in the answer at step 3 (expect string '220')");
+}
+
+static void a_second_connection_is_asked_for(void **state)
+{
+	struct stage *t = *state;
+
+	expect(t, MODEL_MATCH_STRING, "a");
+	step_add(&t->b, MODEL_STEP_CONNECT, "")->port = 143;
+	expect(t, MODEL_MATCH_STRING, "b");
+	begin(t);
+	take(t, "a");
+	assert_int_equal(t->run.want, SCRIPT_CONNECT);
+	assert_int_equal(script_connect(&t->run)->port, 143);
+	script_connected(&t->run);
+	take(t, "b");
+	assert_done(t, CHECK_L7OK, "");
+}
+
+static void binary_patterns_may_hold_nul(void **state)
+{
+	struct stage *t = *state;
+	struct model_check_step *s = expect(t, MODEL_MATCH_BINARY, "xxx");
+
+	memcpy(s->data, "\0\1\0", 3);
+	begin(t);
+	script_take(&t->run, "ab\0\1", 4);
+	script_take(&t->run, "\0", 1);
+	assert_done(t, CHECK_L7OK, "");
+}
+
+static void a_regular_expression_sees_beyond_a_nul(void **state)
+{
+	struct stage *t = *state;
+
+	expect(t, MODEL_MATCH_REGEX, "ok$");
+	begin(t);
+	script_take(&t->run, "a\0ok", 4);
+	assert_done(t, CHECK_L7OK, "");
+}
+
+/* The last byte that is looked at, and the first one that is not. */
+static void an_answer_is_looked_at_up_to_its_limit(void **state)
+{
+	struct stage *t = *state;
+	char *full = malloc(SCRIPT_ANSWER_MAX);
+
+	memset(full, 'x', SCRIPT_ANSWER_MAX);
+	full[SCRIPT_ANSWER_MAX - 1] = '!';
+	expect(t, MODEL_MATCH_STRING, "x!");
+	begin(t);
+	script_take(&t->run, full, SCRIPT_ANSWER_MAX);
+	assert_done(t, CHECK_L7OK, "");
+	free(full);
+}
+
+static void and_not_beyond_it(void **state)
+{
+	struct stage *t = *state;
+	char *full = malloc(SCRIPT_ANSWER_MAX + 1);
+
+	memset(full, 'x', SCRIPT_ANSWER_MAX + 1);
+	full[SCRIPT_ANSWER_MAX] = '!';
+	expect(t, MODEL_MATCH_STRING, "x!");
+	begin(t);
+	script_take(&t->run, full, SCRIPT_ANSWER_MAX - 1);
+	assert_int_equal(t->run.want, SCRIPT_RECEIVE);
+	script_take(&t->run, full + SCRIPT_ANSWER_MAX - 1, 2);
+	assert_done(t, CHECK_L7RSP, "not within 16384 bytes at step 1 (expect string 'x!')");
+	free(full);
+}
+
+static void a_lost_datagram_is_sent_again(void **state)
+{
+	struct stage *t = *state;
+	size_t length;
+
+	step_add(&t->b, MODEL_STEP_SEND, "PING");
+	expect(t, MODEL_MATCH_STRING, "PONG");
+	begin(t);
+	script_sent(&t->run);
+	assert_int_equal(t->run.want, SCRIPT_RECEIVE);
+	script_again(&t->run);
+	assert_int_equal(t->run.want, SCRIPT_SEND);
+	assert_memory_equal(script_out(&t->run, &length), "PING", 4);
+	script_sent(&t->run);
+	take(t, "PONG");
+	assert_done(t, CHECK_L7OK, "");
+}
+
+static void scripts_are_told_apart(void **state)
+{
+	struct stage *t = *state;
+	struct script *a, *b;
+
+	expect(t, MODEL_MATCH_STRING, "PONG");
+	assert_return_code(script_new(&t->b, &a), 0);
+	assert_return_code(script_new(&t->b, &b), 0);
+	assert_true(script_equal(a, b));
+	assert_false(script_equal(a, NULL));
+	script_unref(b);
+	t->b.steps.items[0].negated = true;
+	assert_return_code(script_new(&t->b, &b), 0);
+	assert_false(script_equal(a, b));
+	script_unref(a);
+	script_unref(b);
+}
+
+int main(void)
+{
+#define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	static const struct CMUnitTest tests[] = {
+		SCRIPT_TEST(send_and_expect),
+		SCRIPT_TEST(without_steps_that_talk_the_connection_is_enough),
+		SCRIPT_TEST(what_does_not_come_is_waited_for_until_the_server_closes),
+		SCRIPT_TEST(an_empty_answer_says_so),
+		SCRIPT_TEST(an_unwanted_answer_fails_at_once),
+		SCRIPT_TEST(that_it_does_not_come_is_known_at_the_end),
+		SCRIPT_TEST(min_recv_decides_without_waiting),
+		SCRIPT_TEST(min_recv_missed_is_a_failure),
+		SCRIPT_TEST(expects_in_a_row_look_at_the_same_bytes),
+		SCRIPT_TEST(what_is_sent_drops_the_answer_before),
+		SCRIPT_TEST(a_second_connection_is_asked_for),
+		SCRIPT_TEST(binary_patterns_may_hold_nul),
+		SCRIPT_TEST(a_regular_expression_sees_beyond_a_nul),
+		SCRIPT_TEST(an_answer_is_looked_at_up_to_its_limit),
+		SCRIPT_TEST(and_not_beyond_it),
+		SCRIPT_TEST(a_lost_datagram_is_sent_again),
+		SCRIPT_TEST(scripts_are_told_apart),
+	};
+
+	return cmocka_run_group_tests_name("health_script", tests, NULL, NULL);
+}
