@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The tables of the bench, from its JSON, as Markdown that also reads well in a terminal. Called by tests/bench/report
-# with $what: machine, packet, throughput, or summary (for the README).
+# with $what: machine, packet, throughput, health, or summary (for the README).
 
 def left($w): . + " " * ([$w - length, 0] | max);
 def right($w): " " * ([$w - length, 0] | max) + .;
@@ -69,6 +69,14 @@ def throughput: throughput_table
 	+ "\n\nMedian of \(.throughput.rounds) rounds of \(.throughput.seconds) s with \(.throughput.connections) "
 	+ "connections at a time; two nginx.";
 
+def health:
+	([["check", "checks/s", "failed/s", "one core", "us a check", "late, 99.9 %", "late at most", "first round"]]
+	 + [.health[] | [.check, (.checks_per_s | round | grouped), (.failed_per_s | round | grouped),
+		"\(.cpu_percent | round) %", (.cpu_us_per_check | tenth), "\(.late_p999_ms | tenth) ms",
+		"\(.late_max_ms | tenth) ms", "\(.first_round_late_max_ms | tenth) ms"]] | table)
+	+ "\n\n\(.health[0].servers | grouped) servers, each checked every second by one core. \"Late\": how long after its "
+	+ "time the event loop came to what was due; \"first round\": at most, in the two seconds after a start.";
+
 # What a reader of the README wants to know.
 def summary: machine + "\n\n" + throughput_table + "\n\n"
 	+ packet_table(lines | map(select(.name
@@ -79,5 +87,6 @@ def summary: machine + "\n\n" + throughput_table + "\n\n"
 if $what == "machine" then machine
 elif $what == "packet" then packet
 elif $what == "throughput" then throughput
+elif $what == "health" then health
 elif $what == "summary" then summary
 else error("no table \($what)") end

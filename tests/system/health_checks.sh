@@ -62,6 +62,10 @@ slots_percent() {
 	lab_ctl -j show servers "$1" | jq '.servers[0].slots_share * 100 | round'
 }
 
+slots_are() {
+	[ "$(slots_percent "$1")" -eq "$2" ]
+}
+
 begin --backends 2
 certificate "$LAB_DIR/good" good.example || give_up certificates "openssl makes none"
 certificate "$LAB_DIR/other" other.example || give_up certificates "openssl makes none"
@@ -88,7 +92,7 @@ listen script
 	bind *:82
 	option tcp-check
 	tcp-check send "GET / HTTP/1.0\r\n\r\n"
-	tcp-check expect rstring "^HTTP/1\.[01] 200"
+	tcp-check expect rstring '^HTTP/1\.[01] 200'
 	tcp-check expect string node1 comment "is it the first?"
 $(servers 2)
 listen udp
@@ -137,7 +141,7 @@ check "dns-check: no such name is down" expect "state" "$(server_field nodns/nod
 check "agent: both answer while it says up" expect "answers by" "$(answers "http://$VIP4:83/" 20)" = node1,node2
 agent_says 1 "up 25%"
 check "agent: a percentage is taken" wait_field orders/node1 share_percent 25
-check "agent: it has a share of the slots" wait_until 5 "its share" test "$(slots_percent orders/node1)" -eq 20
+check "agent: it has a share of the slots" wait_until 5 "its share" slots_are orders/node1 20
 agent_says 1 "drain"
 check "agent: drain is taken" wait_field orders/node1 admin drain
 check "agent: the client goes elsewhere" expect "answers by" "$(answers "http://$VIP4:83/" 10)" = node2

@@ -253,6 +253,7 @@ backend six
 listen dns
 	bind udp@192.168.1.50:5353,udp@[fd00:1::50]:5353
 	balance maglev
+	tunnel-source 198.18.0.9
 	server node1 192.168.1.100:5353 port 80
 	server node2 [fd00:1::101]:5353 port 80
 CFG
@@ -266,6 +267,9 @@ vip_udp_server 1
 vip_udp_server 2
 check "UDP, one server of each family" expect "answers" \
 	"$(udp_ask 192.168.1.50 5353 30 | cut -d ' ' -f 1 | sort -u | paste -sd ,)" = node1,node2
+
+check "a source that nobody has is noticed" grep -q "no interface has the tunnel-source address 198.18.0.9" \
+	<(lab_ctl -j status | jq -r '.notices[]')
 
 fabric_mtu 1600
 servers_advertise 1460 1440

@@ -59,7 +59,31 @@ static const char everything[] =
 	"    tunnel-source 198.18.0.0/16\n"
 	"    tunnel-source 2001:db8:1::/64\n"
 	"    server four 192.0.2.12 check port 80\n"
-	"    server six [2001:db8::5]\n";
+	"    server six [2001:db8::5]\n"
+	"backend talks\n"
+	"    on-all-down last-known\n"
+	"    panic-threshold 40\n"
+	"    option tcp-check\n"
+	"    tcp-check connect default port 7 addr 2001:db8::7 linger comment 'say \\\\'\n"
+	"    tcp-check send \"PING\\r\\n\" comment hello\n"
+	"    tcp-check send-binary 00ff\n"
+	"    tcp-check expect min-recv 5 comment 'a pong' ! rstring '^-(ERR|NO)'\n"
+	"    tcp-check expect binary 0d0a\n"
+	"    tcp-check connect ssl sni a.example alpn h2\n"
+	"    tcp-check expect string \"\\$\\t\"\n"
+	"    default-server check check-ssl ca-file /a/ca.pem crt /a/c.pem check-sni b.example verifyhost c.example\n"
+	"    server one 192.0.2.10:80 check-alpn x,y slowstart 90s flap-damping 3 10m\n"
+	"    server two 192.0.2.11:80 agent-check agent-port 8 agent-addr 192.0.2.99 agent-inter 3s agent-send \"a\\n\"\n"
+	"    server three 192.0.2.12:80 no-check track one\n"
+	"backend datagrams\n"
+	"    option udp-check send-binary 01 expect string PONG\n"
+	"    server one 192.0.2.10:53 check\n"
+	"backend names\n"
+	"    option dns-check name www.example type SRV\n"
+	"    server one 192.0.2.10:53 check\n"
+	"backend root\n"
+	"    option dns-check\n"
+	"    server one 192.0.2.10:53 check\n";
 
 static char *temporary(const char *text)
 {

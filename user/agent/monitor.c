@@ -188,13 +188,15 @@ static uint64_t open_files(void)
 
 static void gather_process(struct snapshot_agent *to)
 {
-	_cleanup_fclose_ FILE *f = fopen("/proc/self/statm", "re");
+	FILE *f = fopen("/proc/self/statm", "re");
 	unsigned long long pages = 0;
 	struct rusage use;
 	struct rlimit limit;
 
 	if (f && fscanf(f, "%*u %llu", &pages) == 1)
 		to->resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (f)
+		fclose(f);
 	if (getrusage(RUSAGE_SELF, &use) == 0)
 		to->cpu_us = ((uint64_t)use.ru_utime.tv_sec + (uint64_t)use.ru_stime.tv_sec) * 1000000 +
 			     (uint64_t)use.ru_utime.tv_usec + (uint64_t)use.ru_stime.tv_usec;

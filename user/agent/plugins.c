@@ -125,6 +125,8 @@ int plugins_new(struct event_base *base, struct log *log, bool needed, struct pl
 		free(p);
 		return r;
 	}
+	if (r < 0 && log)
+		log_event(log, LOG_INFO, "checker", "text=%s", log_quoted(p->why_not));
 	*ret = p;
 	return 0;
 }

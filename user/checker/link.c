@@ -161,7 +161,8 @@ static void on_spawned(struct checker_template *t, const struct checker_spawned 
 		other->pidfd = pidfd;
 		return;
 	}
-	checker_worker_spawned(c, m->head.ticket, m->pid, pidfd);
+	if (!command_runner_spawned(c, m->head.ticket, m->pid, pidfd))
+		checker_worker_spawned(c, m->head.ticket, m->pid, pidfd);
 }
 
 static void on_packet(evutil_socket_t fd, short what, void *arg)
@@ -184,10 +185,10 @@ static void on_packet(evutil_socket_t fd, short what, void *arg)
 	lose_template(t, n > 0 ? "talks nonsense" : "has died");
 }
 
-int checker_link_spawn(struct checker *c, bool template, uint32_t ticket, int *ret_socket)
+int checker_link_spawn(struct checker *c, enum checker_make make, uint32_t ticket, int *ret_socket)
 {
 	const struct checker_spawn m = {
-		.head = { .kind = CHECKER_SPAWN, .ticket = ticket }, .template = template,
+		.head = { .kind = CHECKER_SPAWN, .ticket = ticket }, .make = make,
 	};
 	const struct timeval late = in_ms(CHECKER_SPAWN_MS);
 	struct checker_template *t = any_template(c, NULL), *other;
@@ -229,7 +230,7 @@ void checker_link_mend(struct checker *c, uint64_t now)
 	if (!missing || now < c->template_after_ms || !checker_link_is_up(c))
 		return;
 	c->template_after_ms = now + CHECKER_SPAWN_MS;
-	if (checker_link_spawn(c, true, ticket, &socket) < 0)
+	if (checker_link_spawn(c, CHECKER_MAKE_TEMPLATE, ticket, &socket) < 0)
 		return;
 	if (missing->is_child) {
 		event_del(&missing->child);
@@ -289,6 +290,30 @@ static int execute(const char *program, int theirs, pid_t *ret)
 	return -r;
 }
 
+/* Waits for the program to have given up its rights: it takes milliseconds, and the loop does not run yet. */
+static int wait_started(struct checker *c, int socket, char error[CHECKER_POOL_ERROR_MAX])
+{
+	struct pollfd p = { .fd = socket, .events = POLLIN };
+	struct checker_started hello;
+	ptrdiff_t n = -EAGAIN;
+
+	if (poll(&p, 1, CHECKER_SPAWN_MS) > 0)
+		n = checker_receive(socket, &hello, sizeof(hello), NULL);
+	if (n != (ptrdiff_t)sizeof(hello) || hello.head.kind != CHECKER_HELLO) {
+		snprintf(error, CHECKER_POOL_ERROR_MAX, "alwayson-checker does not start: %s",
+			 n == -EAGAIN ? "no word of it in time" : "it has ended");
+		return -EPIPE;
+	}
+	hello.text[sizeof(hello.text) - 1] = '\0';
+	if (!hello.good) {
+		snprintf(error, CHECKER_POOL_ERROR_MAX, "alwayson-checker can't give up its rights: %s", hello.text);
+		return -EPERM;
+	}
+	if (hello.text[0])
+		checker_tell(c, LOG_NOTICE, "%s", hello.text);
+	return 0;
+}
+
 int checker_link_start(struct checker *c, const char *program, char error[CHECKER_POOL_ERROR_MAX])
 {
 	_cleanup_close_ int theirs = -1;
@@ -317,6 +342,15 @@ int checker_link_start(struct checker *c, const char *program, char error[CHECKE
 		snprintf(error, CHECKER_POOL_ERROR_MAX, "%.300s cannot be started: %s", program ? program : path,
 			 strerror(-r));
 		close(ours);
+		return r;
+	}
+	close(theirs);
+	theirs = -1;
+	r = wait_started(c, ours, error);
+	if (r < 0) {
+		close(ours);
+		waitid(P_PIDFD, (id_t)pidfd, &(siginfo_t){}, WEXITED | WNOHANG);
+		close(pidfd);
 		return r;
 	}
 	take_over(t, ours, pidfd);

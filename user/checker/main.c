@@ -50,8 +50,16 @@ static int by_hand(int argc, char **argv)
 	return try_check(argc, argv);
 }
 
+/* Not by exit(): what runs then, a sanitizer's search for leaks for one, makes calls that are forbidden by now. */
+static void __attribute__((noreturn)) end_by_hand(int code)
+{
+	fflush(NULL);
+	_exit(code);
+}
+
 int main(int argc, char **argv)
 {
+	struct checker_started hello = { .head = { .kind = CHECKER_HELLO } };
 	char error[CHECKER_ERROR_MAX] = "";
 	const char *notice = NULL;
 
@@ -60,7 +68,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc >= 2 && !strcmp(argv[1], "--try"))
-		return by_hand(argc - 2, argv + 2);
+		end_by_hand(by_hand(argc - 2, argv + 2));
 	if (!has_control()) {
 		fprintf(stderr, "alwayson-checker: alwaysond starts this program; by hand there is only --try, --version\n");
 		return 2;
@@ -74,11 +82,10 @@ int main(int argc, char **argv)
 	setsid();
 	umask(077);
 	enter_plugins();
-	if (drop_privileges(&notice, error) < 0) {
-		fprintf(stderr, "alwayson-checker: %s\n", error);
+	hello.good = drop_privileges(&notice, error) == 0;
+	snprintf(hello.text, sizeof(hello.text), "%.*s", (int)sizeof(hello.text) - 1,
+		 !hello.good ? error : notice ? notice : "");
+	if (checker_send(CHECKER_CONTROL_FD, &hello, sizeof(hello), -1) < 0 || !hello.good)
 		return 1;
-	}
-	if (notice)
-		fprintf(stderr, "alwayson-checker: %s\n", notice);
 	template_run(CHECKER_CONTROL_FD);
 }

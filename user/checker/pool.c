@@ -269,7 +269,7 @@ static bool spawn_worker(struct checker *c)
 	for (i = 0; i < CHECKER_WORKERS_MAX && !w; i++)
 		if (c->workers[i].phase == WORKER_FREE)
 			w = &c->workers[i];
-	if (!w || checker_clock_ms() < c->spawn_after_ms || checker_link_spawn(c, false, ticket, &socket) < 0)
+	if (!w || checker_clock_ms() < c->spawn_after_ms || checker_link_spawn(c, CHECKER_MAKE_WORKER, ticket, &socket) < 0)
 		return false;
 	*w = (struct checker_worker){
 		.checker = c, .phase = WORKER_STARTING, .socket = socket, .pidfd = -1, .ticket = ticket,
@@ -434,6 +434,7 @@ int checker_new(struct event_base *base, const char *program, const struct check
 	for (i = 0; i < CHECKER_WORKERS_MAX; i++)
 		c->workers[i] = (struct checker_worker){ .checker = c, .socket = -1, .pidfd = -1 };
 	event_assign(&c->tick, base, -1, EV_PERSIST, on_tick, c);
+	command_runner_init(c);
 	r = checker_link_start(c, program, error);
 	if (r < 0) {
 		free(c);
@@ -466,6 +467,7 @@ void checker_free(struct checker *c)
 		dequeue(c, j);
 		job_free(j);
 	}
+	command_runner_done(c);
 	checker_link_stop(c);
 	free(c);
 }

@@ -9,6 +9,7 @@
 #include <event2/event_struct.h>
 #include <stdbool.h>
 
+#include "checker/command_internal.h"
 #include "checker/pool.h"
 #include "checker/protocol.h"
 
@@ -60,6 +61,7 @@ struct checker {
 	struct checker_ops ops;
 	struct checker_worker workers[CHECKER_WORKERS_MAX];
 	struct checker_template templates[CHECKER_TEMPLATES];
+	struct command_runner runner;
 	struct event tick;                   /* queue's time-outs, idle workers, delayed spawning */
 	struct checker_job *first, *last;
 	unsigned queued;
@@ -74,7 +76,7 @@ struct checker {
 int checker_link_start(struct checker *c, const char *program, char error[CHECKER_POOL_ERROR_MAX]);
 void checker_link_stop(struct checker *c);
 /* A process of ours that serves the other end of *ret_socket. ticket is repeated when it is there. 0 or -errno. */
-int checker_link_spawn(struct checker *c, bool template, uint32_t ticket, int *ret_socket);
+int checker_link_spawn(struct checker *c, enum checker_make make, uint32_t ticket, int *ret_socket);
 /* Ends a process; -1 is nobody. */
 void checker_link_kill(struct checker *c, int pidfd);
 bool checker_link_is_up(const struct checker *c);

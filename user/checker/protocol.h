@@ -5,7 +5,8 @@
  *
  *   agent -> template   SPAWN (+ a socket)   fork a process that serves this socket, as a worker or as another template
  *                       KILL (+ a pidfd)     end that process: the agent itself has no right to, it is of another user
- *   template -> agent   SPAWNED (+ a pidfd)  in the order of the requests
+ *   template -> agent   HELLO once from the first: whether its rights are gone
+ *                       SPAWNED (+ a pidfd)  in the order of the requests
  *   agent -> worker     CHECK, CONFIGURE     a plugin's name, words and secret, and what to check
  *   worker -> agent     HELLO once, then for each request ACK at once and DONE or CONFIGURED at its end
  */
@@ -39,6 +40,9 @@ enum checker_kind {
 	CHECKER_ACK,
 	CHECKER_CONFIGURED,
 	CHECKER_DONE,
+	CHECKER_RUN, /* command_internal.h: to and from a process that runs commands */
+	CHECKER_CANCEL,
+	CHECKER_RAN,
 };
 
 /* Each message begins with it. */
@@ -47,14 +51,23 @@ struct checker_head {
 	uint32_t ticket; /* of CHECK and CONFIGURE; repeated in what answers them */
 };
 
+enum checker_make { CHECKER_MAKE_WORKER, CHECKER_MAKE_TEMPLATE, CHECKER_MAKE_RUNNER };
+
 struct checker_spawn {
 	struct checker_head head;
-	uint32_t template;   /* 1: another template, 0: a worker */
+	uint32_t make;       /* enum checker_make */
 };
 
 struct checker_spawned {
 	struct checker_head head;
 	int32_t pid;         /* or -errno, and then without a pidfd */
+};
+
+/* The first template's first word, before it forks: has it become nobody? */
+struct checker_started {
+	struct checker_head head; /* CHECKER_HELLO */
+	uint32_t good;
+	char text[PLUGIN_ERROR_MAX]; /* what went wrong; or a notice, "" = none */
 };
 
 /* CONFIGURE: what it is about is unused. `words_length` bytes of words follow: name, secret, then the words. */

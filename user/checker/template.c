@@ -16,10 +16,11 @@
 
 #include "base/cleanup.h"
 #include "checker/checker.h"
+#include "checker/command_internal.h"
 #include "checker/protocol.h"
 
 /* In the child: nothing of the template but its rights, which are none, goes on. */
-static void __attribute__((noreturn)) begin_child(int control, int children, int served, bool template)
+static void __attribute__((noreturn)) begin_child(int control, int children, int served, uint32_t make)
 {
 	sigset_t none;
 
@@ -27,8 +28,10 @@ static void __attribute__((noreturn)) begin_child(int control, int children, int
 	close(children);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (template)
+	if (make == CHECKER_MAKE_TEMPLATE)
 		template_run(served);
+	if (make == CHECKER_MAKE_RUNNER)
+		runner_run(served);
 	worker_run(served);
 }
 
@@ -39,7 +42,7 @@ static void spawn(int control, int children, int served, const struct checker_sp
 	pid_t pid = served < 0 ? -1 : fork();
 
 	if (!pid)
-		begin_child(control, children, served, m->template);
+		begin_child(control, children, served, m->make);
 	/* Not yet reaped, whatever became of it: the number is still its own. */
 	if (pid > 0)
 		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -66,7 +66,7 @@ int checker_validate(struct checker *c, const struct checker_words *words, char 
 			 CHECKER_WORDS_MAX);
 		return -EINVAL;
 	}
-	r = checker_link_spawn(c, false, checker_next_ticket(c), &socket);
+	r = checker_link_spawn(c, CHECKER_MAKE_WORKER, checker_next_ticket(c), &socket);
 	if (r == 0)
 		r = send_request(socket, words, deadline_ms);
 	if (r == 0)

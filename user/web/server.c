@@ -50,7 +50,7 @@ static bool make_room(struct web_server *s, const struct addr *peer)
 	struct connection *c, *own = NULL, *any = NULL;
 	uint32_t of_peer = 0;
 
-	TAILQ_FOREACH(c, &s->connections, link) {
+	for (c = TAILQ_FIRST(&s->connections); c; c = TAILQ_NEXT(c, link)) {
 		const bool same = addr_equal(&c->peer, peer);
 
 		of_peer += same;

@@ -30,7 +30,7 @@ enum web_limit {
 	WEB_IDLE_MS = 120000,         /* between requests; ends earlier when others need the room */
 	WEB_REPLY_MS = 30000,         /* for a reply to be taken */
 	WEB_LINGER_MS = 1000,         /* after a refusal, until the client has read it and closed */
-	WEB_PENDING = 128 * 1024,     /* bytes of a reply that wait for its client */
+	WEB_PENDING = 512 * 1024,     /* bytes of a reply that wait for its client */
 	WEB_PIECE = 32 * 1024,        /* a stream is made in pieces of about this size ... */
 	WEB_TURN_US = 1000,           /* ... for so long in one turn of the loop, all streams together */
 	WEB_ERROR_MAX = 256,
