@@ -40,7 +40,15 @@ listen web6
 	server node1 [fd00:1::100]:80
 	server node2 [fd00:1::101]:80
 CFG
-nsenter --net="$(lab_netns_path balancer)" socat TCP6-LISTEN:8080,reuseaddr,fork,ipv6only=0 SYSTEM:'echo host' &
+# It reads the request first: an answer to what was not read is lost to the reset that follows it.
+cat >"$LAB_DIR/host-answer" <<'SH'
+#!/bin/sh
+while read -r line && [ "$line" != "$(printf '\r')" ]; do :; done
+echo host
+SH
+chmod +x "$LAB_DIR/host-answer"
+nsenter --net="$(lab_netns_path balancer)" \
+	socat TCP6-LISTEN:8080,reuseaddr,fork,ipv6only=0 "EXEC:$LAB_DIR/host-answer" &
 start
 
 check "another port is the host's, IPv4" host_answers "$VIP4:8080"
