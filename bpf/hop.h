@@ -10,18 +10,13 @@
 
 static __always_inline __u64 mac_load(const __u8 *mac)
 {
-	const __u16 *half = (const __u16 *)mac;
-
-	return (__u64)half[0] | (__u64)half[1] << 16 | (__u64)half[2] << 32;
+	return *(const __u32 *)mac | (__u64)*(const __u16 *)(mac + 4) << 32;
 }
 
 static __always_inline void mac_store(__u8 *mac, __u64 value)
 {
-	__u16 *half = (__u16 *)mac;
-
-	half[0] = value;
-	half[1] = value >> 16;
-	half[2] = value >> 32;
+	*(__u32 *)mac = value;
+	*(__u16 *)(mac + 4) = value >> 32;
 }
 
 static __always_inline bool hop_is(const struct hop *h, __u64 peer, __u64 own, __u32 ifindex)
@@ -90,8 +85,8 @@ static __always_inline enum verdict hop_look_up(struct packet *p, const bool v6)
 		if (bpf_fib_lookup(p->ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
 			return VERDICT_NO_NEIGHBOUR;
 	}
-	mac_store(p->eth->h_dest, mac_load(fib.dmac));
-	mac_store(p->eth->h_source, mac_load(fib.smac));
+	__builtin_memcpy(p->eth->h_dest, fib.dmac, ETH_ALEN);
+	__builtin_memcpy(p->eth->h_source, fib.smac, ETH_ALEN);
 	p->way_out = fib.ifindex;
 	return VERDICT_CONTINUE;
 }

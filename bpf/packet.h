@@ -133,7 +133,7 @@ static __always_inline bool packet_holds(const struct packet *p, const void *l3,
 /* What follows the Ethernet header, behind at most two VLAN tags (802.1Q, 802.1ad): its type, or 0 when cut short. */
 static __always_inline __be16 packet_parse_link(struct packet *p)
 {
-	__be16 proto = p->eth->h_proto;
+	__be16 proto = *(__be16 *)((void *)p->eth + 2 * ETH_ALEN); /* h_proto, whose struct is packed */
 	struct vlan_tag *tag = (void *)(p->eth + 1);
 	__u32 link = sizeof(struct ethhdr);
 

@@ -274,7 +274,7 @@ static __always_inline enum verdict steer_by_record(struct packet *p, struct ste
 
 	steer_set_key(p, s, v6);
 	if (steer_remembered(p, s, v6)) {
-		if (with_nat && s->fields.hop && !hop_fits(p, s->fields.hop))
+		if (with_nat && s->service->forward == FORWARD_NAT && s->fields.hop && !hop_fits(p, s->fields.hop))
 			steer_move_hop(p, s, v6);
 		return VERDICT_CONTINUE;
 	}
@@ -374,9 +374,10 @@ static __always_inline enum verdict steer_refuse(struct packet *p, const struct 
 /* From the service look-up to the frame that leaves. */
 static __always_inline enum verdict steer(struct packet *p, __u64 word, const bool v6)
 {
-	struct steer s = { .word = word };
+	struct steer s; /* filled in as the way is found: zeros would cost as much as a look-up */
 	enum verdict verdict;
 
+	s.word = word;
 	s.place = v6 ? service_find6(word, (const __u64 *)&p->ip6->daddr, p->dport, p->protocol, ENTRY_SERVICE) :
 		       service_find4(word, p->ip4->daddr, p->dport, p->protocol, ENTRY_SERVICE);
 	if (!s.place.address)

@@ -59,6 +59,18 @@ static __always_inline void tunnel_write6(struct ipv6hdr *ip, const struct serve
 	destination[1] = s->addr[1];
 }
 
+/* Room for the outer header. The frame's own header is written anew by the caller; only VLAN tags must be moved. */
+static __always_inline bool tunnel_make_room(struct packet *p, const int grow)
+{
+	if (p->link != sizeof(struct ethhdr))
+		return answer_make_room(p, grow);
+	if (bpf_xdp_adjust_head(p->ctx, -grow))
+		return false;
+	p->eth = (void *)(long)p->ctx->data;
+	p->end = (void *)(long)p->ctx->data_end;
+	return true;
+}
+
 /* `hash` is the flow's. s->mtu is that of the way, less the outer header. */
 static __always_inline enum verdict tunnel_forward(struct packet *p, const struct server *s, __u64 server_word,
 						   __u32 hash, const bool v6)
@@ -77,7 +89,7 @@ static __always_inline enum verdict tunnel_forward(struct packet *p, const struc
 	if (s->outer == 6) {
 		struct ipv6hdr *ip;
 
-		if (!answer_make_room(p, sizeof(*ip)))
+		if (!tunnel_make_room(p, sizeof(*ip)))
 			return VERDICT_NO_HEADROOM;
 		ip = answer_l3(p);
 		if ((void *)(ip + 1) > p->end)
@@ -87,7 +99,7 @@ static __always_inline enum verdict tunnel_forward(struct packet *p, const struc
 	} else {
 		struct iphdr *ip;
 
-		if (!answer_make_room(p, sizeof(*ip)))
+		if (!tunnel_make_room(p, sizeof(*ip)))
 			return VERDICT_NO_HEADROOM;
 		ip = answer_l3(p);
 		if ((void *)(ip + 1) > p->end)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What checking thousands of servers costs one core, and how late it makes the event loop. Called by tests/bench/run;
- * writes JSON to standard output. The servers are addresses of 127.0.0.0/8 behind one listener in a process of its own on
- * another core; the loop that is measured has a core to itself where there are two. Opens no network but loopback.
+ * writes JSON to standard output. The servers are addresses of 127.0.0.0/8 behind one listener in a process of its
+ * own on another core; the loop that is measured has a core to itself where there are two. Opens no network but
+ * loopback.
  */
 #include <errno.h>
 #include <event2/event.h>

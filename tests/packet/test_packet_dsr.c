@@ -112,6 +112,7 @@ static void no_neighbour(void **state)
 	for (int v6 = 0; v6 < 2; v6++) {
 		const uint32_t server = v6 ? 2 : 1;
 		struct packet syn = client_packet(v6, TCP, 40000, SYN);
+		struct packet data = client_packet(v6, TCP, 40000, ACK);
 		struct packet udp = client_packet(v6, UDP, 40000, 0);
 
 		world_set_flags(r, server, 0, SERVER_RESOLVED);
@@ -119,6 +120,10 @@ static void no_neighbour(void **state)
 		expect(r, "UDP", udp, NO_NEIGHBOUR, .refused = 1);
 		world_set_flags(r, server, SERVER_RESOLVED, 0);
 		expect(r, "resolved", syn, DSR, .out = to_mac_of(&syn, server), .connections = 1);
+		world_set_flags(r, server, 0, SERVER_RESOLVED);
+		expect(r, "a known one waits", data, NO_NEIGHBOUR);
+		world_set_flags(r, server, SERVER_RESOLVED, 0);
+		expect(r, "and goes on", data, DSR, .out = to_mac_of(&data, server));
 	}
 }
 

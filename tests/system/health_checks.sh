@@ -22,7 +22,8 @@ user root; worker_processes 1; pid $dir/nginx.pid; error_log $dir/error.log warn
 events {}
 http {
 	access_log off;
-	client_body_temp_path $dir/b; proxy_temp_path $dir/p; fastcgi_temp_path $dir/f; uwsgi_temp_path $dir/u; scgi_temp_path $dir/s;
+	client_body_temp_path $dir/b; proxy_temp_path $dir/p;
+	fastcgi_temp_path $dir/f; uwsgi_temp_path $dir/u; scgi_temp_path $dir/s;
 	server {
 		listen 443 ssl; ssl_certificate $2; ssl_certificate_key $2; ${3:-}
 		location / { return 200 "node$1\n"; }
@@ -76,7 +77,16 @@ nsenter --net="$(lab_netns_path backend1)" dnsmasq --keep-in-foreground --no-res
 	--pid-file= --user=root --address=/www.example/192.0.2.7 >/dev/null 2>&1 &
 wait_until 5 "the DNS server" udp_is_bound 1 53 4
 agent_server 1 "up ready 100%"
+# What a command gets is what HAProxy gives it; node 2 is none of its.
+cat >"$LAB_DIR/command" <<'SH'
+#!/bin/sh
+who=$(id -u alwayson 2>/dev/null || id -u nobody)
+[ "$HAPROXY_SERVER_NAME $1 $3 $4 $(id -u)" = "node1 0.0.0.0 192.168.1.100 80 $who" ] || exit 3
+SH
+chmod 755 "$LAB_DIR" "$LAB_DIR/command"
 write_config <<CFG
+global
+	external-check
 $(quick_defaults)
 
 listen web
@@ -113,6 +123,12 @@ listen orders
 	default-server agent-port 8000 agent-inter 200ms
 	server node1 192.168.1.100:80 agent-check
 	server node2 192.168.1.101:80
+listen command
+	bind *:85
+	option external-check
+	external-check command $LAB_DIR/command
+	external-check path /usr/bin:/bin
+$(servers 2)
 listen follower
 	bind *:84
 	default-server no-check
@@ -138,6 +154,12 @@ check "udp-check: datagrams reach the good one" expect "answers" \
 check "dns-check: a record is up" expect "last result" "$(server_field dns/node1 last_result)" = L7OK
 check "dns-check: no such name is down" expect "state" "$(server_field nodns/node1 state)" = DOWN
 
+check "external-check: exit code 0 is up" expect "last result" "$(server_field command/node1 last_result)" = PROCOK
+check "external-check: another is down" expect "last result" "$(server_field command/node2 last_result)" = \
+	"PROCERR: exit code 3"
+check "external-check: a client goes to the good one alone" expect "answers by" \
+	"$(answers "http://$VIP4:85/" 10)" = node1
+
 check "agent: both answer while it says up" expect "answers by" "$(answers "http://$VIP4:83/" 20)" = node1,node2
 agent_says 1 "up 25%"
 check "agent: a percentage is taken" wait_field orders/node1 share_percent 25
@@ -152,7 +174,8 @@ check "agent: down is taken" wait_field orders/node1 up false
 check "agent: its reason is shown" expect "what it said" \
 	"$(lab_ctl -j show servers orders/node1 | jq -r '.servers[0].agent.last_result')" = "L7OK: down #disk full"
 check "agent: its reason is remembered" expect "reason" \
-	"$(lab_ctl -j show servers orders/node1 | jq -r '.servers[0].history[0].reason')" = "agent: down ready #disk full"
+	"$(lab_ctl -j show servers orders/node1 | jq -r '.servers[0].history[0].reason')" = \
+	"agent: down ready #disk full"
 check "agent: people are told as well" expect "lines" \
 	"$(lab_ctl show servers orders/node1 | grep -c 'disk full')" -ge 2
 agent_says 1 "up 100%"

@@ -99,7 +99,8 @@ reload_is_refused() {
 
 prometheus_start() {
 	mkdir -p "$LAB_DIR/prometheus"
-	cp "$PROMETHEUS/alwayson.rules.yml" "$LAB_DIR/prometheus/"
+	# A group begins somewhere in its interval: nobody waits half a minute for it here.
+	sed 's/interval: 30s/interval: 1s/' "$PROMETHEUS/alwayson.rules.yml" >"$LAB_DIR/prometheus/alwayson.rules.yml"
 	cat >"$LAB_DIR/prometheus/prometheus.yml" <<-YML
 		global: {scrape_interval: 1s, evaluation_interval: 1s}
 		rule_files: [alwayson.rules.yml]

@@ -31,6 +31,7 @@ static const struct {
 	{ &keywords_http_check, "\n### http-check\n", "http-check" },
 	{ &keywords_http_check_expect, "\n### http-check expect\n", "http-check-expect" },
 	{ &keywords_http_check_send, "\n### http-check send\n", "http-check-send" },
+	{ &keywords_external_check, "\n### external-check\n", "external-check" },
 	{ &keywords_tcp_check, "\n### tcp-check\n", "tcp-check" },
 	{ &keywords_tcp_check_connect, "\n### tcp-check connect\n", "tcp-check-connect" },
 	{ &keywords_tcp_check_expect, "\n### tcp-check expect\n", "tcp-check-expect" },

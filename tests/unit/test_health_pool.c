@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Servers taken together: on-all-down last-known, panic-threshold and its way in and out, track; and what happens to one
- * over time: slowstart, flap-damping, its history. Checks go to real listeners on loopback.
+ * Servers taken together: on-all-down last-known, panic-threshold and its way in and out, track; and what happens to
+ * one over time: slowstart, flap-damping, its history. Checks go to real listeners on loopback.
  */
 #include "health_world.h"
 

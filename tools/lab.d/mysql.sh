@@ -50,13 +50,13 @@ mysql_make_base() {
 	[ ! -d "$base" ] || return 0
 	mkdir -p "$base.new"
 	chown mysql: "$base.new"
-	mariadb-install-db --no-defaults --user=mysql --datadir="$base.new" --auth-root-authentication-method=socket \
-		--skip-test-db >"$LAB_DIR/mysql-base.log" 2>&1 &&
-		mysql_base_sql | mariadbd --no-defaults --user=mysql --datadir="$base.new" --bootstrap \
-			>>"$LAB_DIR/mysql-base.log" 2>&1 || {
+	if ! mariadb-install-db --no-defaults --user=mysql --datadir="$base.new" --skip-test-db \
+		--auth-root-authentication-method=socket >"$LAB_DIR/mysql-base.log" 2>&1 ||
+		! mysql_base_sql | mariadbd --no-defaults --user=mysql --datadir="$base.new" --bootstrap \
+			>>"$LAB_DIR/mysql-base.log" 2>&1; then
 		tail -n 5 "$LAB_DIR/mysql-base.log" >&2
 		return 1
-	}
+	fi
 	mv "$base.new" "$base"
 }
 

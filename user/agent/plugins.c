@@ -8,6 +8,7 @@
 #include <syslog.h>
 
 #include "agent/log.h"
+#include "checker/command.h"
 #include "health/attempt.h"
 #include "health/roles.h"
 
@@ -83,6 +84,38 @@ static void on_done(enum checker_outcome outcome, const struct plugin_result *r,
 	attempt_answer(a, &result);
 }
 
+/* As HAProxy: 0 is good, anything else is not. */
+static void on_command_done(enum command_end end, int value, void *arg)
+{
+	static const enum check_code ends[] = {
+		[COMMAND_EXITED] = CHECK_PROCERR, [COMMAND_KILLED] = CHECK_PROCERR, [COMMAND_LATE] = CHECK_PROCTOUT,
+		[COMMAND_UNKNOWN] = CHECK_SOCKERR,
+	};
+	struct attempt *a = arg;
+	struct check_result result;
+	char text[CHECK_DETAIL_MAX] = "";
+
+	a->job = NULL;
+	if (end == COMMAND_EXITED && value)
+		snprintf(text, sizeof(text), "exit code %d", value);
+	else if (end == COMMAND_KILLED)
+		snprintf(text, sizeof(text), "ended by signal %d", value);
+	else if (end == COMMAND_UNKNOWN)
+		snprintf(text, sizeof(text), "%s", strerror(value));
+	check_result_set(&result, end == COMMAND_EXITED && !value ? CHECK_PROCOK : ends[end], text);
+	attempt_answer(a, &result);
+}
+
+static int start_command(struct plugins *p, struct attempt *a)
+{
+	const struct attempt_target *t = a->target;
+	const struct command_line line = { t->request, t->request_length, t->argc, t->envc };
+
+	a->job_is_command = true;
+	return command_begin(p->checker, &line, (uint32_t)(a->deadline_ms - a->started_ms), on_command_done, a,
+			     (struct command_job **)&a->job);
+}
+
 static int start(struct attempt *a, void *ctx)
 {
 	struct plugins *p = ctx;
@@ -93,15 +126,20 @@ static int start(struct attempt *a, void *ctx)
 		.total_ms = (uint32_t)(a->deadline_ms - a->started_ms),
 	};
 
+	if (p->checker && a->target->argc)
+		return start_command(p, a);
 	if (!p->checker || !c.words.bytes)
 		return -EOPNOTSUPP;
+	a->job_is_command = false;
 	c.connect_ms = connect_ms < c.total_ms ? (uint32_t)connect_ms : c.total_ms;
 	return checker_begin(p->checker, &c, on_done, a, (struct checker_job **)&a->job);
 }
 
 static void cancel(struct attempt *a, void *ctx)
 {
-	if (a->job)
+	if (a->job && a->job_is_command)
+		command_cancel(a->job);
+	else if (a->job)
 		checker_cancel(a->job);
 	a->job = NULL;
 }
@@ -142,7 +180,8 @@ void plugins_free(struct plugins *p)
 bool plugins_are_used(const struct model *m)
 {
 	for (size_t i = 0; i < m->backends.count; i++)
-		if (m->backends.items[i].check == MODEL_CHECK_PLUGIN)
+		if (m->backends.items[i].check == MODEL_CHECK_PLUGIN ||
+		    m->backends.items[i].check == MODEL_CHECK_EXTERNAL)
 			return true;
 	return false;
 }

@@ -13,8 +13,8 @@ static json_t *agent_json(const struct health_view *v)
 {
 	if (!v->agent)
 		return json_null();
-	return json_pack("{s:b, s:s, s:I, s:o}", "down", v->agent_down, "admin", admin_states[v->agent_admin], "percent",
-			 (json_int_t)v->agent_percent, "last_result",
+	return json_pack("{s:b, s:s, s:I, s:o}", "down", v->agent_down, "admin", admin_states[v->agent_admin],
+			 "percent", (json_int_t)v->agent_percent, "last_result",
 			 v->agent_result[0] ? control_string(v->agent_result) : json_null());
 }
 

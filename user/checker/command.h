@@ -35,8 +35,8 @@ struct command_line {
 };
 
 /*
- * Starts it; its end comes by done(), from the loop. 0 and *ret_job for command_cancel(), or -errno: -EAGAIN too many of
- * them, -ENOMEM, -ENOTCONN no process left, -E2BIG.
+ * Starts it; its end comes by done(), from the loop. 0 and *ret_job for command_cancel(), or -errno: -EAGAIN too many
+ * of them, -ENOMEM, -ENOTCONN no process left, -E2BIG.
  */
 int command_begin(struct checker *c, const struct command_line *line, uint32_t total_ms,
 		  void (*done)(enum command_end end, int value, void *arg), void *arg, struct command_job **ret_job);

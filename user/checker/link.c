@@ -294,7 +294,7 @@ static int execute(const char *program, int theirs, pid_t *ret)
 static int wait_started(struct checker *c, int socket, char error[CHECKER_POOL_ERROR_MAX])
 {
 	struct pollfd p = { .fd = socket, .events = POLLIN };
-	struct checker_started hello;
+	struct checker_started hello = {};
 	ptrdiff_t n = -EAGAIN;
 
 	if (poll(&p, 1, CHECKER_SPAWN_MS) > 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The process that starts external commands, without any right of its own: made by a template. Any number of commands
- * run at a time; each is the head of a session of its own, which is killed as a whole when its time is up, when it is no
- * longer wanted, or when its head has ended. Reads nothing of what they say. Ends with the agent, and so do they.
+ * run at a time; each is the head of a session of its own, which is killed as a whole when its time is up, when it is
+ * no longer wanted, or when its head has ended. Reads nothing of what they say. Ends with the agent, and so do they.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -133,6 +133,7 @@ static void print_global(FILE *to, const json_t *global)
 	print_line(to, "hash-secret", global, "hash_secret");
 	print_line(to, "state-dir", global, "state_dir");
 	print_line(to, "metrics", global, "metrics");
+	fputs(field_true(global, "external_check") ? "    external-check\n" : "", to);
 	json_array_foreach(logs, i, n)
 		print_log(to, n);
 }

@@ -71,6 +71,32 @@ static void build_steps(struct parser *p, const struct script_settings *from, st
 	}
 }
 
+/* Where the clients of a listen section are, as HAProxy tells a command: the first bind. */
+static void build_listener(struct parser *p, const struct proxy *x, struct model_external_check *e)
+{
+	char addr[ADDR_TEXT_MAX], port[8];
+
+	if (!x->binds.count)
+		return;
+	snprintf(port, sizeof(port), "%u", x->binds.items[0].port_low);
+	e->proxy_addr = copy(p, addr_format(&x->binds.items[0].addr, addr));
+	e->proxy_port = copy(p, port);
+}
+
+static void build_external(struct parser *p, const struct proxy *x, struct model_backend *b)
+{
+	const struct external_settings *set = &x->settings.external;
+
+	if (!p->model->global.external_check)
+		parser_error_at(p, set->place, "'option external-check' needs 'external-check' in the global section");
+	if (!set->command)
+		parser_error_at(p, set->place, "'option external-check' needs 'external-check command PATH'");
+	b->external.command = copy(p, set->command);
+	b->external.path = copy(p, set->path);
+	b->external.proxy_id = (unsigned)x->backend + 1;
+	build_listener(p, x, &b->external);
+}
+
 void build_check(struct parser *p, const struct proxy *x, struct model_backend *b)
 {
 	const struct proxy_settings *s = &x->settings;
@@ -82,7 +108,8 @@ void build_check(struct parser *p, const struct proxy *x, struct model_backend *
 		parser_error_at(p, h->expect_place.line ? h->expect_place : h->send_place,
 				"'http-check' needs 'option httpchk' in %s '%s'", kind(x), x->name);
 	if (!s->tcp_check && s->script.own)
-		parser_error_at(p, s->script.place, "'tcp-check' needs 'option tcp-check' in %s '%s'", kind(x), x->name);
+		parser_error_at(p, s->script.place, "'tcp-check' needs 'option tcp-check' in %s '%s'", kind(x),
+				x->name);
 	switch (b->check) {
 	case MODEL_CHECK_HTTP:
 		build_http(p, x, b);
@@ -104,7 +131,8 @@ void build_check(struct parser *p, const struct proxy *x, struct model_backend *
 		b->dns.name = copy(p, s->dns.name);
 		b->dns.type = s->dns.type;
 		break;
-	default:
+	case MODEL_CHECK_EXTERNAL:
+		build_external(p, x, b);
 		break;
 	}
 }
@@ -167,7 +195,8 @@ static void build_agent(struct parser *p, const struct server_draft *draft, stru
 	if (!set->agent) {
 		if (set->agent_place.line)
 			parser_notice_at(p, set->agent_place,
-					 "this has no effect: server '%s' has no agent; add 'agent-check'", draft->name);
+					 "this has no effect: server '%s' has no agent; add 'agent-check'",
+					 draft->name);
 		return;
 	}
 	if (!set->agent_port) {
@@ -192,8 +221,8 @@ void build_server_check(struct parser *p, const struct server_draft *draft, cons
 	s->flap_ms = set->flap_ms;
 	build_agent(p, draft, s);
 	if (set->track.name && set->check) {
-		parser_error_at(p, set->track.place, "server '%s' has 'check' and 'track': it has one state or another's",
-				draft->name);
+		parser_error_at(p, set->track.place,
+				"server '%s' has 'check' and 'track': it has one state or another's", draft->name);
 		return;
 	}
 	if (set->track.name && strchr(set->track.name, '/'))
@@ -221,8 +250,9 @@ static void validate_track(struct parser *p, const struct server_draft *draft, c
 	const struct model_server *end;
 
 	if (!model_find_server(p->model, s->track, NULL)) {
-		parser_error_at(p, place, "there is no server '%s' to track: write BACKEND/SERVER, or SERVER of the same "
-				"backend", draft->settings.track.name);
+		parser_error_at(p, place,
+				"there is no server '%s' to track: write BACKEND/SERVER, or SERVER of the same backend",
+				draft->settings.track.name);
 		return;
 	}
 	end = end_of_chain(p->model, s);

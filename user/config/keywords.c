@@ -20,6 +20,7 @@ const struct keyword_table *const keyword_tables[] = {
 	&keywords_http_check,
 	&keywords_http_check_expect,
 	&keywords_http_check_send,
+	&keywords_external_check,
 	&keywords_tcp_check,
 	&keywords_tcp_check_connect,
 	&keywords_tcp_check_expect,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The words of `http-check` and `tcp-check`. Read through keywords.h; rows only, sorted.
+ * The words of `http-check`, `tcp-check` and `external-check`. Read through keywords.h; rows only, sorted.
  */
 #include "config/keywords_table.h"
 
@@ -59,10 +59,18 @@ static const struct keyword keywords_http_check_send_items[] = {
 
 KEYWORD_TABLE(keywords_http_check_send, "word", "", " of http-check send");
 
+static const struct keyword keywords_external_check_items[] = {
+	WORKS("command", 0, 1, 1, "PATH", external_command),
+	WORKS("path", 0, 1, 1, "PATH[:PATH...]", external_path),
+};
+
+KEYWORD_TABLE(keywords_external_check, "external-check keyword", "external-check ", "");
+
 static const struct keyword keywords_tcp_check_items[] = {
 	NOTICE("comment", 0, 0, "it is kept as a comment"),
 	WORKS("connect", 0, 0, KEYWORD_ANY, "[OPTION ...]", step_connect),
-	WORKS("expect", 0, 2, KEYWORD_ANY, "[min-recv N] [comment TEXT] [!] string|rstring|binary PATTERN", step_expect),
+	WORKS("expect", 0, 2, KEYWORD_ANY, "[min-recv N] [comment TEXT] [!] string|rstring|binary PATTERN",
+	      step_expect),
 	WORKS("send", 0, 1, 3, "TEXT [comment TEXT]", step_send),
 	WORKS("send-binary", 0, 1, 3, "HEX [comment TEXT]", step_send_binary),
 	REFUSED("send-binary-lf", 0, 0, WHY_EXPRESSION),

@@ -30,7 +30,7 @@ static const struct keyword keywords_global_items[] = {
 		"it looks into HTTP requests, which a layer-4 balancer does not read"),
 	REFUSED("deviceatlas-separator", 0, 0, "it looks into HTTP requests, which a layer-4 balancer does not read"),
 	NOTICE_NO("expose-experimental-directives", 0, 0, WHY_TUNES),
-	REFUSED("external-check", 0, 0, "external commands as checks come in a later version"),
+	WORKS("external-check", 0, 0, KEYWORD_ANY, NULL, external_check),
 	NOTICE("fd-hard-limit", 0, 0, WHY_TUNES),
 	NOTICE("gid", 0, 0,
 		"the agent stays root's, keeps only the capabilities it needs and drops the rest by itself"),

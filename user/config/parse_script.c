@@ -245,7 +245,8 @@ void parse_step_expect(struct parser *p, const struct config_word *args, size_t 
 	statement_options(p, &keywords_tcp_check_expect, args, count);
 	p->step = NULL;
 	if (!s->length && p->errors == errors)
-		parser_error(p, &args[-1], "'tcp-check expect' lacks what to expect: [!] string|rstring|binary PATTERN");
+		parser_error(p, &args[-1],
+			     "'tcp-check expect' lacks what to expect: [!] string|rstring|binary PATTERN");
 }
 
 void parse_expect_min_recv(struct parser *p, const struct config_word *args, size_t count)
@@ -391,4 +392,40 @@ void parse_option_dns_check(struct parser *p, const struct config_word *args, si
 	p->settings->dns = dns;
 	p->settings->check_kind = MODEL_CHECK_DNS;
 	p->settings->tcp_check = false;
+}
+
+/* option external-check */
+void parse_option_external_check(struct parser *p, const struct config_word *args, size_t count)
+{
+	p->settings->check_kind = MODEL_CHECK_EXTERNAL;
+	p->settings->tcp_check = false;
+	p->settings->external.place = parser_place(p, &args[-1]);
+}
+
+/* external-check command PATH: an absolute one, since the process that starts it looks in no other place. */
+void parse_external_command(struct parser *p, const struct config_word *args, size_t count)
+{
+	if (args[0].text[0] != '/' || strlen(args[0].text) > MODEL_COMMAND_MAX)
+		parser_error(p, &args[0], "'%s': the command is an absolute path of at most %d bytes "
+			     "(MODEL_COMMAND_MAX)", args[0].text, MODEL_COMMAND_MAX);
+	else
+		p->settings->external.command = parser_keep(p, args[0].text);
+}
+
+/* external-check path PATH:PATH... */
+void parse_external_path(struct parser *p, const struct config_word *args, size_t count)
+{
+	if (strlen(args[0].text) > MODEL_COMMAND_MAX)
+		parser_error(p, &args[0], "the path has at most %d bytes (MODEL_COMMAND_MAX)", MODEL_COMMAND_MAX);
+	else
+		p->settings->external.path = parser_keep(p, args[0].text);
+}
+
+/* global: external-check, without which no command is ever started */
+void parse_external_check(struct parser *p, const struct config_word *args, size_t count)
+{
+	if (count)
+		parser_error(p, &args[0], "'%s' is refused: a command gets HAProxy's variables and no others",
+			     args[0].text);
+	p->model->global.external_check = true;
 }

@@ -81,6 +81,11 @@ struct script_settings {
 	size_t count;
 };
 
+struct external_settings {
+	const char *command, *path; /* NULL = none */
+	struct place place; /* of option external-check */
+};
+
 struct dns_settings {
 	const char *name; /* NULL = the root */
 	uint16_t type;
@@ -133,6 +138,7 @@ struct proxy_settings {
 	bool tcp_check; /* check_kind is what `option tcp-check` asks for, not what is so anyway */
 	struct script_settings script, datagram;
 	struct dns_settings dns;
+	struct external_settings external;
 	struct plugin_settings plugin;
 	struct mysql_settings mysql;
 	unsigned panic_percent;
@@ -306,6 +312,7 @@ bool statement_host(struct parser *p, const struct config_word *word);
 /* Those of checks: parse_script.c, parse_server_check.c. */
 #define PARSE_CHECK_HANDLERS(X)                                                                                      \
 	X(option_dns_check) X(option_udp_check) X(panic_threshold)                                                   \
+	X(option_external_check) X(external_check) X(external_command) X(external_path)                              \
 	X(step_connect) X(step_send) X(step_send_binary) X(step_expect) X(step_comment)                              \
 	X(connect_default) X(connect_ssl) X(connect_linger) X(connect_port) X(connect_addr) X(connect_sni)           \
 	X(connect_alpn)                                                                                              \

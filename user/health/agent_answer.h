@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an agent on a server says: HAProxy's agent-check, one line of words. Called by talk.c with what came, perhaps from
- * a hostile one. Pure; what the words do to the server is agent.c's matter.
+ * What an agent on a server says: HAProxy's agent-check, one line of words. Called by talk.c with what came, perhaps
+ * from a hostile one. Pure; what the words do to the server is agent_check.c's matter.
  */
 #ifndef HEALTH_AGENT_ANSWER_H
 #define HEALTH_AGENT_ANSWER_H
@@ -14,7 +14,7 @@
 enum agent_answer_limit {
 	AGENT_ANSWER_MAX = 512,   /* bytes of the line, its end included */
 	AGENT_REASON_MAX = 64,    /* kept of what stands behind `#`, with the NUL */
-	AGENT_PERCENT_MAX = 25600, /* of weight 1, more than the largest weight is never reached */
+	AGENT_PERCENT_MAX = 25600, /* even weight 1 is at the largest weight then */
 };
 
 struct agent_answer {

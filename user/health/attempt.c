@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A check from its first packet to its result: waits for the wire, brings its bytes to the talk, minds the time. Called
- * by server.c and agent.c, and by libevent. The server may be broken or hostile: the talk bounds the bytes, the deadline
- * the time, and here the number of reads is bounded.
+ * A check from its first packet to its result: waits for the wire, brings its bytes to the talk, minds the time.
+ * Called by server.c and agent_check.c, and by libevent. The server may be broken or hostile: the talk bounds the bytes,
+ * the deadline the time, and here the number of reads is bounded.
  *
- * A function that returns bool says whether the next step may follow at once. False: the attempt waits, or has ended and
- * may be gone; it must not be touched any more.
+ * A function that returns bool says whether the next step may follow at once. False: the attempt waits, or has ended
+ * and may be gone; it must not be touched any more.
  */
 #include "health/attempt.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One check under way: its connection (TCP, TLS over it, or UDP), its time limits, and the talk over it. Embedded in a
- * server, used again for each of its checks, so that a plain check costs no allocation. Driven by libevent, never blocks;
- * every way it can end goes through on_done. Knows nothing of states, intervals or names: server.c and agent.c start it
- * and judge the result.
+ * One check under way: its connection (TCP, TLS over it, or UDP), its time limits, and the talk over it. Embedded in
+ * a server, used again for each of its checks, so that a plain check costs no allocation. Driven by libevent, never
+ * blocks; every way it can end goes through on_done. Knows nothing of states, intervals or names: server.c and
+ * agent_check.c start it and judge the result.
  */
 #ifndef HEALTH_ATTEMPT_H
 #define HEALTH_ATTEMPT_H
@@ -22,7 +22,7 @@
 
 enum attempt_limit {
 	ATTEMPT_READS_FREE = 32,    /* a check that reads more often than this ... */
-	ATTEMPT_READ_PAUSE_MS = 20, /* ... waits so long before each further time: what drips in byte by byte is cheap */
+	ATTEMPT_READ_PAUSE_MS = 20, /* ... waits so long before each further time: what drips in is cheap */
 	ATTEMPT_DATAGRAMS = 3,      /* times a question is sent by UDP, spread over the time there is */
 };
 
@@ -54,6 +54,7 @@ struct attempt {
 	void (*on_done)(struct attempt *a, const struct check_result *r);
 	const struct attempt_elsewhere *elsewhere; /* NULL = nothing is made elsewhere */
 	void *job;               /* of that; NULL = none */
+	bool job_is_command;
 	struct event io;
 	struct wire wire;
 	enum attempt_phase phase;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A DNS query and what its answer says (RFC 1035, section 4), as far as a check needs it. Called by target.c and talk.c.
- * Pure. Of the answer, header and question are looked at, not the records: nothing to follow, nothing to overrun.
+ * A DNS query and what its answer says (RFC 1035, section 4), as far as a check needs it. Called by target.c and
+ * talk.c. Pure. Of the answer, header and question are looked at, not the records: nothing to follow, nothing to
+ * overrun.
  */
 #ifndef HEALTH_DNS_H
 #define HEALTH_DNS_H

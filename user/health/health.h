@@ -30,7 +30,7 @@ enum health_limit {
 	HEALTH_HISTORY_MAX = 16,
 	HEALTH_REASON_MAX = 192,
 	HEALTH_ERROR_MAX = 512,
-	HEALTH_RECENT_MS = 60000,    /* on-all-down last-known, panic-threshold: who went down longer before is not kept */
+	HEALTH_RECENT_MS = 60000,    /* last-known, panic-threshold: who went down longer before is not kept */
 	HEALTH_PANIC_MARGIN = 10,    /* percent above panic-threshold at which the panic is over */
 };
 

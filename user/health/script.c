@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A run through a tcp-check, by HAProxy 2.6's rules: expects that follow each other look at the same bytes; those are
- * dropped when something is sent or connected after an expect; without `min-recv` a pattern that is not there is waited
- * for until the server closes, and so is the proof that an unwanted one does not come. Called by talk.c. Must bound what
- * a server can make it do: the buffer is fixed, and attempt.c limits how often it is called.
+ * dropped when something is sent or connected after an expect; without `min-recv` a pattern that is not there is
+ * waited for until the server closes, and so is the proof that an unwanted one does not come. Called by talk.c. Must
+ * bound what a server can make it do: the buffer is fixed, and attempt.c limits how often it is called.
  */
 #include "health/script.h"
 
@@ -173,6 +173,8 @@ static bool matches(const struct script_step *t, const char *answer, size_t kept
 	return memmem(answer, kept, t->s.data, t->s.length);
 }
 
+_Static_assert(SCRIPT_ANSWER_MAX == 16384, "complaint() says so");
+
 enum verdict_of_step { STEP_GOOD, STEP_BAD, STEP_WAITS };
 
 static enum verdict_of_step look(const struct script_run *r, const struct script_step *t)
@@ -186,6 +188,15 @@ static enum verdict_of_step look(const struct script_run *r, const struct script
 	if (!found && !r->final && !t->s.min_recv)
 		return STEP_WAITS;
 	return found != t->s.negated ? STEP_GOOD : STEP_BAD;
+}
+
+static const char *complaint(const struct script_run *r, const struct script_step *t)
+{
+	if (t->s.negated)
+		return "unwanted answer";
+	if (!r->kept)
+		return "no answer, closed";
+	return r->kept == SCRIPT_ANSWER_MAX ? "not within 16384 bytes" : "not in the answer";
 }
 
 static void expect(struct script_run *r)
@@ -203,10 +214,7 @@ static void expect(struct script_run *r)
 		r->step++;
 		break;
 	case STEP_BAD:
-		finish(r, CHECK_L7RSP, t->s.negated			 ? "unwanted answer" :
-				       !r->kept				 ? "no answer, closed" :
-				       r->kept == SCRIPT_ANSWER_MAX ? "not within 16384 bytes" :
-									   "not in the answer");
+		finish(r, CHECK_L7RSP, complaint(r, t));
 		break;
 	case STEP_WAITS:
 		r->want = SCRIPT_RECEIVE;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What is said over a check's connection: asks for a connection, for bytes to be sent, for bytes to be received, and
- * comes to a result. Pure: attempt.c brings the connection, the bytes and the time. One manner of checking is one row of
- * the table in talk.c. Embedded in an attempt; what it allocates (a script's buffer, an agent's line) lives as long as
- * the talk.
+ * comes to a result. Pure: attempt.c brings the connection, the bytes and the time. One manner of checking is one row
+ * of the table in talk.c. Embedded in an attempt; what it allocates (a script's buffer, an agent's line) lives as
+ * long as the talk.
  */
 #ifndef HEALTH_TALK_H
 #define HEALTH_TALK_H

@@ -127,7 +127,8 @@ static int init_plugin(struct attempt_target *t, const struct model_plugin_check
 	return 0;
 }
 
-static int init_manner(struct attempt_target *t, const struct model_backend *b, struct target_maker *m)
+static int init_manner(struct attempt_target *t, const struct model_backend *b, const struct model_server *s,
+		       struct target_maker *m)
 {
 	switch (b->check) {
 	case MODEL_CHECK_TCP:
@@ -140,9 +141,8 @@ static int init_manner(struct attempt_target *t, const struct model_backend *b, 
 		return init_dns(t, &b->dns);
 	case MODEL_CHECK_PLUGIN:
 		return init_plugin(t, &b->plugin);
-	default:
-		t->manner = TARGET_ELSEWHERE;
-		break;
+	case MODEL_CHECK_EXTERNAL:
+		return attempt_target_init_command(t, b, s);
 	}
 	return 0;
 }
@@ -155,7 +155,7 @@ int attempt_target_init(struct attempt_target *ret, const struct model_backend *
 
 	m->error[0] = '\0';
 	if (s->check)
-		r = init_manner(&t, b, m);
+		r = init_manner(&t, b, s, m);
 	if (r == 0 && s->check && s->tls_used)
 		r = init_tls(&t, s, m);
 	if (r < 0) {
@@ -206,7 +206,7 @@ static bool same_request(const struct attempt_target *a, const struct attempt_ta
 	/* The first two bytes of a DNS query are the id of the last one. */
 	const size_t from = a->manner == TARGET_DNS ? 2 : 0;
 
-	return a->request_length == b->request_length &&
+	return a->argc == b->argc && a->request_length == b->request_length &&
 	       (a->request_length <= from || !memcmp(a->request + from, b->request + from, a->request_length - from));
 }
 
@@ -229,8 +229,8 @@ bool attempt_target_equal(const struct attempt_target *a, const struct attempt_t
 {
 	if (!addr_equal(&a->at.addr, &b->at.addr) || a->at.port != b->at.port || a->manner != b->manner ||
 	    a->datagram != b->datagram || a->any_answer != b->any_answer || !same_request(a, b) || !same_tls(a, b) ||
-	    !script_equal(a->script, b->script) || !same_plugin(&a->plugin, &b->plugin) || a->expect_negated != b->expect_negated ||
-	    a->expect_count != b->expect_count)
+	    !script_equal(a->script, b->script) || !same_plugin(&a->plugin, &b->plugin) ||
+	    a->expect_negated != b->expect_negated || a->expect_count != b->expect_count)
 		return false;
 	for (size_t i = 0; i < a->expect_count; i++)
 		if (a->expect[i].low != b->expect[i].low || a->expect[i].high != b->expect[i].high)

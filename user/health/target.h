@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a check asks of whom, and what answer is good: the model's words, made ready. Built by configure.c, one a server;
- * what many servers share (a script, a TLS context) is counted, not copied. Read by talk_*.c and attempt.c.
+ * What a check asks of whom, and what answer is good: the model's words, made ready. Built by configure.c, one a
+ * server; what many servers share (a script, a TLS context) is counted, not copied. Read by talk_*.c and attempt.c.
  * Opens no socket. The files that a TLS context needs are read here, at start and on reload.
  */
 #ifndef HEALTH_TARGET_H
@@ -43,6 +43,7 @@ struct attempt_target {
 	struct model_status_range expect[MODEL_STATUS_RANGES_MAX];
 	struct script *script;
 	struct model_plugin_check plugin; /* of a plugin; else words is NULL */
+	unsigned argc, envc;     /* an external command: `request` is its arguments and environment; argc 0 = none */
 	bool any_answer;         /* dns: the question is a courtesy, an answer of any kind will do */
 };
 
@@ -58,6 +59,8 @@ void target_maker_done(struct target_maker *m);
 /* Fills a target from the model. 0, -ENOMEM, or -EINVAL: a file of TLS can't be used; m->error says which and why. */
 int attempt_target_init(struct attempt_target *ret, const struct model_backend *b, const struct model_server *s,
 			struct target_maker *m);
+/* target_command.c: an external command. 0 or -ENOMEM. */
+int attempt_target_init_command(struct attempt_target *t, const struct model_backend *b, const struct model_server *s);
 /* That of an agent-check. 0 or -ENOMEM. */
 int attempt_target_init_agent(struct attempt_target *ret, const struct model_server *s);
 void attempt_target_done(struct attempt_target *t);

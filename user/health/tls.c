@@ -166,8 +166,9 @@ struct ssl_st *tls_open(const struct tls_peer *p, int fd, const char *sni, const
 	if (!alpn)
 		alpn = p->alpn;
 	name = sni ? sni : p->verify_host;
-	/* HAProxy: the certificate is held against the name that was sent, else against `verifyhost`, else against none. */
-	if (!s || !SSL_set_fd(s, fd) || (sni && !SSL_set_tlsext_host_name(s, sni)) || (name && !SSL_set1_host(s, name)) ||
+	/* HAProxy: the certificate must be for the name that was sent, else for `verifyhost`, else for any. */
+	if (!s || !SSL_set_fd(s, fd) || (sni && !SSL_set_tlsext_host_name(s, sni)) ||
+	    (name && !SSL_set1_host(s, name)) ||
 	    (alpn && SSL_set_alpn_protos(s, wire, (unsigned)alpn_wire(alpn, wire)))) {
 		SSL_free(s);
 		return NULL;

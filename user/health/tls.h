@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * TLS for checks: contexts made of the words of a server's line, and a connection's handshake and bytes, never blocking.
- * The only part that knows OpenSSL. Called by target.c (contexts, at start and on reload) and attempt.c (connections).
- * Sessions are never resumed: a check is to see the whole handshake. What a server can make us hold is bounded by
- * TLS_CERTIFICATES_MAX and by OpenSSL's own record size.
+ * TLS for checks: contexts made of the words of a server's line, and a connection's handshake and bytes, never
+ * blocking. The only part that knows OpenSSL. Called by target.c (contexts, at start and on reload) and attempt.c
+ * (connections). Sessions are never resumed: a check is to see the whole handshake. What a server can make us hold is
+ * bounded by TLS_CERTIFICATES_MAX and by OpenSSL's own record size.
  */
 #ifndef HEALTH_TLS_H
 #define HEALTH_TLS_H

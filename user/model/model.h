@@ -26,6 +26,7 @@ enum model_limit {
 	MODEL_TRACK_DEPTH_MAX = 16, /* servers that track one another in a row */
 	MODEL_CHECK_REGEX_MAX = 256, /* bytes of a regular expression */
 	MODEL_AGENT_SEND_MAX = 256,
+	MODEL_COMMAND_MAX = 1024, /* bytes of external-check's command and of its path */
 	MODEL_DNS_NAME_MAX = 253,
 	MODEL_FLAPS_MAX = 16,     /* flap-damping's count */
 	MODEL_SOURCES_MAX = 16,   /* source-pool lines of one backend */
@@ -103,7 +104,7 @@ struct model_check_step {
 	bool tls, linger;
 	char *sni, *alpn;          /* NULL = none */
 	/* send, expect */
-	uint8_t *data;             /* bytes; of a regular expression its text, with a NUL that `length` does not count */
+	uint8_t *data;             /* bytes; a regular expression's text; a NUL that `length` does not count */
 	size_t length;
 	enum model_match match;    /* of a send: written as a string or as hexadecimal digits */
 	bool negated;
@@ -117,6 +118,7 @@ struct model_dns_check {
 
 struct model_external_check {
 	char *command, *path;      /* path: PATH of its environment; NULL = HAProxy's, none */
+	unsigned proxy_id;         /* 1 = the first backend */
 	char *proxy_addr, *proxy_port; /* its first two arguments: those of the listen section's first bind */
 };
 
@@ -265,6 +267,7 @@ struct model_global {
 	struct vec(struct model_interface) interfaces;
 	struct model_stats_socket stats;
 	char *hash_secret_file;    /* NULL = generated in the state directory */
+	bool external_check;       /* commands may be started */
 	char *state_dir;           /* NULL = /var/lib/alwayson */
 	struct endpoint metrics;   /* where metrics and status page are served; port 0 = nowhere */
 	struct vec(struct model_log) logs; /* none = stderr only */

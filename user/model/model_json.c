@@ -196,8 +196,9 @@ static json_t *global_json(const struct model_global *g)
 		json_decref(logs);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
-			 stats_json(&g->stats), "hash_secret", model_path_json(g->hash_secret_file), "state_dir",
+	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
+			 stats_json(&g->stats), "hash_secret", model_path_json(g->hash_secret_file), "external_check",
+			 g->external_check, "state_dir",
 			 model_path_json(g->state_dir), "metrics", g->metrics.port ? endpoint_json(&g->metrics) : json_null());
 }
 
