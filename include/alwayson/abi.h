@@ -56,7 +56,7 @@ enum verdict {
 };
 
 /* Sizes of the tables. Each is named in docs/limits.md and tested at the limit and one above. */
-#define MAX_SERVERS   16384   /* ids 1 .. MAX_SERVERS-1; 0 = none */
+#define MAX_SERVERS   32768   /* ids 1 .. MAX_SERVERS-1; 0 = none */
 #define MAX_SERVICES  16384   /* ids 0 .. MAX_SERVICES-1 */
 #define MAX_BACKENDS  16384
 #define MAX_ADDRESSES 16384   /* service and own addresses; ids 1 .. MAX_ADDRESSES-1 */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The plugin ABI: how a check of a kind we do not have is added without touching the agent. A plugin is a shared object
- * in the plugin folder that exports one symbol, `alwayson_plugin`. It is loaded by alwayson-checker only, an unprivileged
- * process that runs one check at a time; it may block until the deadline, and is killed after it.
+ * in the plugin folder that exports one symbol, `alwayson_plugin`. It is loaded by alwayson-checker only, an
+ * unprivileged process that runs one check at a time; it may block until the deadline, and is killed after it.
  * A plugin says what it found. It never decides whether a server is up: only the agent's health room does.
  * docs/plugins.md is the manual; user/plugins/ssh.c is the example.
  */

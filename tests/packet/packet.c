@@ -62,32 +62,85 @@ size_t packet_ip_length(const struct packet *p)
 	return (packet_is_v6(p) ? IP6_SIZE : IP4_SIZE + p->ip_options) + l4_header(p) + p->payload;
 }
 
+size_t frame_l3(const struct frame *f)
+{
+	size_t at = 2 * 6;
+
+	while (at + 6 <= f->length && (load16(f->bytes + at) == 0x8100 || load16(f->bytes + at) == 0x88a8))
+		at += 4;
+	return at + 2;
+}
+
 static bool frame_is_v6(const struct frame *f)
 {
-	return load16(f->bytes + 12) == ETHERTYPE_V6;
+	return load16(f->bytes + frame_l3(f) - 2) == ETHERTYPE_V6;
+}
+
+/* Steps over IPv6 extension headers (RFC 8200, section 4); ends at the frame's end whatever they say. */
+static size_t walk(const struct frame *f, uint8_t *ret_protocol, bool *ret_fragment)
+{
+	const uint8_t *ip = f->bytes + frame_l3(f);
+	size_t at = frame_l3(f) + IP6_SIZE;
+	uint8_t next = ip[6];
+
+	*ret_fragment = false;
+	if (!frame_is_v6(f)) {
+		*ret_protocol = ip[9];
+		*ret_fragment = load16(ip + 6) & 0x3fff;
+		return frame_l3(f) + (ip[0] & 15) * 4;
+	}
+	while ((next == 0 || next == 43 || next == 44 || next == 60) && at + 8 <= f->length) {
+		const uint8_t *header = f->bytes + at;
+
+		if (next == 44 && load16(header + 2) & 0xfff9)
+			*ret_fragment = true;
+		at += next == 44 ? 8 : (header[1] + 1) * 8;
+		next = header[0];
+		if (*ret_fragment && load16(header + 2) & 0xfff8)
+			break;
+	}
+	*ret_protocol = next;
+	return at;
 }
 
 static uint8_t frame_protocol(const struct frame *f)
 {
-	return frame_is_v6(f) ? f->bytes[ETH_SIZE + 6] : f->bytes[ETH_SIZE + 9];
+	uint8_t protocol;
+	bool fragment;
+
+	walk(f, &protocol, &fragment);
+	return protocol;
+}
+
+bool frame_is_fragment(const struct frame *f)
+{
+	uint8_t protocol;
+	bool fragment;
+
+	walk(f, &protocol, &fragment);
+	return fragment;
 }
 
 size_t frame_l4(const struct frame *f)
 {
-	return ETH_SIZE + (frame_is_v6(f) ? (size_t)IP6_SIZE : (size_t)(f->bytes[ETH_SIZE] & 15) * 4);
+	uint8_t protocol;
+	bool fragment;
+
+	return walk(f, &protocol, &fragment);
 }
 
 static size_t frame_l4_length(const struct frame *f)
 {
-	const uint8_t *ip = f->bytes + ETH_SIZE;
+	const uint8_t *ip = f->bytes + frame_l3(f);
+	const size_t end = frame_l3(f) + (frame_is_v6(f) ? IP6_SIZE + load16(ip + 4) : load16(ip + 2));
 
-	return frame_is_v6(f) ? load16(ip + 4) : (size_t)load16(ip + 2) - (ip[0] & 15) * 4;
+	return end > frame_l4(f) ? end - frame_l4(f) : 0;
 }
 
 /* Sum over the pseudo-header (RFC 9293, 768, 4443) and all of L4. */
 static uint64_t frame_l4_sum(const struct frame *f)
 {
-	const uint8_t *ip = f->bytes + ETH_SIZE;
+	const uint8_t *ip = f->bytes + frame_l3(f);
 	const uint8_t protocol = frame_protocol(f);
 	const size_t length = frame_l4_length(f);
 	uint64_t sum = 0;
@@ -101,9 +154,10 @@ static uint64_t frame_l4_sum(const struct frame *f)
 
 void frame_sum(struct frame *f)
 {
-	uint8_t *ip = f->bytes + ETH_SIZE;
+	const uint8_t protocol = frame_protocol(f);
+	uint8_t *ip = f->bytes + frame_l3(f);
 	uint8_t *l4 = f->bytes + frame_l4(f);
-	uint8_t *at = l4 + (frame_protocol(f) == TCP ? 16 : 6);
+	uint8_t *at = l4 + (protocol == TCP ? 16 : protocol == UDP ? 6 : 2);
 	uint16_t sum;
 
 	if (!frame_is_v6(f)) {
@@ -112,7 +166,7 @@ void frame_sum(struct frame *f)
 	}
 	store16(at, 0);
 	sum = ~sum_fold(frame_l4_sum(f));
-	if (frame_protocol(f) == UDP && !sum)
+	if (protocol == UDP && !sum)
 		sum = 0xffff;
 	store16(at, sum);
 }
@@ -201,13 +255,15 @@ static const char *carried_wrong(const struct frame *f, bool v6)
 
 const char *frame_wrong(const struct frame *f)
 {
-	const uint8_t *ip = f->bytes + ETH_SIZE;
+	const uint8_t *ip = f->bytes + frame_l3(f);
 	const uint8_t protocol = frame_protocol(f);
 
 	if (!frame_is_v6(f) && sum_fold(sum_bytes(ip, (ip[0] & 15) * 4, 0)) != 0xffff)
 		return "the IPv4 header's checksum is wrong";
 	if (frame_l4(f) + frame_l4_length(f) > f->length)
 		return "the packet says it is longer than its frame";
+	if (frame_is_fragment(f))
+		return NULL;
 	if (protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6)
 		return carried_wrong(f, protocol == IPPROTO_IPV6);
 	if (protocol == UDP && !load16(f->bytes + frame_l4(f) + 6))

@@ -53,9 +53,13 @@ void frame_build(const struct packet *p, struct frame *ret);
 size_t packet_ip_length(const struct packet *p);
 bool packet_is_v6(const struct packet *p);
 
-/* Where the IP header's payload begins. */
+/* Where IP begins, behind VLAN tags. */
+size_t frame_l3(const struct frame *f);
+/* Where L4 begins: behind IPv4 options and IPv6 extension headers. */
 size_t frame_l4(const struct frame *f);
-/* Computes the sums of a frame anew after an edit. Well-formed IP with TCP or UDP only. */
+/* One of a datagram in fragments: only its IPv4 header's sum can be judged. */
+bool frame_is_fragment(const struct frame *f);
+/* Computes the sums of a frame anew after an edit. Well-formed, whole packets of TCP, UDP, ICMP, ICMPv6 only. */
 void frame_sum(struct frame *f);
 /*
  * Is every checksum of this frame right? IPv4's header, TCP, UDP (0 is fine over IPv4 only), ICMP, ICMPv6, and all of

@@ -146,8 +146,8 @@ int rig_clear(void **state)
 	memset(r->cursors, 0, MAX_BACKENDS * sizeof(*r->cursors));
 	memset(r->locks, 0, LOCK_COUNT * sizeof(*r->locks));
 	for (unsigned half = 0; half < 2; half++) {
-		memset(r->m->services4 + half * SERVICE_TABLE_MAX, 0, 8 * sizeof(*r->m->services4));
-		memset(r->m->services6 + half * SERVICE_TABLE_MAX, 0, 8 * sizeof(*r->m->services6));
+		memset(r->m->services4 + half * SERVICE_TABLE_MAX, 0, 64 * sizeof(*r->m->services4));
+		memset(r->m->services6 + half * SERVICE_TABLE_MAX, 0, 64 * sizeof(*r->m->services6));
 		memset(r->m->servers + half * MAX_SERVERS, 0, RIG_SERVERS * sizeof(*r->m->servers));
 	}
 	while (bpf_map_get_next_key(r->devices_fd, NULL, &nic) == 0)
@@ -319,12 +319,14 @@ static void find_traffic(struct rig *r, struct outcome *o)
 			 of_server.connections);
 }
 
-/* Not the first of its packet: it goes where that went, and is counted for no service. */
-static bool may_be_later_fragment(const struct frame *f)
+/* Goes where another packet went, and is counted for no service: a later fragment, an ICMP error. */
+static bool is_counted_elsewhere(const struct frame *f, enum verdict verdict)
 {
-	const uint8_t *ip = f->bytes + ETH_SIZE;
+	const uint8_t *ip = f->bytes + frame_l3(f);
 
-	if (load16(f->bytes + 12) == 0x86dd)
+	if (verdict == VERDICT_ICMP_ERROR)
+		return true;
+	if (load16(ip - 2) == 0x86dd)
 		return ip[6] != TCP && ip[6] != UDP;
 	return load16(ip + 6) & 0x1fff;
 }
@@ -336,7 +338,7 @@ static void check_traffic(const struct outcome *o, const struct frame *f, uint64
 	const bool in = o->verdict == VERDICT_NAT_REQUEST || o->verdict == VERDICT_DSR || o->verdict == VERDICT_IPIP;
 	const bool out = o->verdict == VERDICT_NAT_REPLY;
 
-	if (no_traffic(t) && may_be_later_fragment(f))
+	if (no_traffic(t) && is_counted_elsewhere(f, o->verdict))
 		return;
 	assert_int_equal(t->packets_in, in);
 	assert_int_equal(t->bytes_in, in ? bytes : 0);
@@ -351,13 +353,16 @@ static void check_traffic(const struct outcome *o, const struct frame *f, uint64
 /* The bytes a packet is counted with: IP's, or the frame's where the IP header is none or claims what can't be. */
 static uint64_t counted_bytes(const struct frame *f)
 {
-	const uint8_t *ip = f->bytes + ETH_SIZE;
-	const size_t rest = f->length - ETH_SIZE;
+	const size_t l3 = frame_l3(f);
+	const uint8_t *ip = f->bytes + l3;
+	const size_t rest = f->length > l3 ? f->length - l3 : 0;
 	uint64_t length = 0;
 
-	if (load16(f->bytes + 12) == 0x86dd && rest >= IP6_SIZE && ip[0] >> 4 == 6)
+	if (l3 > ETH_SIZE + 2 * 4)
+		return f->length;
+	if (load16(ip - 2) == 0x86dd && rest >= IP6_SIZE && ip[0] >> 4 == 6)
 		length = IP6_SIZE + load16(ip + 4);
-	if (load16(f->bytes + 12) == 0x0800 && rest >= IP4_SIZE && ip[0] >> 4 == 4 && (ip[0] & 15) >= 5 &&
+	if (load16(ip - 2) == 0x0800 && rest >= IP4_SIZE && ip[0] >> 4 == 4 && (ip[0] & 15) >= 5 &&
 	    load16(ip + 2) >= (ip[0] & 15) * 4)
 		length = load16(ip + 2);
 	return length && length <= rest ? length : f->length;

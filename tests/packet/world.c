@@ -89,20 +89,31 @@ uint32_t world_server(struct rig *r, const struct world_server *s)
 	return id;
 }
 
-/* An own address gets an entry once. */
-void world_own(struct rig *r, const char *addr)
+/* The address's entry of this kind; there is one. */
+static struct services_entry *entry_of(struct rig *r, const char *addr, uint8_t kind)
 {
 	struct addr a = parse(addr);
 	struct services_entry *e;
 
 	for (size_t i = 0; i < r->entries.count; i++)
-		if (r->entries.items[i].kind == ENTRY_OWN && addr_equal(&r->entries.items[i].addr, &a))
-			return;
+		if (r->entries.items[i].kind == kind && addr_equal(&r->entries.items[i].addr, &a))
+			return &r->entries.items[i];
 	e = vec_push(&r->entries);
 	assert_non_null(e);
 	e->addr = a;
-	e->kind = ENTRY_OWN;
+	e->kind = kind;
 	e->address = world_address(r, addr);
+	return e;
+}
+
+void world_own(struct rig *r, const char *addr)
+{
+	entry_of(r, addr, ENTRY_OWN);
+}
+
+void world_unowned(struct rig *r, const char *addr, bool unowned)
+{
+	entry_of(r, addr, ENTRY_ADDRESS)->service = unowned;
 }
 
 static void fill_roundrobin(struct rig *r, const struct rig_service *s, uint32_t *ret, uint32_t *ret_count)
@@ -184,6 +195,7 @@ uint32_t world_service(struct rig *r, const struct world_service *s, const uint3
 		assert_non_null(at);
 		*at = servers[i];
 	}
+	entry_of(r, s->addr, ENTRY_ADDRESS);
 	refill(r, service);
 	return id;
 }

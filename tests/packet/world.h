@@ -49,6 +49,8 @@ uint32_t world_server(struct rig *r, const struct world_server *s);
 uint32_t world_service(struct rig *r, const struct world_service *s, const uint32_t *servers, size_t count);
 /* The address takes replies. */
 void world_own(struct rig *r, const char *addr);
+/* Whether the host does not have the service's address; it does where nothing is said. */
+void world_unowned(struct rig *r, const char *addr, bool unowned);
 void world_publish(struct rig *r);
 
 /* The server's word in the half that is active; a store is what the agent does. */

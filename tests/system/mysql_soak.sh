@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A writer and eight readers at work through the two addresses of a primary and two replicas, while the primary is killed,
-# frozen, demoted, and replicas are stopped and delayed, in random order. The driver is the operator: it fences before it
-# promotes. LONG=1: ten minutes; else each of these once. SEED=N repeats an order.
+# A writer and eight readers at work through the two addresses of a primary and two replicas, while the primary is
+# killed, frozen, demoted, and replicas are stopped and delayed, in random order. The driver is the operator: it fences
+# before it promotes. LONG=1: ten minutes; else each of these once. SEED=N repeats an order.
 #
 # What must hold, by what the clients were told (tests/system/mysql_load.c) and what the servers have kept:
 #   - no write is acknowledged by another server than the term's primary;
@@ -18,6 +18,7 @@ mysql_programs_are_there || { skip mysql_soak "mariadb-server is not installed";
 readonly READERS=8 MAX_LAG_MS=3000 INTER_MS=200
 # One check round, and what a busy machine adds to it: checks, the read itself, the clocks of three threads.
 readonly ROUND_MS=$((2 * INTER_MS)) NOISE_MS=1500
+readonly LAG_WORDS="max-lag ${MAX_LAG_MS}ms lag-source heartbeat app.heartbeat"
 SECONDS_TO_RUN=15
 [ -z "${LONG:-}" ] || SECONDS_TO_RUN=600
 RANDOM=${SEED:-$$}
@@ -43,7 +44,7 @@ backend primary
 $(database_servers)
 
 backend replicas
-	option mysql-check user check password-file $(mysql_password_file) role replica max-lag ${MAX_LAG_MS}ms lag-source heartbeat app.heartbeat
+	option mysql-check user check password-file $(mysql_password_file) role replica $LAG_WORDS
 $(database_servers)
 CFG
 }
@@ -229,7 +230,10 @@ acks_are_kept() {
 reads_are_fresh() {
 	awk -v limit=$((MAX_LAG_MS + ROUND_MS + NOISE_MS)) '
 		$1 == "read" { reads++; if ($3 > oldest) oldest = $3; if ($3 > limit) bad++ }
-		END { print reads + 0 " reads, the oldest " oldest + 0 " ms, " bad + 0 " beyond " limit " ms"; exit bad > 0 || !reads }' "$LOAD"
+		END {
+			print reads + 0 " reads, the oldest " oldest + 0 " ms, " bad + 0 " beyond " limit " ms"
+			exit bad > 0 || !reads
+		}' "$LOAD"
 }
 
 # How long after each promotion the first acknowledgement came.

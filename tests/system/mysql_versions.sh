@@ -111,13 +111,14 @@ channels() {
 }
 
 connecting() {
-	mysql80 | sed 's/^row Waiting 192.0.2.1 Yes Yes . 0 . ./row Connecting 192.0.2.1 Connecting Yes . \\N refused ./' | standin
+	mysql80 | sed 's/^row Waiting 192.0.2.1 Yes Yes . 0 . ./row Connecting 192.0.2.1 Connecting Yes . \\N refused ./' |
+		standin
 	finds 'code=passed;text=no connection to the source, lag not known: refused;role=replica replicating' ask
 }
 
 missing_right() {
 	variables 8.0.36 >"$SCRIPT"
-	printf 'query SHOW REPLICA STATUS\nerror 1227 Access denied; you need (at least one of) the REPLICATION CLIENT privilege(s)\n' >>"$SCRIPT"
+	printf 'query SHOW REPLICA STATUS\nerror 1227 Access denied; you need the REPLICATION CLIENT privilege\n' >>"$SCRIPT"
 	finds "code=refused;text=a right is missing: GRANT REPLICATION CLIENT ON *.* TO the check's user" ask
 }
 
@@ -125,7 +126,8 @@ group_member() {
 	printf 'query SELECT * FROM performance_schema.replication_group_members\ncols MEMBER_ID MEMBER_STATE MEMBER_ROLE\n'
 	printf 'row aaaa-1 %s PRIMARY\nrow aaaa-2 %s SECONDARY\nrow aaaa-3 %s SECONDARY\n' "$1" "$2" "$3"
 	printf 'query SELECT COALESCE(MAX(TIMESTAMPDIFF\ncols lag\nrow 1500000\n'
-	printf 'query SHOW REPLICA STATUS\ncols Replica_IO_State Channel_Name Replica_IO_Running Replica_SQL_Running\nrow . group_replication_applier Yes Yes\n'
+	printf 'query SHOW REPLICA STATUS\ncols Replica_IO_State Channel_Name Replica_IO_Running Replica_SQL_Running\n'
+	printf 'row . group_replication_applier Yes Yes\n'
 }
 
 replication_group() {
@@ -197,12 +199,16 @@ broken_servers() {
 		expect "ms for all of them" $(($(now_ms) - start_ms)) -le 20000
 }
 
+beat() {
+	printf 'query SELECT TIMESTAMPDIFF(MICROSECOND, MAX(ts), NOW(6)) FROM `ops`.`beat`\n%b\n' "$1"
+}
+
 heartbeat_table() {
-	(mysql80 && printf 'query SELECT TIMESTAMPDIFF(MICROSECOND, MAX(ts), NOW(6)) FROM `ops`.`beat`\ncols lag\nrow 2500000\n') | standin
+	(mysql80 && beat 'cols lag\nrow 2500000') | standin
 	finds 'role=replica replicating;lag-ms=2500' ask heartbeat ops.beat &&
-		(mysql80 && printf 'query SELECT TIMESTAMPDIFF\nerror 1142 SELECT command denied to user check for table beat\n') | standin &&
-		finds 'code=refused;text=query: SELECT command denied to user check for table beat' ask heartbeat ops.beat &&
-		(mysql80 && printf 'query SELECT TIMESTAMPDIFF\ncols lag\nrow \\N\n') | standin &&
+		(mysql80 && beat 'error 1142 SELECT command denied') | standin &&
+		finds 'code=refused;text=query: SELECT command denied' ask heartbeat ops.beat &&
+		(mysql80 && beat 'cols lag\nrow \\N') | standin &&
 		finds 'text=the heartbeat table is empty;role=replica replicating' ask heartbeat ops.beat
 }
 

@@ -25,6 +25,11 @@ large_datagram() {
 	expect "bytes of 1400 that came back" "$length" -eq 1400
 }
 
+# Compares the number of entries in the flow table, as the agent has last seen it: entries OP NUMBER
+entries() {
+	test "$(lab_ctl -j status | jq .flows.used)" "$1" "$2"
+}
+
 begin
 write_config <<CFG
 # No checks: there is no TCP service on these ports.
@@ -51,6 +56,7 @@ start
 
 udp_ask "$VIP4" 9000 40 >"$LAB_DIR/udp"
 check "40 flows, none lost" expect "lost" "$(count_answers lost <"$LAB_DIR/udp")" -eq 0
+check "each takes two entries" wait_until 5 "80 entries" entries -ge 80
 check "node1 has half of the flows" expect "answers by node1" "$(count_answers node1 <"$LAB_DIR/udp")" -eq 20
 check "node2 has half of the flows" expect "answers by node2" "$(count_answers node2 <"$LAB_DIR/udp")" -eq 20
 check "what was sent comes back" grep -qx 'node. hello 39' "$LAB_DIR/udp"
@@ -58,3 +64,5 @@ check "datagrams of one socket go to one server" one_flow_one_server
 check "a datagram of 1400 bytes" large_datagram
 check "another port than the server's" expect "answer" "$(udp_ask "$VIP4" 9001 1)" = "node2 hello 0"
 check "IPv6" expect "answer" "$(udp_ask "$VIP6" 9000 1)" = "node1 hello 0"
+# Gone 5 s after their only answer, give or take the 4 s that ages are counted in.
+check "flows that were answered once are forgotten" wait_until 20 "fewer than 40 entries" entries -lt 40

@@ -308,6 +308,24 @@ static void many_checks_share_the_workers(void **state)
 	assert_true(most > 1);
 }
 
+static void a_worker_is_replaced_after_so_many_checks(void **state)
+{
+	struct checker_counts c;
+	struct answer a;
+	unsigned i;
+	int first;
+
+	ask("whoami", "", 5000, &a);
+	first = atoi(a.text);
+	for (i = 1; i < CHECKER_JOBS_MAX; i++)
+		ask("pass", "", 5000, &a);
+	checker_count(pool, &c);
+	assert_int_equal(c.died, 0);
+	ask("whoami", "", 5000, &a);
+	assert_int_equal(a.outcome, CHECKER_JOB_DONE);
+	assert_int_not_equal(atoi(a.text), first);
+}
+
 static void a_cancelled_check_is_not_answered(void **state)
 {
 	struct answer a = {}, b;
@@ -402,6 +420,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(killing_a_template_disturbs_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stopped_template_is_replaced_by_the_other, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_checks_share_the_workers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_worker_is_replaced_after_so_many_checks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_cancelled_check_is_not_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(words_are_validated_before_they_are_used, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(plugins_of_others_are_refused, set_up, tear_down),

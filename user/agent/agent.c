@@ -14,6 +14,7 @@
 #include "agent/privileges.h"
 #include "agent/ready.h"
 #include "agent/secret.h"
+#include "agent/watch.h"
 
 static uint64_t clock_ms(clockid_t clock)
 {
@@ -61,6 +62,8 @@ void agent_save_state(struct agent *a)
 	state_save(a->state, all);
 }
 
+static void begin(struct agent *a);
+
 static void on_run(evutil_socket_t fd, short what, void *ctx)
 {
 	struct agent *a = ctx;
@@ -71,6 +74,8 @@ static void on_run(evutil_socket_t fd, short what, void *ctx)
 	a->save_due = false;
 	if (a->running)
 		reconcile_run(a->reconcile, a->health);
+	else if (a->round_over && reconcile_ways_are_known(a->reconcile))
+		begin(a);
 }
 
 static void on_reconcile_error(const char *text, void *ctx)
@@ -187,8 +192,6 @@ static void on_hop(const struct addr *destination, const struct net_hop *hop, vo
 
 	log_event(a->log, hop->state == NET_HOP_RESOLVED ? LOG_INFO : LOG_NOTICE, "next_hop", "server_address=%s state=%s",
 		  addr_format(destination, text), log_quoted(net_hop_text(hop)));
-	if (!a->running && a->round_over && reconcile_ways_are_known(a->reconcile))
-		begin(a);
 	agent_run_soon(a);
 }
 
@@ -269,7 +272,12 @@ static int start_state(struct agent *a, char error[AGENT_ERROR_MAX])
 
 static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 {
-	const struct dataplane_options options = { .name = a->options->name };
+	const uint64_t slots = reconcile_slots_wanted(a->model);
+	const struct dataplane_options options = {
+		.name = a->options->name,
+		.slots = slots < DATAPLANE_SLOTS ? DATAPLANE_SLOTS : slots < DATAPLANE_SLOTS_MAX ? slots :
+											  DATAPLANE_SLOTS_MAX,
+	};
 	const struct reconcile_ops reconcile = { .on_error = on_reconcile_error, .ctx = a };
 	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .ctx = a };
 	int r = net_new(a->base, &net, &a->net);
@@ -386,6 +394,8 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 	if (r == 0)
 		r = monitor_new(a, &a->monitor);
 	if (r == 0)
+		r = watches_new(a, &a->watches);
+	if (r == 0)
 		r = start_loop(a);
 	if (r < 0) {
 		snprintf(error, AGENT_ERROR_MAX, "cannot set up the event loop: %s", strerror(-r));
@@ -417,10 +427,11 @@ void agent_stop(struct agent *a)
 {
 	if (a->health)
 		agent_save_state(a);
-	if (a->control) {
+	if (a->control)
 		drained_done(a);
-		control_free(a->control);
-	}
+	watches_free(a->watches);
+	a->watches = NULL; /* events go on */
+	control_free(a->control);
 	monitor_free(a->monitor);
 	health_free(a->health);
 	plugins_free(a->plugins);

@@ -7,6 +7,7 @@
  *   reload.c     a new configuration
  *   monitor.c    what is served at the port of `metrics`
  *   notices.c    what the operator ought to know of configuration and host
+ *   watch.c      who waits for an event
  *   drained.c    who waits for a server's last connection
  *   verbs.c, show.c   the control socket's verbs
  */
@@ -58,6 +59,7 @@ struct agent_reload {
 struct agent_drain_wait;
 struct plugins;
 struct monitor;
+struct watches;
 
 struct agent {
 	const struct agent_options *options;
@@ -76,6 +78,7 @@ struct agent {
 	struct plugins *plugins; /* who runs the checks that plugins make */
 	struct control *control;
 	struct monitor *monitor;
+	struct watches *watches;
 	struct event *run_event, *first_round_timer, *signals[3];
 	struct vec(struct agent_interface) interfaces;
 	struct vec(char *) notices;
@@ -143,6 +146,8 @@ void verb_show_servers(struct control_request *r, unsigned argc, const char *con
 void verb_show_flows(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_show_config(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_show_verdicts(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+/* explain.c */
+void verb_explain_server(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_show_interfaces(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 /* Indices of BACKEND/SERVER in the model; false when there is none. */
 bool agent_find_server(const struct agent *a, const char *path, size_t *ret_backend, size_t *ret_server);

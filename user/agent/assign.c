@@ -192,38 +192,46 @@ static void track_servers(struct reconcile *r)
 	}
 }
 
-/* Slots that the model's tables take with every server up. Layouts in use may be there a second time while they change. */
-static int check_slots(const struct reconcile *r, const struct model *m, char error[RECONCILE_ERROR_MAX])
+/* Slots of one backend's table with every server up; 0 also when out of memory. */
+static uint64_t backend_slots(const struct model_backend *backend)
+{
+	const size_t n = backend->servers.count;
+	_cleanup_free_ struct health_view *views = calloc(n + 1, sizeof(*views));
+	_cleanup_free_ uint32_t *ids = calloc(n + 1, sizeof(*ids));
+	_cleanup_free_ uint64_t *keys = calloc(n + 1, sizeof(*keys));
+	struct layout l = {};
+	uint64_t size = 0;
+
+	if (!views || !ids || !keys)
+		return 0;
+	for (size_t s = 0; s < n; s++) {
+		views[s].accepts_new = backend->servers.items[s].weight > 0;
+		views[s].weight = views[s].weight_configured = backend->servers.items[s].weight;
+	}
+	if (layout_choose(backend, views, ids, keys, &l) == 0)
+		size = layout_size(&l, backend->balance);
+	layout_done(&l);
+	return size;
+}
+
+uint64_t reconcile_slots_wanted(const struct model *m)
 {
 	uint64_t wanted = 0;
 
-	for (size_t b = 0; b < m->backends.count; b++) {
-		const struct model_backend *backend = &m->backends.items[b];
-		size_t n = backend->servers.count;
-		_cleanup_free_ struct health_view *views = calloc(n + 1, sizeof(*views));
-		_cleanup_free_ uint32_t *ids = calloc(n + 1, sizeof(*ids));
-		_cleanup_free_ uint64_t *keys = calloc(n + 1, sizeof(*keys));
-		struct layout l = {};
-		uint64_t size;
+	for (size_t b = 0; b < m->backends.count; b++)
+		wanted += backend_slots(&m->backends.items[b]);
+	return 2 * wanted; /* a table that changes its size is there twice for a while */
+}
 
-		if (!views || !ids || !keys)
-			return -ENOMEM;
-		for (size_t s = 0; s < n; s++) {
-			views[s].accepts_new = backend->servers.items[s].weight > 0;
-			views[s].weight = views[s].weight_configured = backend->servers.items[s].weight;
-		}
-		if (layout_choose(backend, views, ids, keys, &l) < 0) {
-			layout_done(&l);
-			return -ENOMEM;
-		}
-		size = layout_size(&l, backend->balance);
-		layout_done(&l);
-		wanted += size;
-	}
-	if (2 * wanted <= r->maps->slot_count)
+static int check_slots(const struct reconcile *r, const struct model *m, char error[RECONCILE_ERROR_MAX])
+{
+	const uint64_t wanted = reconcile_slots_wanted(m);
+
+	if (wanted <= r->maps->slot_count)
 		return 0;
-	snprintf(error, RECONCILE_ERROR_MAX, "the backends' tables take %llu slots; there are %u, of which half may be "
-					     "used: fewer servers, or weights with a larger common divisor",
+	snprintf(error, RECONCILE_ERROR_MAX,
+		 "the backends' tables may take %llu slots and there are %u: a running agent can't enlarge them; stop it "
+		 "and start it anew (connections end), or use fewer servers, or weights with a larger common divisor",
 		 (unsigned long long)wanted, r->maps->slot_count);
 	return -ENOSPC;
 }

@@ -14,6 +14,7 @@
 
 #include "agent/agent.h"
 #include "agent/ids.h"
+#include "agent/watch.h"
 #include "base/cleanup.h"
 #include "dataplane/counters.h"
 #include "web/site.h"
@@ -324,6 +325,7 @@ static void on_event(int level, const char *event, const char *pairs, void *ctx)
 	struct monitor *m = ctx;
 
 	events_add(&m->events, agent_wall_ms(), level, event, pairs);
+	watches_wake(m->agent->watches);
 }
 
 void monitor_count_check(struct monitor *m, size_t backend, uint32_t duration_us)

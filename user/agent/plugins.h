@@ -29,7 +29,9 @@ void plugins_free(struct plugins *p); /* takes NULL; health must be gone */
 
 /* Does a model have a check by a plugin? */
 bool plugins_are_used(const struct model *m);
-/* Has each plugin read its words, those of `known` (may be NULL) aside. 0, or -EINVAL with "FILE:LINE: what" in error. */
+/*
+ * Has each plugin read its words, those of `known` (may be NULL) aside. 0, or -EINVAL with "FILE:LINE: what" in error.
+ */
 int plugins_validate(struct plugins *p, const struct model *m, const struct model *known,
 		     char error[PLUGINS_ERROR_MAX]);
 /* For health_set_elsewhere(). */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/watch.h"
 
 enum { DRAIN_TIMEOUT_DEFAULT_MS = 30000 };
 
@@ -243,11 +244,13 @@ const struct control_verb agent_verbs[] = {
 	{ "show config", "", 0, 0, MODEL_LEVEL_USER, verb_show_config },
 	{ "show verdicts", "", 0, 0, MODEL_LEVEL_USER, verb_show_verdicts },
 	{ "show interfaces", "", 0, 0, MODEL_LEVEL_USER, verb_show_interfaces },
+	{ "explain server", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_USER, verb_explain_server },
 	{ "server drain", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_drain },
 	{ "server maint", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_maint },
 	{ "server ready", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_ready },
 	{ "server weight", "BACKEND/SERVER WEIGHT", 2, 2, MODEL_LEVEL_ADMIN, verb_weight },
 	{ "wait drained", "BACKEND/SERVER [TIMEOUT_MS]", 1, 2, MODEL_LEVEL_USER, verb_wait_drained },
+	{ "watch", "[AFTER [WAIT_MS]]", 0, 2, MODEL_LEVEL_USER, verb_watch },
 	{ "reload", "", 0, 0, MODEL_LEVEL_ADMIN, verb_reload },
 	{ "load", "IFACE [native|generic|auto]", 1, 2, MODEL_LEVEL_ADMIN, verb_load },
 	{ "unload", "[IFACE]", 0, 1, MODEL_LEVEL_ADMIN, verb_unload },

@@ -38,7 +38,7 @@ void plugins_enter(const char *folder);
 int plugins_find(const char *name, const struct plugin **ret, char error[PLUGIN_ERROR_MAX]);
 
 /* Serves one socket until it is closed. */
-/* Runs PLUGIN ADDRESS PORT [WORD ...] once and prints what came out. Returns the exit code: 0 passed, 1 not, 2 usage. */
+/* Runs PLUGIN ADDRESS PORT [WORD ...] once and prints what came out. Exit code: 0 passed, 1 not, 2 usage. */
 int try_check(int argc, char **argv);
 
 void template_run(int socket) __attribute__((noreturn));

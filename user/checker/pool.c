@@ -152,6 +152,10 @@ static void on_death(struct checker_worker *w)
 
 static void become_idle(struct checker_worker *w)
 {
+	if (w->jobs >= CHECKER_JOBS_MAX) {
+		end_worker(w, false);
+		return;
+	}
 	w->phase = WORKER_IDLE;
 	w->job = NULL;
 	w->idle_since_ms = checker_clock_ms();
@@ -163,10 +167,12 @@ static void on_done(struct checker_worker *w, struct checker_done *m)
 	struct checker_job *j = w->job;
 
 	w->checker->backoff_ms = 0;
+	if (j)
+		j->worker = NULL;
+	w->job = NULL;
 	become_idle(w);
 	if (!j)
 		return;
-	j->worker = NULL;
 	m->result.text[PLUGIN_TEXT_MAX - 1] = '\0';
 	if (m->result.code >= PLUGIN_CODE_COUNT)
 		finish(j, CHECKER_JOB_UNKNOWN, NULL, "the plugin returned an unknown code");
@@ -334,6 +340,7 @@ static void dispatch(struct checker_worker *w, struct checker_job *j)
 	j->request.deadline_ms = now + j->total_ms;
 	r = checker_send(w->socket, &j->request, sizeof(j->request) + j->request.words_length, -1);
 	w->job = j;
+	w->jobs++;
 	w->deadline_ms = j->request.deadline_ms;
 	w->ticket = j->request.head.ticket;
 	j->worker = w;

@@ -24,6 +24,7 @@ enum checker_pool_limit {
 	CHECKER_WORKERS_MAX = 64,        /* at most so many checks wait for their servers at a time */
 	CHECKER_QUEUE_MAX = 16384,
 	CHECKER_IDLE_MS = 30000,         /* a worker without work for so long goes, but for the last one */
+	CHECKER_JOBS_MAX = 1000,         /* checks of one worker: then it makes room for a fresh one, whatever its plugins leak */
 	CHECKER_BACKOFF_MIN_MS = 100,    /* after a worker died by itself: how long until the next one is made */
 	CHECKER_BACKOFF_MAX_MS = 5000,
 	CHECKER_POOL_ERROR_MAX = 512,

@@ -42,6 +42,7 @@ struct checker_worker {
 	uint32_t ticket;                     /* of its spawning, then of each job */
 	struct event io, timer;
 	struct checker_job *job;             /* NULL while busy: it was cancelled */
+	unsigned jobs;                       /* that it was given */
 	uint64_t deadline_ms;                /* of its job, which may have been cancelled */
 	uint64_t idle_since_ms, expires_ms;
 };

@@ -37,7 +37,7 @@ static void state_done(struct state *s)
 	*s = (struct state){};
 }
 
-/* Splits "NAME\0SECRET\0WORD\0..." into at most `size` texts. False when it is not `count` of them, each with its end. */
+/* Splits "NAME\0SECRET\0WORD\0..." into at most `size` texts. False: it is not `count` of them, each with its end. */
 static bool split_words(const char *words, size_t length, size_t count, const char **ret, size_t size)
 {
 	size_t i, at = 0;

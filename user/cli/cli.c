@@ -2,45 +2,16 @@
 #include "cli/cli.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "cli/client.h"
+#include "cli/ask.h"
 #include "cli/fields.h"
 #include "cli/options.h"
 #include "cli/render.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "control/control.h"
-
-/* With -j whoever reads our output finds one JSON document there, whatever happened; else the error goes to stderr. */
-static int __attribute__((format(printf, 4, 5)))
-give_up(const struct cli_options *o, const struct cli_output *to, enum control_code code, const char *format, ...)
-{
-	_cleanup_free_ char *text = NULL;
-	json_t *reply = NULL;
-	va_list args;
-
-	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
-	va_end(args);
-	if (o->json && text)
-		reply = json_pack("{s:b, s:i, s:o}", "ok", 0, "code", (int)code, "error", control_string(text));
-	if (reply) {
-		json_dumpf(reply, to->out, JSON_COMPACT);
-		fputc('\n', to->out);
-	} else {
-		fputs("alwayson: ", to->err);
-		print_safe(to->err, text ? text : "out of memory");
-		fputc('\n', to->err);
-	}
-	json_decref(reply);
-	return code;
-}
 
 static int show_help(const struct cli_options *o, const struct cli_output *to)
 {
@@ -62,7 +33,7 @@ static int show_help(const struct cli_options *o, const struct cli_output *to)
 		cli_help_verbs(to->out, o->words, o->word_count);
 		return CONTROL_DONE;
 	}
-	return give_up(o, to, CONTROL_USAGE, "%s", error);
+	return ask_give_up(o, to, CONTROL_USAGE, "%s", error);
 }
 
 /* The request: the words as they are, the option's value last. */
@@ -89,51 +60,6 @@ static uint64_t timeout_of(const struct cli_options *o)
 	return strtoull(o->value, NULL, 10) + CLI_ANSWER_MS;
 }
 
-static int explain_failure(const struct cli_options *o, const struct cli_output *to, int r)
-{
-	const char *path = o->socket;
-
-	switch (r) {
-	case -ENOENT:
-	case -ECONNREFUSED:
-		return give_up(o, to, CONTROL_NO_AGENT,
-			       "no agent at %s: %s. Start it with `systemctl start alwaysond` or `alwaysond -f FILE -i "
-			       "INTERFACE`; if it runs elsewhere, give --name N or -s SOCKET", path,
-			       r == -ENOENT ? "there is no such socket" : "nobody listens there");
-	case -ENOTSOCK:
-		return give_up(o, to, CONTROL_NO_AGENT,
-			       "no agent at %s: it is not a socket; see -s SOCKET and --name N", path);
-	case -ENAMETOOLONG:
-		return give_up(o, to, CONTROL_USAGE, "%s: a socket's path has at most 107 bytes", path);
-	case -EACCES:
-	case -EPERM:
-		return give_up(o, to, CONTROL_FAILED,
-			       "permission denied at %s: run this as root, or as a member of the group that the "
-			       "configuration's `stats socket` line names", path);
-	case -ETIMEDOUT:
-		return give_up(o, to, CONTROL_TIMED_OUT,
-			       "the agent at %s did not answer within %" PRIu64 " s; it may be stopped or overloaded",
-			       path, timeout_of(o) / 1000);
-	case -EFBIG:
-		return give_up(o, to, CONTROL_FAILED, "the answer is larger than 64 MiB; ask for less (--limit N)");
-	case -EPROTO:
-		return give_up(o, to, CONTROL_FAILED,
-			       "the agent at %s closed the connection before its answer was complete; see its log",
-			       path);
-	default:
-		return give_up(o, to, CONTROL_FAILED, "%s: %s", path, strerror(-r));
-	}
-}
-
-static int code_of(const json_t *reply)
-{
-	json_int_t code = field_number(reply, "code");
-
-	if (field_true(reply, "ok"))
-		return CONTROL_DONE;
-	return code > CONTROL_DONE && code <= CONTROL_TIMED_OUT ? (int)code : CONTROL_FAILED;
-}
-
 static int print_reply(const struct cli_options *o, const struct cli_output *to, const json_t *reply)
 {
 	const struct render render = {
@@ -141,42 +67,31 @@ static int print_reply(const struct cli_options *o, const struct cli_output *to,
 		.argv = o->words + o->verb_words,
 	};
 
-	if (!field_true(reply, "ok")) {
-		render_messages(reply, to->err);
-		return give_up(o, to, code_of(reply), "%s", field_text(reply, "error"));
-	}
+	if (!field_true(reply, "ok"))
+		return ask_refused(o, to, reply);
 	if (o->verb->render(reply, &render) < 0)
-		return give_up(o, to, CONTROL_FAILED, "out of memory");
+		return ask_give_up(o, to, CONTROL_FAILED, "out of memory");
 	return CONTROL_DONE;
 }
 
-static int ask(const struct cli_options *o, const struct cli_output *to)
+static int ask_agent(const struct cli_options *o, const struct cli_output *to)
 {
 	char request[CONTROL_REQUEST_MAX + 1];
-	_cleanup_free_ char *text = NULL;
-	json_error_t error;
-	json_t *reply;
-	size_t length;
+	struct ask_reply reply;
 	int r, code;
 
 	if (make_request(o, request) < 0)
-		return give_up(o, to, CONTROL_USAGE, "the command is longer than %d bytes", CONTROL_REQUEST_MAX);
-	r = client_request(o->socket, request, timeout_of(o), &text, &length);
+		return ask_give_up(o, to, CONTROL_USAGE, "the command is longer than %d bytes", CONTROL_REQUEST_MAX);
+	r = ask(o, request, timeout_of(o), &reply);
 	if (r < 0)
-		return explain_failure(o, to, r);
-	reply = json_loadb(text, length, 0, &error);
-	if (!json_is_boolean(json_object_get(reply, "ok"))) {
-		json_decref(reply);
-		return give_up(o, to, CONTROL_FAILED,
-			       "what came from %s is not an agent's answer: does alwaysond listen there?", o->socket);
-	}
+		return ask_explain(o, to, r, timeout_of(o));
 	if (o->json) {
-		fwrite(text, 1, length, to->out);
-		code = code_of(reply);
+		fwrite(reply.text, 1, reply.length, to->out);
+		code = ask_code(reply.json);
 	} else {
-		code = print_reply(o, to, reply);
+		code = print_reply(o, to, reply.json);
 	}
-	json_decref(reply);
+	ask_reply_done(&reply);
 	return code;
 }
 
@@ -188,7 +103,7 @@ static int run_here(const struct cli_options *o, const struct cli_output *to)
 	int code = o->verb->run(o, &reply, error);
 
 	if (code != CONTROL_DONE) {
-		code = give_up(o, to, code, "%s", error);
+		code = ask_give_up(o, to, code, "%s", error);
 	} else if (o->json) {
 		json_dumpf(reply, to->out, JSON_COMPACT);
 		fputc('\n', to->out);
@@ -207,7 +122,7 @@ int cli_main(int argc, const char *const *argv, const struct cli_output *to)
 
 	if (cli_options_read(argc, argv, &o, error) < 0) {
 		o.json = false; /* a mistake on the command line is for the person who typed it */
-		code = give_up(&o, to, CONTROL_USAGE, "%s", error);
+		code = ask_give_up(&o, to, CONTROL_USAGE, "%s", error);
 		if (o.verb)
 			cli_usage_line(to->err, o.verb);
 		else
@@ -221,8 +136,10 @@ int cli_main(int argc, const char *const *argv, const struct cli_output *to)
 	else if (!o.verb) {
 		cli_help(to->err);
 		return CONTROL_USAGE;
-	} else
-		code = o.verb->run ? run_here(&o, to) : ask(&o, to);
+	} else if (o.verb->follow)
+		code = o.verb->follow(&o, to);
+	else
+		code = o.verb->run ? run_here(&o, to) : ask_agent(&o, to);
 	if (fflush(to->out) != 0 || ferror(to->out)) {
 		fprintf(to->err, "alwayson: cannot write the output: %s\n", strerror(errno));
 		return code ? code : CONTROL_FAILED;

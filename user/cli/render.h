@@ -17,14 +17,19 @@ int render_flows(const json_t *reply, const struct render *to);
 int render_config(const json_t *reply, const struct render *to);
 int render_verdicts(const json_t *reply, const struct render *to);
 int render_interfaces(const json_t *reply, const struct render *to);
+int render_explain_server(const json_t *reply, const struct render *to);
 int render_server(const json_t *reply, const struct render *to);
 int render_drained(const json_t *reply, const struct render *to);
+int render_watch(const json_t *reply, const struct render *to);
 int render_reload(const json_t *reply, const struct render *to);
 int render_load(const json_t *reply, const struct render *to);
 int render_unload(const json_t *reply, const struct render *to);
 int render_decap(const json_t *reply, const struct render *to);
 int render_decap_unload(const json_t *reply, const struct render *to);
 int render_version(const json_t *reply, const struct render *to);
+
+/* A server's transitions as a table, for the renderers. */
+int render_history(const json_t *list, json_int_t now_ms, const struct render *to);
 
 /* The configuration's messages of a reload, good or bad: "FILE:LINE:COLUMN: error: TEXT". */
 void render_messages(const json_t *reply, FILE *to);

@@ -132,7 +132,7 @@ static void health_rows(struct table *t, const json_t *s)
 	row(t, "agent said"), table_member(t, TONE_PLAIN, agent, "last_result");
 }
 
-static int render_history(const json_t *list, json_int_t now_ms, const struct render *to)
+int render_history(const json_t *list, json_int_t now_ms, const struct render *to)
 {
 	static const struct table_column columns[] = {
 		{ "CHANGED", TABLE_RIGHT }, { "FOR", TABLE_RIGHT }, { "TO", TABLE_LEFT }, { "ADMIN", TABLE_LEFT },

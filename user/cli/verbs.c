@@ -8,11 +8,12 @@
 
 #include "base/cleanup.h"
 #include "cli/decap.h"
+#include "cli/follow.h"
 #include "cli/render.h"
 #include "cli/units.h"
 #include "control/words.h"
 
-enum { FLOWS_MAX = 1000000 };
+enum { FLOWS_MAX = 1000000, EVENTS_MAX = 256 /* what the agent keeps */ };
 
 static int read_number(const char *text, unsigned max, unsigned *ret)
 {
@@ -33,6 +34,16 @@ static int read_limit(const char *text, char ret[static CLI_VALUE_MAX])
 	unsigned n;
 
 	if (read_number(text, FLOWS_MAX, &n) < 0 || n == 0)
+		return -EINVAL;
+	snprintf(ret, CLI_VALUE_MAX, "%u", n);
+	return 0;
+}
+
+static int read_last(const char *text, char ret[static CLI_VALUE_MAX])
+{
+	unsigned n;
+
+	if (read_number(text, EVENTS_MAX, &n) < 0)
 		return -EINVAL;
 	snprintf(ret, CLI_VALUE_MAX, "%u", n);
 	return 0;
@@ -66,6 +77,9 @@ const struct cli_verb cli_verbs[] = {
 	  .summary = "what became of the packets: one counter for each reason" },
 	{ "show interfaces", "", .timeout_ms = CLI_ANSWER_MS, .render = render_interfaces,
 	  .summary = "the interfaces packets are steered on" },
+	{ "explain server", "BACKEND/SERVER", 1, 1, { CLI_SERVER }, .timeout_ms = CLI_ANSWER_MS,
+	  .render = render_explain_server, .summary = "why the server takes new connections, or none; its share and past",
+	  .help = "Each line says of one thing whether it lets new connections through." },
 	{ "server drain", "BACKEND/SERVER", 1, 1, { CLI_SERVER }, .timeout_ms = CLI_ANSWER_MS, .render = render_server,
 	  .summary = "give the server no new connections; those it has go on, and so do its checks",
 	  .help = "Survives reload and restart, until `server ready`. See `wait drained`." },
@@ -81,6 +95,11 @@ const struct cli_verb cli_verbs[] = {
 	  .option = { "--timeout", "T", "30s", read_timeout, "a time such as 500ms, 30s, 5m or 2h, up to 24h" },
 	  .render = render_drained, .summary = "wait until the server has no connection left, at most T (30s)",
 	  .help = "The server must be in drain or maint. Exit code 5 when the time runs out." },
+	{ "watch", "[BACKEND[/SERVER]]", 0, 1, { CLI_BACKEND_OR_SERVER },
+	  .option = { "--last", "N", "10", read_last, "a number from 0 to 256" }, .render = render_watch,
+	  .follow = follow_watch, .summary = "what happens, an event a line, after the last N (10) that did",
+	  .help = "With BACKEND or BACKEND/SERVER only what is about it. -j: one JSON object a line. Goes on when the\n"
+		  "agent is restarted; ends with Ctrl-C, or when nobody reads any more." },
 	{ "reload", "", .timeout_ms = CLI_RELOAD_MS, .render = render_reload, .summary = "read the configuration again",
 	  .help = "A bad file changes nothing: its errors are printed and the exit code is 3." },
 	{ "load", "IFACE [native|generic|auto]", 1, 2, { CLI_INTERFACE, CLI_XDP_MODE }, .timeout_ms = CLI_RELOAD_MS,

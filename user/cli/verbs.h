@@ -51,6 +51,7 @@ struct cli_list {
 };
 
 struct cli_options;
+struct cli_output;
 
 struct cli_verb {
 	const char *words;
@@ -68,6 +69,8 @@ struct cli_verb {
 	 * or another enum control_code and why in error.
 	 */
 	int (*run)(const struct cli_options *o, json_t **ret_reply, char error[static CLI_ERROR_MAX]);
+	/* A verb that asks the agent again and again and prints by itself (follow.h); NULL for all others. */
+	int (*follow)(const struct cli_options *o, const struct cli_output *to);
 };
 
 enum { CLI_ANSWER_MS = 10000, CLI_RELOAD_MS = 60000 };

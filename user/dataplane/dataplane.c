@@ -186,7 +186,7 @@ static bool read_instance(struct dataplane *d, const struct instance *wanted, st
 	if (fd < 0)
 		return false;
 	fits = bpf_map_lookup_elem(fd, &zero, found) == 0 && found->abi == wanted->abi &&
-	       found->cpu_count == wanted->cpu_count && found->slots == wanted->slots &&
+	       found->cpu_count == wanted->cpu_count && found->slots >= wanted->slots &&
 	       found->ports == wanted->ports && found->buckets4 == wanted->buckets4 &&
 	       found->buckets6 == wanted->buckets6;
 	close(fd);

@@ -22,7 +22,8 @@
 
 enum dataplane_limit {
 	DATAPLANE_ERROR_MAX = 512,
-	DATAPLANE_SLOTS = 1 << 22,        /* 32 MiB */
+	DATAPLANE_SLOTS = 1 << 20,        /* 8 MiB; a configuration that wants more at start gets it ... */
+	DATAPLANE_SLOTS_MAX = 1 << 27,    /* ... up to 1 GiB */
 	DATAPLANE_PORTS = 1 << 20,        /* 8 MiB */
 	DATAPLANE_BUCKETS4 = 1 << 18,     /* 1 M entries, 32 MiB: a nat connection takes two */
 	DATAPLANE_BUCKETS6 = 1 << 16,     /* 256 K entries, 14 MiB */

@@ -2,7 +2,7 @@
 /*
  * Who may serve. Called by server_role.c after every check. The rules that keep data safe:
  *
- *   A server that is set up to replicate from a member of the pool is no primary, whatever else it says, running or not;
+ *   A server that is set up to replicate from a member of the pool is no primary, running or not, whatever it says;
  *   nor is one whose source is not known while it may be a member whose id is not known yet.
  *   No writer is admitted before every server of the pool has been heard of.
  *   With more writers than max-writers, those in service stay (keep) or none does (none); none is ever added.
@@ -133,9 +133,9 @@ static void admit_writers(const struct model_roles *policy, struct role_member *
 		}
 }
 
-/* Marks who writes and who is admitted to. `serving` is about this backend's own writers: false for readers. */
-static void find_writers(const struct model_roles *policy, struct role_member *const *members, size_t count, uint8_t *marks,
-			 struct roles_outcome *ret)
+/* Marks who writes, and who of them is admitted. */
+static void find_writers(const struct model_roles *policy, struct role_member *const *members, size_t count,
+			 uint8_t *marks, struct roles_outcome *ret)
 {
 	bool all_heard = true;
 
@@ -190,7 +190,7 @@ static bool lag_is_good(const struct model_roles *policy, struct role_member *m)
 	return !m->lags;
 }
 
-/* Full weight without lag, a quarter of it near max-lag: in quarters, so that the tables are not rebuilt all the time. */
+/* Full weight without lag, a quarter of it near max-lag: in quarters, so that tables are not rebuilt all the time. */
 static unsigned percent_of_lag(const struct model_roles *policy, uint32_t lag_ms)
 {
 	uint64_t quarters = (uint64_t)lag_ms * 4 / policy->max_lag_ms;

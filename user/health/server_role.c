@@ -41,8 +41,8 @@ static void serve_anyway(struct health_server *s)
 }
 
 /*
- * A promotion looks like a conflict until the old writer has been checked again: that is done at once, and nothing is said
- * before all writers have been heard anew.
+ * A promotion looks like a conflict until the old writer has been checked again: that is done at once, and nothing is
+ * said before all writers have been heard anew.
  */
 static void follow_conflict(struct health *h, struct health_pool *p, bool conflict)
 {

@@ -36,8 +36,9 @@ static char *take(struct text *t)
 		text_done(t);
 		return NULL;
 	}
-	data = t->data;
-	*t = (struct text){};
+	/* A text grows by pages; there are tens of thousands of these, and they stay: each as long as it is. */
+	data = strdup(t->data);
+	text_done(t);
 	return data;
 }
 

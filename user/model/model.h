@@ -37,7 +37,7 @@ enum model_limit {
 	MODEL_TIME_MAX_MS = 86400000, /* 24 h: every time that works here; what a flow's record can measure */
 	MODEL_SOCKET_PATH_MAX = 107, /* sun_path without its NUL */
 	MODEL_BACKENDS_MAX = 8192,
-	MODEL_SERVERS_MAX = 8192, /* of all backends: half of abi.h's ids, so that a reload may replace them all */
+	MODEL_SERVERS_MAX = 16384, /* of all backends: half of abi.h's ids, so that a reload may replace them all */
 	MODEL_SERVICES_MAX = 8192,
 	MODEL_PORTS_MAX = 65536,  /* of all services together */
 	MODEL_IDLE_TIMEOUT_DEFAULT_MS = 3600000,

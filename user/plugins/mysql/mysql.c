@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The plugin behind `option mysql-check`: logs in, asks what the server is when the check's words want to know, says
- * good bye. The words come from config/parse_mysql.c, which has looked at what users write; docs/mysql.md is the manual.
+ * good bye. The words come from config/parse_mysql.c, which has looked at what users write. docs/mysql.md is the
+ * manual.
  *
  *   user U [ask] [heartbeat DB.TABLE] [channel NAME] [tls verify|noverify] [ca-file F] [crt F]
  */

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The verbs that go on until they are told to stop: each asks the agent more than once. Named by the verb table. They
+ * print replies and failures themselves and return the exit code.
+ */
+#ifndef CLI_FOLLOW_H
+#define CLI_FOLLOW_H
+
+#include "cli/cli.h"
+#include "cli/options.h"
+
+int follow_watch(const struct cli_options *o, const struct cli_output *to);
+
+#endif
