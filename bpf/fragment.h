@@ -28,7 +28,9 @@ struct fragment_way {
 	__u16 server;
 	__u16 tick;
 	__u32 verdict;
-	__u32 zero;
+	__u8 generation;   /* of the server's id; server 0: towards a client */
+	__u8 zero;
+	__u16 zero2;
 };
 
 struct {
@@ -62,22 +64,35 @@ static __always_inline struct fragment_key *fragment_key(const struct packet *p,
 		return NULL;
 	fragment_addresses(p, key->source, key->destination, v6);
 	key->id = p->id;
-	key->protocol = p->protocol;
+	/* IPv6 (RFC 8200, section 4.5) tells datagrams apart without it: the first one's next header may be an option. */
+	key->protocol = v6 ? 0 : p->protocol;
 	key->zero = 0;
 	key->zero2 = 0;
 	return key;
 }
 
-/* The first fragment has been steered, and its key noted before it was rewritten: the others will follow. */
-static __always_inline void fragment_remember(const struct packet *p, enum verdict verdict, const bool v6)
+/*
+ * The first fragment has been steered, and its key noted before it was rewritten: the others will follow. One that was
+ * not sent on (CONTINUE) takes with it what is remembered of an earlier datagram of the same id.
+ */
+static __always_inline void fragment_remember(const struct packet *p, __u64 word, enum verdict verdict, const bool v6)
 {
 	__u32 zero = 0;
 	struct fragment_key *key = bpf_map_lookup_elem(&fragment_keys, &zero);
 	struct fragment_way way = { .way_out = p->way_out, .server = p->server, .tick = tick_now(),
 				    .verdict = verdict };
+	struct server *s = server_get(word, p->server);
 
-	if (!key)
+	if (!key || !s)
 		return;
+	way.generation = SERVER_GENERATION(load_u64(&s->word));
+	if (!verdict) {
+		if (v6)
+			bpf_map_delete_elem(&fragments6, key);
+		else
+			bpf_map_delete_elem(&fragments4, key);
+		return;
+	}
 	/* In a tunnel the packet's pointers are gone; the others take their own outer header. */
 	if (verdict != VERDICT_IPIP) {
 		fragment_addresses(p, way.from, way.to, v6);
@@ -95,18 +110,20 @@ static __always_inline enum verdict fragment_later(struct packet *p, __u64 word,
 	struct fragment_key *key = fragment_key(p, v6);
 	struct fragment_way *way;
 	enum verdict verdict;
+	struct server *s;
 
 	if (!key)
 		return VERDICT_INTERNAL;
 	way = v6 ? bpf_map_lookup_elem(&fragments6, key) : bpf_map_lookup_elem(&fragments4, key);
 	if (!way || (__u16)(tick_now() - way->tick) > FRAGMENT_TICKS)
 		return VERDICT_FRAGMENT;
+	s = server_get(word, way->server);
+	/* No packet at all to a server that has been removed, or to who has its id now. */
+	if (!s || SERVER_GENERATION(load_u64(&s->word)) != way->generation)
+		return VERDICT_FRAGMENT;
 	p->way_out = way->way_out;
-	if (way->verdict == VERDICT_IPIP) {
-		struct server *s = server_get(word, way->server);
-
-		return with_dsr && s ? tunnel_forward(p, s, load_u64(&s->word), p->id, v6) : VERDICT_INTERNAL;
-	}
+	if (way->verdict == VERDICT_IPIP)
+		return with_dsr ? tunnel_forward(p, s, load_u64(&s->word), p->id, v6) : VERDICT_INTERNAL;
 	verdict = forward_check(p, ~0U, v6);
 	if (verdict)
 		return verdict;
@@ -139,15 +156,15 @@ static __noinline int fragment_first6(struct packet *p)
 	return fragment_key(p, true) != NULL;
 }
 
-static __noinline int fragment_remember4(struct packet *p, enum verdict verdict)
+static __noinline int fragment_remember4(struct packet *p, __u64 word, enum verdict verdict)
 {
-	fragment_remember(p, verdict, false);
+	fragment_remember(p, word, verdict, false);
 	return 0;
 }
 
-static __noinline int fragment_remember6(struct packet *p, enum verdict verdict)
+static __noinline int fragment_remember6(struct packet *p, __u64 word, enum verdict verdict)
 {
-	fragment_remember(p, verdict, true);
+	fragment_remember(p, word, verdict, true);
 	return 0;
 }
 

@@ -55,11 +55,13 @@ static __always_inline enum verdict handle(struct packet *p, __u64 word, const b
 	if (packet_fragment(p) && !(v6 ? fragment_first6(p) : fragment_first4(p)))
 		return VERDICT_INTERNAL;
 	verdict = handle_flow(p, word, v6);
-	if (packet_fragment(p) && action_of(verdict) == ACTION_SEND) {
+	if (packet_fragment(p)) {
+		const enum verdict way = action_of(verdict) == ACTION_SEND ? verdict : VERDICT_CONTINUE;
+
 		if (v6)
-			fragment_remember6(p, verdict);
+			fragment_remember6(p, word, way);
 		else
-			fragment_remember4(p, verdict);
+			fragment_remember4(p, word, way);
 	}
 	return verdict;
 }

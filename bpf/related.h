@@ -19,6 +19,7 @@ struct quote {
 	};
 	__be16 *ports;     /* source, destination */
 	__u8 protocol;
+	bool has_tcp_sum;  /* so much of TCP is quoted that its checksum is */
 };
 
 static __always_inline bool related_is_error(__u8 type, const bool v6)
@@ -27,26 +28,32 @@ static __always_inline bool related_is_error(__u8 type, const bool v6)
 		    type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
 }
 
+/* All of it lies within what the outer header says is the packet: behind it is padding. */
 static __always_inline bool related_quote(const struct packet *p, struct quote *q, const bool v6)
 {
+	const __u32 rest = p->length - p->header;
 	void *at = p->l4 + ICMP_HEADER;
+	__u32 header = sizeof(struct ipv6hdr);
 
 	if (v6) {
 		q->ip6 = at;
-		if ((void *)(q->ip6 + 1) + 8 > p->end)
+		if ((void *)(q->ip6 + 1) + 8 > p->end || q->ip6->version != 6)
 			return false;
 		q->protocol = q->ip6->nexthdr;
 		q->ports = (void *)(q->ip6 + 1);
 	} else {
 		q->ip4 = at;
-		if ((void *)(q->ip4 + 1) > p->end || q->ip4->ihl < 5 || q->ip4->frag_off & bpf_htons(IPV4_OFFSET))
+		if ((void *)(q->ip4 + 1) > p->end || q->ip4->version != 4 || q->ip4->ihl < 5 ||
+		    q->ip4->frag_off & bpf_htons(IPV4_OFFSET))
 			return false;
+		header = q->ip4->ihl * 4;
 		q->protocol = q->ip4->protocol;
-		q->ports = at + q->ip4->ihl * 4;
+		q->ports = at + header;
 		if ((void *)(q->ports + 4) > p->end)
 			return false;
 	}
-	return q->protocol == IPPROTO_TCP || q->protocol == IPPROTO_UDP;
+	q->has_tcp_sum = rest >= ICMP_HEADER + header + 18;
+	return rest >= ICMP_HEADER + header + 8 && (q->protocol == IPPROTO_TCP || q->protocol == IPPROTO_UDP);
 }
 
 static __always_inline void related_addr(const void *from, __u64 to[2], const bool v6)
@@ -56,8 +63,33 @@ static __always_inline void related_addr(const void *from, __u64 to[2], const bo
 }
 
 /*
- * Rewrites the quoted packet's addresses and ports, and the outer destination; keep_source: also the outer source is left.
- * The quoted IPv4 header's own checksum keeps its sum what it was, so ICMP's sees only the ports change.
+ * The quoted L4 header's sum, as the side that gets it sent or would have sent it (RFC 5508, section 4.2); UDP's is always
+ * quoted, TCP's may be. `diff` is what changed of addresses and ports; what the sum's own change adds is returned.
+ */
+static __always_inline __u64 related_write_sum(const struct packet *p, const struct quote *q, __u64 diff)
+{
+	const bool tcp = q->protocol == IPPROTO_TCP;
+	__be16 *sum = q->ports + 3;
+	__u16 old, new;
+
+	if (tcp) {
+		sum = q->ports + 8;
+		if (!q->has_tcp_sum || (void *)(sum + 1) > p->end)
+			return 0;
+	}
+	old = *sum;
+	if (!tcp && !old)
+		return 0;
+	new = checksum_update(old, diff);
+	if (!tcp && !new)
+		new = 0xffff;
+	*sum = new;
+	return checksum_diff16(old, new);
+}
+
+/*
+ * Rewrites the quoted packet's addresses and ports, and the outer header's addresses.
+ * The quoted IPv4 header's own checksum keeps its sum what it was, so ICMP's sees only L4 change.
  */
 static __always_inline void related_write(struct packet *p, struct quote *q, const struct translation *t,
 					  const __u64 outer_from[2], const __u64 outer_to[2], const bool v6)
@@ -71,8 +103,9 @@ static __always_inline void related_write(struct packet *p, struct quote *q, con
 		__u64 *inner = (__u64 *)&q->ip6->saddr, *outer = (__u64 *)&p->ip6->saddr;
 
 		diff += nat_diff64(inner[0], t->from[0]) + nat_diff64(inner[1], t->from[1]) +
-			nat_diff64(inner[2], t->to[0]) + nat_diff64(inner[3], t->to[1]) +
-			nat_diff64(outer[0], outer_from[0]) + nat_diff64(outer[1], outer_from[1]) +
+			nat_diff64(inner[2], t->to[0]) + nat_diff64(inner[3], t->to[1]);
+		diff += related_write_sum(p, q, diff);
+		diff += nat_diff64(outer[0], outer_from[0]) + nat_diff64(outer[1], outer_from[1]) +
 			nat_diff64(outer[2], outer_to[0]) + nat_diff64(outer[3], outer_to[1]);
 		inner[0] = t->from[0];
 		inner[1] = t->from[1];
@@ -85,8 +118,11 @@ static __always_inline void related_write(struct packet *p, struct quote *q, con
 	} else {
 		struct iphdr *inner = q->ip4, *outer = p->ip4;
 
-		inner->check = checksum_update(inner->check, checksum_diff32(inner->saddr, t->from[0]) +
-								     checksum_diff32(inner->daddr, t->to[0]));
+		const __u64 moved = checksum_diff32(inner->saddr, t->from[0]) +
+				    checksum_diff32(inner->daddr, t->to[0]);
+
+		diff += related_write_sum(p, q, diff + moved);
+		inner->check = checksum_update(inner->check, moved);
 		inner->saddr = t->from[0];
 		inner->daddr = t->to[0];
 		outer->check = checksum_update(outer->check, checksum_diff32(outer->saddr, outer_from[0]) +
@@ -98,23 +134,40 @@ static __always_inline void related_write(struct packet *p, struct quote *q, con
 	forward_age(p, v6);
 }
 
-/* The slot's answer for the flow of a quoted packet, which travelled from the service to the client. */
+/* The slot's hash of the flow of a quoted packet, which travelled from the service to the client. */
+static __always_inline __u64 related_hash(const struct quote *q, const __u64 words[2], __u8 balance, const bool v6)
+{
+	const struct hash_key key = { { words[0], words[1] } };
+
+	if (v6) {
+		const __u64 *client = (const __u64 *)&q->ip6->daddr;
+
+		if (balance == BALANCE_SOURCE)
+			return hash_source6(&key, client);
+		return hash_tuple6(&key, client, (const __u64 *)&q->ip6->saddr, q->ports[1], q->ports[0], q->protocol);
+	}
+	if (balance == BALANCE_SOURCE)
+		return hash_source4(&key, q->ip4->daddr);
+	return hash_tuple4(&key, q->ip4->daddr, q->ip4->saddr, q->ports[1], q->ports[0], q->protocol);
+}
+
+/* The server of a flow without record, as steer_by_slot() has it: an error is about a connection that is open. */
 static __always_inline __u32 related_slot_server(const struct quote *q, const struct service *s, const bool v6)
 {
-	const struct hash_key key = { { s->key[0], s->key[1] } };
-	__u64 hash, slot;
+	__u64 slot = select_hashed(s, related_hash(q, s->key, s->balance, v6));
+	__u64 old = s->old_slots;
+	__u32 before = 0;
 
-	if (v6)
-		hash = s->balance == BALANCE_SOURCE ?
-			       hash_source6(&key, (const __u64 *)&q->ip6->daddr) :
-			       hash_tuple6(&key, (const __u64 *)&q->ip6->daddr, (const __u64 *)&q->ip6->saddr,
-					   q->ports[1], q->ports[0], q->protocol);
-	else
-		hash = s->balance == BALANCE_SOURCE ? hash_source4(&key, q->ip4->daddr) :
-						      hash_tuple4(&key, q->ip4->daddr, q->ip4->saddr, q->ports[1],
-								  q->ports[0], q->protocol);
-	slot = select_hashed(s, hash);
-	return SLOT_STATE(slot) == SLOT_DIRTY && SLOT_PREVIOUS(slot) ? SLOT_PREVIOUS(slot) : SLOT_CURRENT(slot);
+	if (SLOT_STATE(slot) != SLOT_DIRTY || q->protocol != IPPROTO_TCP)
+		return SLOT_CURRENT(slot);
+	if (SLOT_PREVIOUS(slot))
+		return SLOT_PREVIOUS(slot);
+	if ((__u32)old) {
+		__u64 then = select_read((old >> 32) + hash_slot(related_hash(q, s->old_key, s->old_balance, v6), old));
+
+		before = SLOT_STATE(then) == SLOT_DIRTY && SLOT_PREVIOUS(then) ? SLOT_PREVIOUS(then) : SLOT_CURRENT(then);
+	}
+	return before ? before : SLOT_CURRENT(slot);
 }
 
 /* From the network, about a packet from a service's address to a client: to the server that sent it. */

@@ -93,10 +93,13 @@ int rig_open(void **state)
 	rig.program_fd = dataplane_program_fd(rig.dataplane);
 	rig.devices_fd = dataplane_devices_fd(rig.dataplane);
 	rig.budgets_fd = open_map(dir, "reset_budgets");
+	rig.fragments_fd[0] = open_map(dir, "fragments4");
+	rig.fragments_fd[1] = open_map(dir, "fragments6");
 	rig.cursors = map_of(dir, "cursors", MAX_BACKENDS * sizeof(*rig.cursors));
 	rig.locks = map_of(dir, "locks", LOCK_COUNT * sizeof(*rig.locks));
 	drop_pins(dir);
-	if (rig.devices_fd < 0 || rig.budgets_fd < 0 || !rig.cursors || !rig.locks) {
+	if (rig.devices_fd < 0 || rig.budgets_fd < 0 || rig.fragments_fd[0] < 0 || rig.fragments_fd[1] < 0 ||
+	    !rig.cursors || !rig.locks) {
 		print_error("cannot open the maps under %s\n", dir);
 		return -1;
 	}
@@ -123,6 +126,9 @@ int rig_close(void **state)
 	forget_world(r);
 	if (r->budgets_fd > 0)
 		close(r->budgets_fd);
+	for (int i = 0; i < 2; i++)
+		if (r->fragments_fd[i] > 0)
+			close(r->fragments_fd[i]);
 	if (r->cursors)
 		munmap(r->cursors, MAX_BACKENDS * sizeof(*r->cursors));
 	if (r->locks)
@@ -131,10 +137,18 @@ int rig_close(void **state)
 	return 0;
 }
 
+/* Deletes what is in a map of the kernel's own, whatever its keys are. */
+static void empty_map(int fd)
+{
+	uint64_t key[16];
+
+	while (bpf_map_get_next_key(fd, NULL, key) == 0)
+		bpf_map_delete_elem(fd, key);
+}
+
 int rig_clear(void **state)
 {
 	struct rig *r = &rig;
-	uint32_t nic;
 
 	forget_world(r);
 	memset(r->m->control, 0, sizeof(*r->m->control));
@@ -150,8 +164,9 @@ int rig_clear(void **state)
 		memset(r->m->services6 + half * SERVICE_TABLE_MAX, 0, 64 * sizeof(*r->m->services6));
 		memset(r->m->servers + half * MAX_SERVERS, 0, RIG_SERVERS * sizeof(*r->m->servers));
 	}
-	while (bpf_map_get_next_key(r->devices_fd, NULL, &nic) == 0)
-		bpf_map_delete_elem(r->devices_fd, &nic);
+	empty_map(r->devices_fd);
+	empty_map(r->fragments_fd[0]);
+	empty_map(r->fragments_fd[1]);
 	rig_catch_up(r);
 	return 0;
 }

@@ -71,7 +71,7 @@ struct rig {
 	struct dataplane_maps *m;
 	struct cursor *cursors;
 	uint64_t *locks;
-	int program_fd, devices_fd, budgets_fd;
+	int program_fd, devices_fd, budgets_fd, fragments_fd[2];
 	/* The world. */
 	struct vec(struct rig_service) services;
 	struct vec(struct services_entry) entries;

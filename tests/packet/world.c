@@ -195,7 +195,6 @@ uint32_t world_service(struct rig *r, const struct world_service *s, const uint3
 		assert_non_null(at);
 		*at = servers[i];
 	}
-	entry_of(r, s->addr, ENTRY_ADDRESS);
 	refill(r, service);
 	return id;
 }
@@ -250,6 +249,7 @@ static void lay_family(struct rig *r, const struct world *w, bool v6)
 		};
 
 		world_service(r, &s, ids, w->servers);
+		world_unowned(r, s.addr, false);
 	}
 	if (w->forward == FORWARD_NAT)
 		world_own(r, v6 ? OWN6 : OWN4);

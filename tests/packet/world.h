@@ -49,7 +49,7 @@ uint32_t world_server(struct rig *r, const struct world_server *s);
 uint32_t world_service(struct rig *r, const struct world_service *s, const uint32_t *servers, size_t count);
 /* The address takes replies. */
 void world_own(struct rig *r, const char *addr);
-/* Whether the host does not have the service's address; it does where nothing is said. */
+/* ICMP to the service's address is looked at; whether the host does not have it. world_lay() says it does. */
 void world_unowned(struct rig *r, const char *addr, bool unowned);
 void world_publish(struct rig *r);
 

@@ -148,6 +148,7 @@ void verb_show_config(struct control_request *r, unsigned argc, const char *cons
 void verb_show_verdicts(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 /* explain.c */
 void verb_explain_server(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_explain_config(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_show_interfaces(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 /* Indices of BACKEND/SERVER in the model; false when there is none. */
 bool agent_find_server(const struct agent *a, const char *path, size_t *ret_backend, size_t *ret_server);

@@ -244,6 +244,7 @@ const struct control_verb agent_verbs[] = {
 	{ "show config", "", 0, 0, MODEL_LEVEL_USER, verb_show_config },
 	{ "show verdicts", "", 0, 0, MODEL_LEVEL_USER, verb_show_verdicts },
 	{ "show interfaces", "", 0, 0, MODEL_LEVEL_USER, verb_show_interfaces },
+	{ "explain config", "", 0, 0, MODEL_LEVEL_USER, verb_explain_config },
 	{ "explain server", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_USER, verb_explain_server },
 	{ "server drain", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_drain },
 	{ "server maint", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_maint },

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `show config`: the model as a configuration again, every default filled in. Called through the verb table. What it
- * prints is the configuration's language, with the place of each line behind a '#'.
+ * `show config` and `explain config`: the model as a configuration again, every default filled in. Called through the
+ * verb table. What it prints is the configuration's language, with the place of each line behind a '#'; explained, with
+ * that of each setting.
  */
 #include <string.h>
 
@@ -61,6 +62,20 @@ static void print_place(FILE *to, const json_t *of)
 	fputc('\n', to);
 }
 
+void render_end(FILE *to, const json_t *of, const char *words)
+{
+	const json_t *origins = json_object_get(of, "origins"), *place = json_object_get(origins, words);
+
+	if (place) {
+		fputs("  # ", to);
+		print_safe(to, field_text(place, "file"));
+		fprintf(to, ":%" JSON_INTEGER_FORMAT, field_number(place, "line"));
+	} else if (origins) {
+		fputs("  # default", to);
+	}
+	fputc('\n', to);
+}
+
 void render_time(FILE *to, const char *words, const json_t *of, const char *key)
 {
 	char text[UNITS_TEXT_MAX];
@@ -76,7 +91,7 @@ static void print_line(FILE *to, const char *words, const json_t *of, const char
 		return;
 	fprintf(to, "    %s ", words);
 	render_word(to, field_text(of, key));
-	fputc('\n', to);
+	render_end(to, of, words);
 }
 
 /* Syslog's numbers by name. */
@@ -128,12 +143,16 @@ static void print_global(FILE *to, const json_t *global)
 			fprintf(to, " uid %" JSON_INTEGER_FORMAT, field_number(stats, "uid"));
 		if (field_number(stats, "gid") >= 0)
 			fprintf(to, " gid %" JSON_INTEGER_FORMAT, field_number(stats, "gid"));
-		fprintf(to, " level %s\n", field_text(stats, "level"));
+		fprintf(to, " level %s", field_text(stats, "level"));
+		render_end(to, global, "stats socket");
 	}
 	print_line(to, "hash-secret", global, "hash_secret");
 	print_line(to, "state-dir", global, "state_dir");
 	print_line(to, "metrics", global, "metrics");
-	fputs(field_true(global, "external_check") ? "    external-check\n" : "", to);
+	if (field_true(global, "external_check")) {
+		fputs("    external-check", to);
+		render_end(to, global, "external-check");
+	}
 	json_array_foreach(logs, i, n)
 		print_log(to, n);
 }
@@ -168,6 +187,18 @@ static void print_bind(FILE *to, const json_t *s)
 	print_place(to, s);
 }
 
+static void print_target(FILE *to, const json_t *s)
+{
+	const json_t *origins = json_object_get(s, "origins");
+	const char *words = json_object_get(origins, "use_backend") ? "use_backend" : "default_backend";
+
+	fprintf(to, "    default_backend %s", field_text(s, "backend"));
+	if (origins && !json_object_get(origins, words))
+		fputs("  # the section's own servers\n", to);
+	else
+		render_end(to, s, words);
+}
+
 static void print_frontends(FILE *to, const json_t *services)
 {
 	const json_t *s, *other;
@@ -181,7 +212,8 @@ static void print_frontends(FILE *to, const json_t *services)
 			if (field_is(other, "frontend", field_text(s, "frontend")))
 				print_bind(to, other);
 		render_time(to, "    timeout client", s, "timeout_client_ms");
-		fprintf(to, "\n    default_backend %s\n", field_text(s, "backend"));
+		render_end(to, s, "timeout client");
+		print_target(to, s);
 	}
 }
 
@@ -209,6 +241,7 @@ static void print_server(FILE *to, const json_t *s)
 	fputs(field_true(s, "disabled") ? " disabled" : "", to);
 	fputs(field_true(s, "shutdown_sessions") ? " on-marked-down shutdown-sessions" : "", to);
 	print_place(to, s);
+	explain_server_line(to, s);
 }
 
 static void print_source(FILE *to, const json_t *s)
@@ -230,6 +263,19 @@ static void print_tunnel_source(FILE *to, const json_t *s)
 	print_place(to, s);
 }
 
+static void print_word_line(FILE *to, const json_t *b, const char *words, const char *key)
+{
+	fprintf(to, "    %s %s", words, field_text(b, key));
+	render_end(to, b, words);
+}
+
+static void print_time_line(FILE *to, const json_t *b, const char *words, const char *key)
+{
+	fputs("    ", to);
+	render_time(to, words, b, key);
+	render_end(to, b, words);
+}
+
 static void print_backend(FILE *to, const json_t *b)
 {
 	const json_t *check = json_object_get(b, "check");
@@ -240,20 +286,26 @@ static void print_backend(FILE *to, const json_t *b)
 
 	fprintf(to, "\nbackend %s", field_text(b, "name"));
 	print_place(to, b);
-	fprintf(to, "    mode %s\n    balance %s\n    forward %s\n    on-all-down %s\n", field_text(b, "mode"),
-		field_text(b, "balance"), field_text(b, "forward"), field_text(b, "on_all_down"));
-	if (field_number(b, "panic_threshold"))
-		fprintf(to, "    panic-threshold %" JSON_INTEGER_FORMAT "\n", field_number(b, "panic_threshold"));
-	if (field_true(b, "allbackups"))
-		fputs("    option allbackups\n", to);
-	render_time(to, "    timeout connect", b, "timeout_connect_ms");
-	render_time(to, "\n    timeout server", b, "timeout_server_ms");
+	print_word_line(to, b, "mode", "mode");
+	print_word_line(to, b, "balance", "balance");
+	print_word_line(to, b, "forward", "forward");
+	print_word_line(to, b, "on-all-down", "on_all_down");
+	if (field_number(b, "panic_threshold")) {
+		fprintf(to, "    panic-threshold %" JSON_INTEGER_FORMAT, field_number(b, "panic_threshold"));
+		render_end(to, b, "panic-threshold");
+	}
+	if (field_true(b, "allbackups")) {
+		fputs("    option allbackups", to);
+		render_end(to, b, "option allbackups");
+	}
+	print_time_line(to, b, "timeout connect", "timeout_connect_ms");
+	print_time_line(to, b, "timeout server", "timeout_server_ms");
 	if (field_number(b, "timeout_tunnel_ms"))
-		render_time(to, "\n    timeout tunnel", b, "timeout_tunnel_ms");
+		print_time_line(to, b, "timeout tunnel", "timeout_tunnel_ms");
 	if (field_number(b, "timeout_check_ms"))
-		render_time(to, "\n    timeout check", b, "timeout_check_ms");
-	fputc('\n', to);
+		print_time_line(to, b, "timeout check", "timeout_check_ms");
 	render_check(to, check);
+	explain_check_lines(to, b);
 	json_array_foreach(sources, i, source)
 		print_source(to, source);
 	json_array_foreach(tunnel_sources, i, source)

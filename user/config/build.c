@@ -106,6 +106,7 @@ static void build_server(struct parser *p, const struct server_draft *draft, con
 	s->downinter_ms = set->downinter_ms;
 	s->rise = set->rise;
 	s->fall = set->fall;
+	origin_build(p, set->origins, &s->origins);
 	s->place = parser_model_place(p, draft->place);
 	build_server_check(p, draft, b, s);
 	if (!s->check)
@@ -247,6 +248,7 @@ static void build_backend(struct parser *p, struct proxy *x)
 	b->on_all_down = x->settings.on_all_down;
 	b->all_backups = x->settings.all_backups;
 	b->place = parser_model_place(p, x->place);
+	origin_build(p, x->settings.origins, &b->origins);
 	build_timeouts(p, x, b);
 	build_check(p, x, b);
 	build_sources(p, x, b);
@@ -321,6 +323,7 @@ static void build_service(struct parser *p, const struct proxy *x, const struct 
 	s->protocol = bind->protocol;
 	s->client_timeout_ms = x->settings.client.ms ? x->settings.client.ms : idle_default_ms(x->target);
 	s->backend = x->target->backend;
+	origin_build(p, x->settings.origins, &s->origins);
 	s->place = parser_model_place(p, bind->place);
 	idle = model_idle_timeout_ms(p->model, s);
 	if (idle > b->idle_timeout_ms)
@@ -366,6 +369,7 @@ void build_model(struct parser *p)
 		if (is_front(p->proxies.items[i]) && p->proxies.items[i]->target)
 			build_frontend(p, p->proxies.items[i]);
 	}
+	origin_build(p, p->origins, &p->model->global.origins);
 	if (!p->failed)
 		build_tracks(p);
 	if (!p->failed)

@@ -27,6 +27,13 @@ struct name_setting {
 	struct place place;
 };
 
+/* Where a word was written: the newest first. In the arena; who inherits shares the rest of the list. */
+struct origin {
+	const char *before, *word; /* of the keyword table */
+	struct place place;
+	const struct origin *next;
+};
+
 /* What `server` and `default-server` lines can say. */
 struct server_settings {
 	unsigned weight, rise, fall;
@@ -49,6 +56,7 @@ struct server_settings {
 	struct name_setting track;
 	uint32_t slowstart_ms, flap_ms;
 	unsigned flap_count;
+	const struct origin *origins;
 };
 
 struct http_settings {
@@ -151,6 +159,7 @@ struct proxy_settings {
 	size_t tunnel_source_count;
 	struct place tunnel_any;  /* of `*`; line 0 = not written */
 	bool tunnel_sources_own;
+	const struct origin *origins;
 };
 
 struct bind_draft {
@@ -241,6 +250,7 @@ struct parser {
 	struct model *model;       /* files and global are filled as they are read */
 	struct vec(struct service_origin) services; /* beside model.services */
 	struct vec(const struct proxy *) backends;  /* beside model.backends */
+	const struct origin *origins;               /* of global sections */
 	bool stats_seen, hash_secret_seen, metrics_seen, state_dir_seen;
 };
 
@@ -294,6 +304,12 @@ bool statement_name(struct parser *p, const struct config_word *word, const char
 
 /* A host name as it is sent in a handshake; false after an error. */
 bool statement_host(struct parser *p, const struct config_word *word);
+
+/* origin.c: where settings were written */
+/* The line being read has this word. */
+void origin_note(struct parser *p, const struct keyword_table *t, const struct keyword *k);
+/* The same for the model: one for each word, the one in force. */
+void origin_build(struct parser *p, const struct origin *from, struct model_origins *to);
 
 /* The handlers that the tables name. */
 #define PARSE_HANDLERS(X)                                                                                            \

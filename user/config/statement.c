@@ -138,6 +138,7 @@ void statement_run(struct parser *p, const struct keyword_table *t, const struct
 			     t->before, k->word);
 		return;
 	}
+	origin_note(p, t, k);
 	k->parse(p, words + 1, count - 1);
 }
 
@@ -155,8 +156,11 @@ void statement_options(struct parser *p, const struct keyword_table *t, const st
 		take = !k ? 0 : k->args_max == KEYWORD_ANY ? k->args_min : k->args_max;
 		if (take > rest)
 			take = rest;
-		if (known && admit(p, t, k, &words[i]) && enough_arguments(p, t, k, &words[i], rest))
+		if (known && admit(p, t, k, &words[i]) && enough_arguments(p, t, k, &words[i], rest)) {
+			if (t == &keywords_server)
+				origin_note(p, t, k);
 			k->parse(p, &words[i + 1], take);
+		}
 		i += 1 + take;
 		/* After a word that means nothing, what follows may be its arguments: one error is enough. */
 		while (!k && i < count && !keyword_find(t, words[i].text))

@@ -21,6 +21,7 @@ static void server_done(struct model_server *s)
 	free(s->tls.verify_host);
 	free(s->agent_send);
 	free(s->track);
+	vec_done(&s->origins);
 }
 
 static void step_done(struct model_check_step *s)
@@ -43,6 +44,7 @@ static void backend_done(struct model_backend *b)
 	vec_done(&b->steps);
 	vec_done(&b->sources);
 	vec_done(&b->tunnel_sources);
+	vec_done(&b->origins);
 	free(b->http.host);
 	free(b->dns.name);
 	free(b->external.command);
@@ -63,6 +65,7 @@ static void global_done(struct model_global *g)
 		free(g->logs.items[i].path);
 	vec_done(&g->logs);
 	vec_done(&g->interfaces);
+	vec_done(&g->origins);
 	free(g->stats.path);
 	free(g->hash_secret_file);
 	free(g->state_dir);
@@ -79,6 +82,7 @@ void model_free(struct model *m)
 	for (i = 0; i < m->services.count; i++) {
 		free(m->services.items[i].name);
 		free(m->services.items[i].frontend);
+		vec_done(&m->services.items[i].origins);
 	}
 	for (i = 0; i < m->files.count; i++)
 		free(m->files.items[i]);

@@ -75,6 +75,17 @@ struct model_place {
 	unsigned line;
 };
 
+/* Where the word that is in force was written: "timeout " and "connect". What is not among them is a default. */
+struct model_origin {
+	const char *before, *word; /* of the keyword tables: not freed */
+	struct model_place place;
+};
+
+struct model_origins {
+	struct model_origin *items;
+	size_t count, capacity;
+};
+
 /* HAProxy 2.6 reads a check's answer as good when the status is 2xx or 3xx; `http-check expect` replaces that. */
 struct model_status_range {
 	uint16_t low, high;
@@ -168,6 +179,7 @@ struct model_server {
 	uint32_t slowstart_ms;     /* 0 = none */
 	unsigned flap_count;       /* flap-damping: after so many downs within flap_ms ...; 0 = off */
 	uint32_t flap_ms;          /* ... it must be well for as long before it is up */
+	struct model_origins origins; /* of the line, and of default-server */
 	struct model_place place;
 };
 
@@ -216,6 +228,7 @@ struct model_backend {
 	struct vec(struct model_server) servers;
 	struct vec(struct model_source) sources;
 	struct vec(struct model_tunnel_source) tunnel_sources; /* at most one a family; none: the interface's own address */
+	struct model_origins origins;
 	struct model_place place;
 };
 
@@ -232,6 +245,7 @@ struct model_service {
 	enum model_protocol protocol;
 	uint32_t client_timeout_ms; /* timeout client of the frontend; default 1 h. See model_idle_timeout_ms() */
 	size_t backend;            /* index into model.backends */
+	struct model_origins origins; /* of its frontend */
 	struct model_place place;
 };
 
@@ -271,6 +285,7 @@ struct model_global {
 	char *state_dir;           /* NULL = /var/lib/alwayson */
 	struct endpoint metrics;   /* where metrics and status page are served; port 0 = nowhere */
 	struct vec(struct model_log) logs; /* none = stderr only */
+	struct model_origins origins;
 };
 
 struct model {
@@ -307,5 +322,7 @@ int model_dns_type_parse(const char *name, uint16_t *ret);
 /* The whole model as JSON, for `alwayson show config`: a new reference, or NULL when out of memory. */
 struct json_t;
 struct json_t *model_to_json(const struct model *m);
+/* The same with "origins" in global, services, backends and servers: word -> place. For `alwayson explain config`. */
+struct json_t *model_to_json_explained(const struct model *m);
 
 #endif

@@ -4,6 +4,7 @@
  * Called by the agent. Names of fields are those of the configuration's words, units in them.
  */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,4 +223,45 @@ json_t *model_to_json(const struct model *m)
 	}
 	return json_pack("{s:o, s:o, s:o, s:o}", "files", files, "global", global_json(&m->global), "services",
 			 services, "backends", backends);
+}
+
+/* Adds "origins" to what describes one thing. 0 or -1. */
+static int explain(json_t *thing, const struct model_origins *origins)
+{
+	json_t *j = json_object();
+	char words[128];
+	int r = 0;
+
+	for (size_t i = 0; i < origins->count && !r; i++) {
+		const struct model_origin *o = &origins->items[i];
+
+		snprintf(words, sizeof(words), "%s%s", o->before, o->word);
+		r = json_object_set_new(j, words, place_json(&o->place));
+	}
+	return json_object_set_new(thing, "origins", j) | r;
+}
+
+static int explain_backend(json_t *backend, const struct model_backend *b)
+{
+	const json_t *servers = json_object_get(backend, "servers");
+	int r = explain(backend, &b->origins);
+
+	for (size_t i = 0; i < b->servers.count && !r; i++)
+		r = explain(json_array_get(servers, i), &b->servers.items[i].origins);
+	return r;
+}
+
+json_t *model_to_json_explained(const struct model *m)
+{
+	json_t *j = model_to_json(m);
+	int r = explain(json_object_get(j, "global"), &m->global.origins);
+
+	for (size_t i = 0; i < m->services.count && !r; i++)
+		r = explain(json_array_get(json_object_get(j, "services"), i), &m->services.items[i].origins);
+	for (size_t i = 0; i < m->backends.count && !r; i++)
+		r = explain_backend(json_array_get(json_object_get(j, "backends"), i), &m->backends.items[i]);
+	if (!r)
+		return j;
+	json_decref(j);
+	return NULL;
 }
