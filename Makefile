@@ -81,6 +81,7 @@ demo: ## install what is missing, build, run the reference configuration in a la
 check: ## install what is missing, build, run every test that this machine can run
 	@tools/deps --for check
 	@$(MAKE) --no-print-directory -s all tests
+	@$(BUILD)/tests/bench/verified $(BPF_OBJ)
 	@BUILD=$(BUILD) tests/run
 
 check-long: ## as check, and the long forms of the tests

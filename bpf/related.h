@@ -117,7 +117,6 @@ static __always_inline void related_write(struct packet *p, struct quote *q, con
 		outer[3] = outer_to[1];
 	} else {
 		struct iphdr *inner = q->ip4, *outer = p->ip4;
-
 		const __u64 moved = checksum_diff32(inner->saddr, t->from[0]) +
 				    checksum_diff32(inner->daddr, t->to[0]);
 

@@ -3,7 +3,7 @@
 #
 # A writer and eight readers at work through the two addresses of a primary and two replicas, while the primary is
 # killed, frozen, demoted, and replicas are stopped and delayed, in random order. The driver is the operator: it fences
-# before it promotes. LONG=1: ten minutes; else each of these once. SEED=N repeats an order.
+# before it promotes. LONG=1: ten minutes, or SOAK_SECONDS; else each of these once. SEED=N repeats an order.
 #
 # What must hold, by what the clients were told (tests/system/mysql_load.c) and what the servers have kept:
 #   - no write is acknowledged by another server than the term's primary;
@@ -20,7 +20,7 @@ readonly READERS=8 MAX_LAG_MS=3000 INTER_MS=200
 readonly ROUND_MS=$((2 * INTER_MS)) NOISE_MS=1500
 readonly LAG_WORDS="max-lag ${MAX_LAG_MS}ms lag-source heartbeat app.heartbeat"
 SECONDS_TO_RUN=15
-[ -z "${LONG:-}" ] || SECONDS_TO_RUN=600
+[ -z "${LONG:-}" ] || SECONDS_TO_RUN=${SOAK_SECONDS:-600}
 RANDOM=${SEED:-$$}
 seed=${SEED:-$$}
 

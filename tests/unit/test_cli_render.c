@@ -52,8 +52,13 @@ static void assert_renders(const char *words, const char *argument, const char *
 static void every_verb_renders_its_example(void **state)
 {
 	for (size_t i = 0; i < cli_verb_count; i++) {
-		json_t *reply = docs_example(cli_verbs[i].words);
-		char *text = rendered(&cli_verbs[i], reply, NULL);
+		json_t *reply;
+		char *text;
+
+		if (!cli_verbs[i].render) /* it is drawn from several replies: top */
+			continue;
+		reply = docs_example(cli_verbs[i].words);
+		text = rendered(&cli_verbs[i], reply, NULL);
 
 		assert_true(strlen(text) > 0);
 		assert_int_equal(text[strlen(text) - 1], '\n');
@@ -78,7 +83,7 @@ static void every_verb_renders_nonsense(void **state)
 	};
 
 	for (size_t i = 0; i < cli_verb_count; i++)
-		for (size_t j = 0; j < array_size(replies); j++) {
+		for (size_t j = 0; j < array_size(replies) && cli_verbs[i].render; j++) {
 			json_t *reply = json_loads(replies[j], 0, NULL);
 
 			assert_non_null(reply);

@@ -348,6 +348,19 @@ static void the_primary_reads_for_want_of_a_replica_only(void **state)
 	EXPECT(&p, "--");
 }
 
+static void a_broken_member_of_a_cluster_serves_nothing(void **state)
+{
+	struct pool readers = pool_of(MODEL_ROLE_REPLICA, 1), writers = pool_of(MODEL_ROLE_PRIMARY, 1);
+
+	hear_replica(&readers, 0, 2, 1, 0);
+	EXPECT(&readers, "+");
+	readers.members[0].facts.role |= PLUGIN_CLUSTER_BROKEN;
+	decide(&readers);
+	EXPECT(&readers, "-");
+	hear(&writers, 0, PLUGIN_WRITABLE | PLUGIN_CLUSTER_BROKEN, 1, 0);
+	EXPECT(&writers, "-");
+}
+
 static void a_groups_primary_reads_no_more_than_any_other(void **state)
 {
 	struct pool p = pool_of(MODEL_ROLE_REPLICA, 2);
@@ -409,6 +422,7 @@ int main(void)
 		cmocka_unit_test(recover_lag_is_where_a_late_one_comes_back),
 		cmocka_unit_test(a_replica_that_does_not_run_or_whose_lag_is_unknown_is_out),
 		cmocka_unit_test(the_primary_reads_for_want_of_a_replica_only),
+		cmocka_unit_test(a_broken_member_of_a_cluster_serves_nothing),
 		cmocka_unit_test(a_groups_primary_reads_no_more_than_any_other),
 		cmocka_unit_test(weights_fall_in_quarters_as_lag_nears_its_bound),
 		cmocka_unit_test(a_server_under_maintenance_is_neither_asked_nor_waited_for),

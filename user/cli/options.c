@@ -103,7 +103,7 @@ static int read_option(struct cli_options *o, struct given *g, int argc, const c
 	if (!known && !owner && !is_list)
 		return wrong(error, "unknown option `%.64s`", arg);
 	if (owner || is_list)
-		takes_value = true;
+		takes_value = is_list || owner->option.argument;
 	if (value && !takes_value)
 		return wrong(error, "%s takes no value", name);
 	if (takes_value && !value) {
@@ -116,7 +116,7 @@ static int read_option(struct cli_options *o, struct given *g, int argc, const c
 	if (!owner)
 		return take_option(o, g, option, value);
 	g->verb_option = owner->option.name;
-	g->verb_value = value;
+	g->verb_value = value ? value : "1";
 	return 0;
 }
 
@@ -160,7 +160,9 @@ static int choose_value(struct cli_options *o, const struct given *g, char *erro
 		return wrong(error, "%s does not belong to `%s`", g->verb_option, o->verb->words);
 	if (!own->name || (!given && !own->fallback))
 		return 0;
-	if (own->read(given ? g->verb_value : own->fallback, o->value) < 0)
+	if (!own->argument)
+		strcpy(o->value, "1");
+	else if (own->read(given ? g->verb_value : own->fallback, o->value) < 0)
 		return wrong(error, "%s: `%.64s` is not %s", own->name, g->verb_value, own->expects);
 	return 0;
 }

@@ -20,6 +20,7 @@ int render_interfaces(const json_t *reply, const struct render *to);
 int render_explain_server(const json_t *reply, const struct render *to);
 int render_server(const json_t *reply, const struct render *to);
 int render_drained(const json_t *reply, const struct render *to);
+int render_top(const json_t *sample, const struct render *to); /* cli/sample.h */
 int render_watch(const json_t *reply, const struct render *to);
 int render_reload(const json_t *reply, const struct render *to);
 int render_load(const json_t *reply, const struct render *to);

@@ -103,6 +103,9 @@ const struct cli_verb cli_verbs[] = {
 	  .follow = follow_watch, .summary = "what happens, an event a line, after the last N (10) that did",
 	  .help = "With BACKEND or BACKEND/SERVER only what is about it. -j: one JSON object a line. Goes on when the\n"
 		  "agent is restarted; ends with Ctrl-C, or when nobody reads any more." },
+	{ "top", "", .option = { .name = "--once" }, .follow = follow_top,
+	  .summary = "rates, shares and states, each second anew; --once: one time, for scripts",
+	  .help = "q quits. What does not fit on the terminal is cut off. -j: one JSON object a line." },
 	{ "reload", "", .timeout_ms = CLI_RELOAD_MS, .render = render_reload, .summary = "read the configuration again",
 	  .help = "A bad file changes nothing: its errors are printed and the exit code is 3." },
 	{ "load", "IFACE [native|generic|auto]", 1, 2, { CLI_INTERFACE, CLI_XDP_MODE }, .timeout_ms = CLI_RELOAD_MS,
@@ -260,8 +263,8 @@ int cli_verb_synopsis(const struct cli_verb *v, char *buf, size_t size)
 {
 	const struct cli_option *o = &v->option;
 	size_t used = snprintf(buf, size, "%s%s%s%s%s%s%s%s", v->words, *v->arguments ? " " : "", v->arguments,
-			       o->name ? " [" : "", o->name ? o->name : "", o->name ? " " : "",
-			       o->name ? o->argument : "", o->name ? "]" : "");
+			       o->name ? " [" : "", o->name ? o->name : "", o->argument ? " " : "",
+			       o->argument ? o->argument : "", o->name ? "]" : "");
 
 	for (size_t i = 0; i < array_size(v->lists) && used < size; i++) {
 		const struct cli_list *l = &v->lists[i];

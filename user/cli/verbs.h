@@ -34,7 +34,7 @@ struct render {
 /* An option that belongs to one verb; its value is the request's last word. */
 struct cli_option {
 	const char *name;     /* "--limit"; NULL = the verb has none */
-	const char *argument; /* "N" */
+	const char *argument; /* "N"; NULL = it is a switch, "1" when it is given */
 	const char *fallback; /* the value when it is not given; NULL = the word is left out */
 	/* Checks text and writes the request's word for it. 0 or -EINVAL. */
 	int (*read)(const char *text, char ret[static CLI_VALUE_MAX]);
