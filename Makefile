@@ -2,6 +2,10 @@
 # Always On: one Makefile, everything out of tree in build/. `make help` says what there is.
 
 BUILD ?= build
+# The sanitizers' objects have a folder of their own.
+ifeq ($(SAN),1)
+override BUILD := $(BUILD)/san
+endif
 PREFIX ?= /usr/local
 CC ?= gcc
 CLANG ?= clang
@@ -21,7 +25,6 @@ LDLIBS := -lxdp -lbpf -lelf -lz -levent_core -levent_pthreads -lmnl -ljansson -l
 ifeq ($(SAN),1)
 ALL_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 ALL_LDFLAGS += -fsanitize=address,undefined
-BUILD := $(BUILD)/san
 endif
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-address-of-packed-member \
@@ -69,7 +72,7 @@ TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo check check-long tests bench lint mutants install uninstall clean help deps
+.PHONY: all demo check check-long tests bench lint mutants install man uninstall clean help deps
 all: $(PROGRAMS) ## build the programs: $(BUILD)/alwaysond, $(BUILD)/alwayson
 	@$(BUILD)/alwaysond --version >/dev/null
 
@@ -100,7 +103,7 @@ mutants: ## break the code on purpose, one way at a time: the suite that guards 
 	@tools/deps --for check
 	@tests/mutants
 
-SCRIPTS := .ci/run tools/deps tools/lab $(wildcard tools/lab.d/*.sh) tests/run tests/mutants tests/bare-machine \
+SCRIPTS := .ci/run tools/deps tools/lab tools/man tools/completion/alwayson.bash $(wildcard tools/lab.d/*.sh) tests/run tests/mutants tests/bare-machine \
            $(addprefix tests/bench/,run report throughput) $(wildcard tests/system/*.sh)
 
 # cppcheck does not know __attribute__((cleanup)), and sees leaks where there are none; ASan looks for the real ones.
@@ -111,6 +114,8 @@ lint: ## shellcheck, cppcheck, the mutants' tables, and a build with clang
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --library=tests/cppcheck.cfg \
 		--suppress=missingIncludeSystem --suppress=memleak --suppress=resourceLeak -Iinclude -Iuser user
 	$(MAKE) --no-print-directory -s BUILD=$(BUILD)/clang CC=clang all tests
+
+MAN_PAGES := alwaysond.8 alwayson.8 alwayson.cfg.5 alwayson-plugins.7
 
 install: all ## copy programs, manual and service files below $(PREFIX)
 	install -D -m 755 $(BUILD)/alwaysond $(DESTDIR)$(PREFIX)/sbin/alwaysond
@@ -125,10 +130,26 @@ install: all ## copy programs, manual and service files below $(PREFIX)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/alwayson/prometheus tools/prometheus/*
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/alwayson/grafana tools/grafana/*
 
+	install -D -m 644 tools/completion/alwayson.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/alwayson
+	install -D -m 644 tools/completion/_alwayson $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_alwayson
+	@if command -v pandoc >/dev/null; then \
+		tools/man $(BUILD)/man && for page in $(MAN_PAGES); do \
+			install -D -m 644 $(BUILD)/man/$$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page; \
+		done; \
+	else \
+		echo "make install: pandoc is not installed: no manual pages; the manual is in share/doc/alwayson"; \
+	fi
+
+man: ## make the manual pages in $(BUILD)/man (needs pandoc)
+	tools/man $(BUILD)/man
+
 uninstall: ## remove what install copied
 	rm -f $(DESTDIR)$(PREFIX)/sbin/alwaysond $(DESTDIR)$(PREFIX)/bin/alwayson \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/alwayson $(DESTDIR)$(PREFIX)/share/alwayson
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/alwayson \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_alwayson \
+		$(foreach p,$(MAN_PAGES),$(DESTDIR)$(PREFIX)/share/man/man$(lastword $(subst ., ,$(p)))/$(p))
 	rm -rf $(DESTDIR)$(PREFIX)/lib/alwayson $(DESTDIR)$(PREFIX)/include/alwayson
 
 clean: ## remove $(BUILD)
