@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Datagrams in fragments. Only the first fragment has ports: what was decided for it is remembered by the datagram's
- * addresses, protocol and id, and the others follow. One that comes before the first can't be told (XDP cannot wait) and
+ * addresses, id and (IPv4) protocol, and the others follow. One that comes before it can't be told (XDP cannot wait) and
  * goes to the host, as fragments of its own traffic must. A kernel hash serves: this is nobody's fast path.
  */
 #ifndef BPF_FRAGMENT_H

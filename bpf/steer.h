@@ -19,9 +19,9 @@ struct steer {
 	struct flow_key key;      /* of the request */
 	__u64 hash;
 	__u32 server_id;
+	__u32 entropy;            /* ipip: the flow's hash, for the outer header */
 	struct server *server;
 	__u64 server_word;
-	__u32 entropy;            /* ipip: the flow's hash, for the outer header */
 	struct fields fields;     /* nat: what the packet's addresses become */
 };
 

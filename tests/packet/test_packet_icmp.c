@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ICMP errors about steered flows: each reaches the side that it speaks to, and quotes the packet as that side knows it.
- * What is about nothing of ours, or quotes too little, is the host's, byte for byte. What is too big is told to its
+ * ICMP errors about steered flows: each reaches the side that it speaks to, and quotes the packet as that side knows
+ * it. What is about nothing of ours, or quotes too little, is the host's, byte for byte. What is too big is told to its
  * sender. Echoes are test_packet_echo.c's.
  */
 #include <string.h>
@@ -107,8 +107,8 @@ static void nat_each_to_the_side_it_speaks_to(void **state)
 	for (int v6 = 0; v6 < 2; v6++)
 		for (size_t i = 0; i < array_size(protocols); i++) {
 			const size_t ip = v6 ? IP6_SIZE : IP4_SIZE;
-			/* Up to the ports; one byte less than TCP's sum, and with it; more; all. */
-			const size_t lengths[] = { ip + 8, ip + 17, ip + 18, ip + 19, ip + 20, 0 };
+			/* Up to the ports; to TCP's sum, and with it; more; all. */
+			const size_t lengths[] = { ip + 8, ip + 16, ip + 18, ip + 19, ip + 20, 0 };
 			struct connection c;
 
 			connect_nat(r, v6, protocols[i], &c);
@@ -170,7 +170,8 @@ static struct packet direct_answer(bool v6, uint8_t protocol, uint16_t sport)
 }
 
 /* The error leaves for this server as a client's packet would. */
-static void direct(struct rig *r, const char *what, enum abi_forward forward, const struct packet *about, uint32_t server)
+static void direct(struct rig *r, const char *what, enum abi_forward forward, const struct packet *about,
+		   uint32_t server)
 {
 	const bool v6 = packet_is_v6(about);
 	struct packet p = outer(L2_ROUTER, L2_LB, v6 ? ROUTER6 : ROUTER4, about->from);

@@ -37,7 +37,7 @@ void wire_icmp(const struct wire_icmp *i, struct frame *ret);
 
 /* The frame's packet in an outer IP header, as a server in a tunnel gets it; the flow label is left 0. */
 void wire_wrap(const struct frame *f, const char *from, const char *to, struct frame *ret);
-/* An IPv6 packet's flow label, and its removal. */
+/* Sets an IPv6 packet's flow label to 0. */
 void wire_clear_label(struct frame *f);
 
 #endif

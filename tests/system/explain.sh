@@ -43,7 +43,8 @@ check "a backup whose turn it is not" takes web/node3 false backup
 check "a backend nobody uses" takes idle/node1 false service
 lab_ctl server drain web/node1 >/dev/null
 check "a drain" takes web/node1 false admin
-check "how it ends is said" says web/node1 'NO +admin +drain: set at run time; .alwayson server ready web/node1. ends it'
+check "how it ends is said" says web/node1 \
+	'NO +admin +drain: set at run time; .alwayson server ready web/node1. ends it'
 lab_ctl server ready web/node1 >/dev/null
 lab_ctl server weight web/node1 0 >/dev/null
 check "a weight of 0" takes web/node1 false weight

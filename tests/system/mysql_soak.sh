@@ -76,7 +76,7 @@ note() {
 
 # Where a replica is: the sequence number of its last transaction.
 position() {
-	lab_sql "$1" "SELECT SUBSTRING_INDEX(@, '-', -1)"
+	lab_sql "$1" "SELECT SUBSTRING_INDEX(@@gtid_slave_pos, '-', -1)"
 }
 
 has_applied_all() {
@@ -186,12 +186,12 @@ drive() {
 	end=$(($(now_ms) + SECONDS_TO_RUN * 1000))
 	# Each at least once in a short run, in random order; then at random.
 	for action in $(printf '%s\n' "${actions[@]}" | shuf --random-source=<(yes "$seed")); do
-		"$action" || return
+		"$action" || { printf "%s fails\n" "$action"; return 1; }
 		wait_until 20 "all to be well after $action" all_is_well || return
 	done
 	while (($(now_ms) < end)); do
 		action=${actions[$((RANDOM % ${#actions[@]}))]}
-		"$action" || return
+		"$action" || { printf "%s fails\n" "$action"; return 1; }
 		wait_until 20 "all to be well after $action" all_is_well || return
 	done
 }

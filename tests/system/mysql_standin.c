@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -335,6 +336,7 @@ static void serve(const char *path)
 {
 	static uint8_t p[PACKET_MAX + 1];
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* some behaviours wait for ever */
 	read_script(path);
 	if (!strcmp(script.behaviour, "silent"))
 		pause();

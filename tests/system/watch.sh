@@ -75,6 +75,17 @@ check "that it is back is told" told "$LAB_DIR/all" '"event":"agent_restarted"'
 check "and what it says from its start on" told "$LAB_DIR/text" 'notice ready'
 check "its stop was told once" told_once "$LAB_DIR/text" 'notice stopping'
 
+# asked LINE PATTERN: what the agent answers to a line of the protocol.
+asked() {
+	lab_in balancer socat -t 5 - "UNIX-CONNECT:$LAB_DIR/sock" <<<"$1" >"$LAB_DIR/answer"
+	grep -q -- "$2" "$LAB_DIR/answer" || { cat "$LAB_DIR/answer"; return 1; }
+}
+
+last=$(lab_ctl -j watch --last 1 | head -n 1 | jq .number)
+check "nothing new within the time: an empty answer" asked "watch $last 1" '"lost":0,"events":\[\]'
+check "a number to come is one of an earlier run" asked "watch 1000000 600000" '"events":\[{"number":1,'
+check "a wait above the limit" asked "watch $last 600001" '"code":2'
+check "a number that is none" asked "watch -1" '"code":2'
 lab_in balancer bash -c '"$1" -s "$2" watch --last 256 | head -n 1' - "$LAB_BUILD/alwayson" "$LAB_DIR/sock" \
 	>"$LAB_DIR/head" &
 reader=$!

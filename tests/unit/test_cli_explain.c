@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What explains and what is told as it happens: `explain config`, `explain server`, `watch`. Places come from the real
- * parser, replies from the examples of docs/control.md, and docs/alwayson.md must show what comes out.
+ * What explains and what is told as it happens: `explain config`, `explain server`, `watch`, `top`. Places come from
+ * the real parser, replies from the examples of docs/control.md; docs/alwayson.md must show what comes out.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/follow.h"
 #include "cli/render.h"
+#include "cli/sample.h"
 #include "config/config.h"
 #include "model/model.h"
 #include "unit/cli_docs.h"
@@ -140,7 +142,10 @@ static bool is_about_check(const char *line)
 	return strncmp(line, "    option httpchk", 18) == 0 || strncmp(line, "    http-check", 14) == 0;
 }
 
-/* No line without a word of where it is from, but for checks, which have it below them; and with all of them it is still a configuration, of the same meaning. */
+/*
+ * No line without a word of where it is from, but for checks, which have it below them; and with all of them it is
+ * still a configuration, of the same meaning.
+ */
 static void what_is_explained_is_a_configuration(void **state)
 {
 	json_t *j = load(text), *again;
@@ -189,7 +194,7 @@ static void the_manual_shows_it(void **state)
 	setenv("TZ", "UTC", 1);
 	assert_in_manual("watch", render_watch, NULL);
 	assert_in_manual("explain server", render_explain_server, NULL);
-	assert_in_manual("explain config", render_config, "backend nodes");
+	assert_in_manual("explain config", render_config, "\nbackend nodes");
 }
 
 /* What a server or a file says can't steer the terminal. */
@@ -207,6 +212,68 @@ static void a_hostile_event_is_one_tame_line(void **state)
 	json_decref(reply);
 }
 
+/* What is drawn on a terminal of that size: rows as they stand there, without what steers it. */
+static void assert_cut(const char *picture, unsigned rows, unsigned columns, const char *wanted)
+{
+	char *out = NULL;
+	size_t length;
+	FILE *to = open_memstream(&out, &length);
+
+	top_cut(picture, rows, columns, to);
+	fclose(to);
+	assert_string_equal(out, wanted);
+	free(out);
+}
+
+static void a_picture_is_cut_to_the_terminal(void **state)
+{
+	assert_cut("abc\nde\n", 5, 10, "\033[Habc\033[0m\033[K\r\nde\033[0m\033[K\r\n\033[J");
+	assert_cut("abc\nde\n", 2, 2, "\033[Hab\033[0m\033[K\r\nde\033[0m\033[K");
+	assert_cut("a\nb\nc\n", 2, 9, "\033[Ha\033[0m\033[K\r\n... 2 mor\033[K");
+	/* Colours take no column, a character of two bytes takes one; neither is cut in the middle. */
+	assert_cut("\033[31mab\033[0mc\n", 3, 2, "\033[H\033[31mab\033[0m\033[0m\033[K\r\n\033[J");
+	assert_cut("\303\251\303\251x\n", 3, 1, "\033[H\303\251\033[0m\033[K\r\n\033[J");
+	assert_cut("", 3, 1, "\033[H\033[J");
+}
+
+/* A counter that began anew, a server that is new, a clock that was set: no rate, rather than a wrong one. */
+static void rates_are_those_of_the_same_thing(void **state)
+{
+	json_t *before = json_loads("{\"now_ms\":1000,\"servers\":["
+				    "{\"backend\":\"b\",\"server\":\"x\",\"bytes_in\":100,\"bytes_out\":50},"
+				    "{\"backend\":\"b\",\"server\":\"y\",\"bytes_in\":900}]}", 0, NULL);
+	json_t *now = json_loads("{\"now_ms\":3000,\"servers\":["
+				 "{\"backend\":\"b\",\"server\":\"y\",\"bytes_in\":1900},"
+				 "{\"backend\":\"b\",\"server\":\"x\",\"bytes_in\":100,\"bytes_out\":7},"
+				 "{\"backend\":\"c\",\"server\":\"x\",\"bytes_in\":5}]}", 0, NULL);
+	const json_t *list = json_object_get(now, "servers");
+
+	sample_rates(before, now);
+	assert_true(json_real_value(json_object_get(json_array_get(list, 0), "bytes_in_per_s")) == 500);
+	assert_true(json_real_value(json_object_get(json_array_get(list, 1), "bytes_in_per_s")) == 0);
+	assert_null(json_object_get(json_array_get(list, 1), "bytes_out_per_s"));
+	assert_null(json_object_get(json_array_get(list, 2), "bytes_in_per_s"));
+	json_object_set_new(now, "now_ms", json_integer(500));
+	json_object_clear(json_array_get(list, 0));
+	sample_rates(before, now);
+	assert_int_equal(json_object_size(json_array_get(list, 0)), 0);
+	json_decref(before);
+	json_decref(now);
+}
+
+static void top_draws_what_there_is(void **state)
+{
+	static const char *const replies[] = { "{}", "{\"services\":[{}],\"servers\":[{}],\"verdicts\":[{}]}",
+					       "{\"services\":1,\"servers\":[2],\"verdicts\":\"x\",\"status\":[]}" };
+
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+		json_t *sample = json_loads(replies[i], 0, NULL);
+
+		free(rendered(render_top, sample));
+		json_decref(sample);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +281,9 @@ int main(void)
 		cmocka_unit_test(what_is_explained_is_a_configuration),
 		cmocka_unit_test(the_manual_shows_it),
 		cmocka_unit_test(a_hostile_event_is_one_tame_line),
+		cmocka_unit_test(a_picture_is_cut_to_the_terminal),
+		cmocka_unit_test(rates_are_those_of_the_same_thing),
+		cmocka_unit_test(top_draws_what_there_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

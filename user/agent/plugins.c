@@ -15,6 +15,7 @@
 struct plugins {
 	struct checker *checker;      /* NULL: it could not be started */
 	char why_not[CHECKER_POOL_ERROR_MAX];
+	bool idle;                    /* nothing uses it yet: what its start has to say is no news */
 	struct log *log;
 	struct attempt_elsewhere elsewhere;
 };
@@ -24,7 +25,7 @@ static void on_event(int level, const char *text, void *ctx)
 	struct plugins *p = ctx;
 
 	if (p->log)
-		log_event(p->log, level, "checker", "text=%s", log_quoted(text));
+		log_event(p->log, p->idle ? LOG_INFO : level, "checker", "text=%s", log_quoted(text));
 }
 
 static struct checker_words words_of(const struct model_plugin_check *c)
@@ -156,6 +157,7 @@ int plugins_new(struct event_base *base, struct log *log, bool needed, struct pl
 		return -ENOMEM;
 	}
 	p->log = log;
+	p->idle = !needed;
 	p->elsewhere = (struct attempt_elsewhere){ .start = start, .cancel = cancel, .ctx = p };
 	r = checker_new(base, NULL, &ops, &p->checker, p->why_not);
 	if (r < 0 && needed) {
@@ -165,6 +167,7 @@ int plugins_new(struct event_base *base, struct log *log, bool needed, struct pl
 	}
 	if (r < 0 && log)
 		log_event(log, LOG_INFO, "checker", "text=%s", log_quoted(p->why_not));
+	p->idle = false;
 	*ret = p;
 	return 0;
 }

@@ -75,16 +75,16 @@ void explain_server_line(FILE *to, const json_t *server)
 	const json_t *origins = json_object_get(server, "origins");
 	struct word words[WORDS_MAX];
 	size_t count = 0;
-	const char *text;
-	json_t *place;
+	const char *key;
+	json_t *value;
 
 	if (!json_is_object(origins))
 		return;
 	for (; count < shown; count++)
 		words[count] = (struct word){ .text = always[count], .place = json_object_get(origins, always[count]) };
-	json_object_foreach((json_t *)origins, text, place)
-		if (count < WORDS_MAX && !is_among(text, words, count))
-			words[count++] = (struct word){ .text = text, .place = place };
+	json_object_foreach((json_t *)origins, key, value)
+		if (count < WORDS_MAX && !is_among(key, words, count))
+			words[count++] = (struct word){ .text = key, .place = value };
 	print_words(to, words, count);
 }
 
@@ -105,14 +105,14 @@ void explain_check_lines(FILE *to, const json_t *backend)
 	const json_t *origins = json_object_get(backend, "origins");
 	struct word words[WORDS_MAX];
 	size_t count = 0;
-	const char *text;
-	json_t *place;
+	const char *key;
+	json_t *value;
 
 	if (!json_is_object(origins))
 		return;
-	json_object_foreach((json_t *)origins, text, place)
-		if (count < WORDS_MAX && is_about_check(text))
-			words[count++] = (struct word){ .text = text, .place = place };
+	json_object_foreach((json_t *)origins, key, value)
+		if (count < WORDS_MAX && is_about_check(key))
+			words[count++] = (struct word){ .text = key, .place = value };
 	if (!count)
 		words[count++] = (struct word){ .text = "check by a TCP connection" };
 	print_words(to, words, count);

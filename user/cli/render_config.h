@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files that print a configuration call of each other: render_config.c, render_check.c, explain_config.c. Not for others.
+ * What the files that print a configuration call of each other: render_config.c, render_check.c, explain_config.c. Not
+ * for others.
  */
 #ifndef CLI_RENDER_CONFIG_H
 #define CLI_RENDER_CONFIG_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `alwayson top`, drawn: a sample with its rates as tables, of any height and width. Called by top.c, which cuts them to
- * the terminal.
+ * `alwayson top`, drawn: a sample with its rates as tables, of any height and width. Called by top.c, which cuts them
+ * to the terminal.
  */
 #include <errno.h>
 #include <strings.h>
@@ -135,17 +135,23 @@ static int print_drops(const json_t *sample, const struct render *to)
 	};
 	struct table *t = table_new(columns, array_size(columns));
 	const json_t *v;
+	bool any = false;
 	size_t i;
 
 	json_array_foreach(json_object_get(sample, "verdicts"), i, v) {
 		if (!field_is(v, "action", "drop") || field_number(v, "packets") == 0)
 			continue;
+		any = true;
 		table_member(t, TONE_PLAIN, v, "name");
 		rate_cell(t, TONE_BAD, v, "packets_per_s");
 		table_member(t, TONE_PLAIN, v, "packets");
 		table_member(t, TONE_PLAIN, v, "help");
 	}
-	return finish(t, to);
+	if (any)
+		return finish(t, to);
+	fputs("no packet has been dropped\n", to->out);
+	table_free(t);
+	return 0;
 }
 
 int render_top(const json_t *sample, const struct render *to)

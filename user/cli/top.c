@@ -40,7 +40,7 @@ static void on_resize(int number)
 
 /* ---- one frame, cut to the terminal ---- */
 
-/* Bytes of a line that fill at most `width` columns; colours take none, of a UTF-8 character only the first byte does. */
+/* Bytes of a line that fill at most `width` columns; colours take none, a UTF-8 character takes one. */
 static size_t fitting(const char *line, size_t length, size_t width)
 {
 	size_t i = 0, columns = 0;

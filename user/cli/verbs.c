@@ -79,7 +79,7 @@ const struct cli_verb cli_verbs[] = {
 	  .summary = "the interfaces packets are steered on" },
 	{ "explain config", "", .timeout_ms = CLI_ANSWER_MS, .render = render_config,
 	  .summary = "the configuration in force, and where each setting of it came from",
-	  .help = "As `show config`; the comments say of each setting in which line it was written, or that it is a default." },
+	  .help = "As `show config`; the comments say in which line a setting was written, or that it is a default." },
 	{ "explain server", "BACKEND/SERVER", 1, 1, { CLI_SERVER }, .timeout_ms = CLI_ANSWER_MS,
 	  .render = render_explain_server, .summary = "why the server takes new connections, or none; its share and past",
 	  .help = "Each line says of one thing whether it lets new connections through." },

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What `alwayson` can be told: one line a verb, from which come the grammar, the help and the request. A new verb is a
- * line in verbs.c, a renderer, and its place in docs/alwayson.md and docs/control.md (a test compares them).
+ * line in verbs.c, a renderer, its place in docs/alwayson.md and docs/control.md, and its line in tools/completion
+ * (tests compare them).
  */
 #ifndef CLI_VERBS_H
 #define CLI_VERBS_H

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Completion of `alwayson` for bash. The lines of _alwayson_verbs are the program's verb table (user/cli/verbs.c): words,
+# kinds of arguments in capitals, options. tests/unit/test_cli_completion.c holds the two together.
+_alwayson_verbs='
+status
+show services
+show servers BACKEND
+show flows --limit
+show config
+show verdicts
+show interfaces
+explain config
+explain server SERVER
+server drain SERVER
+server maint SERVER
+server ready SERVER
+server weight SERVER WEIGHT
+wait drained SERVER --timeout
+top --once
+watch BACKEND --last
+reload
+load IFACE MODE
+unload IFACE
+decap load IFACE MODE --from --address
+decap unload IFACE
+decap show IFACE
+version
+'
+
+# Candidates for one kind of argument. Names of servers come from the agent, if one answers.
+_alwayson_kind() {
+	local name
+
+	case $1 in
+	SERVER) "${_alwayson_ask[@]}" show servers 2>/dev/null | awk 'NR > 1 { print $1 }' ;;
+	BACKEND) "${_alwayson_ask[@]}" show servers 2>/dev/null | awk 'NR > 1 { print $1; sub("/.*", "", $1); print $1 }' ;;
+	IFACE) for name in /sys/class/net/*; do echo "${name##*/}"; done ;;
+	MODE) printf 'native\ngeneric\nauto\n' ;;
+	esac
+}
+
+_alwayson() {
+	local cur=${COMP_WORDS[COMP_CWORD]} words=() tokens token next options i at found=''
+	local _alwayson_ask=("${COMP_WORDS[0]}")
+
+	case ${COMP_WORDS[COMP_CWORD - 1]} in
+	-s | --socket)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--name | --limit | --last | --timeout | --from | --address) return ;;
+	esac
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-s | --socket | --name) _alwayson_ask+=("${COMP_WORDS[i]}" "${COMP_WORDS[++i]}") ;;
+		--limit | --last | --timeout | --from | --address) i=$((i + 1)) ;;
+		-*) ;;
+		*) words+=("${COMP_WORDS[i]}") ;;
+		esac
+	done
+	if [[ $cur == -* ]]; then
+		found='-s --socket --name -j --json -h --help -V --version'
+	fi
+	while read -r -a tokens; do
+		at=0 next='' options=''
+		for token in "${tokens[@]}"; do
+			if [[ $token == --* ]]; then
+				options+=" $token"
+			elif ((at < ${#words[@]})); then
+				[[ $token == "${words[at]}" || $token == [A-Z]* ]] || continue 2
+				at=$((at + 1))
+			else
+				next=${next:-$token}
+			fi
+		done
+		((at == ${#words[@]})) || continue
+		if [[ $cur == -* ]]; then
+			# Options belong to a verb whose own words are all there.
+			[[ ${#words[@]} -gt 0 && $next != [a-z]* ]] && found+=$options
+		elif [[ $next == [A-Z]* ]]; then
+			found+=" $(_alwayson_kind "$next")"
+		else
+			found+=" $next"
+		fi
+	done <<<"$_alwayson_verbs"
+	mapfile -t COMPREPLY < <(compgen -W "$found" -- "$cur" | sort -u)
+}
+
+complete -F _alwayson alwayson
