@@ -266,6 +266,27 @@ static void of_a_refused_one_nothing_follows(void **state)
 	}
 }
 
+static void a_removed_server_gets_none(void **state)
+{
+	static const enum abi_forward modes[] = { FORWARD_NAT, FORWARD_DSR, FORWARD_IPIP };
+	struct rig *r = *state;
+
+	for (size_t i = 0; i < array_size(modes); i++) {
+		world_lay(r, &(struct world){ .forward = modes[i], .servers = 1 });
+		for (int v6 = 0; v6 < 2; v6++) {
+			struct packet p = large(v6, UDP, 40000);
+
+			frame_build(&p, &whole);
+			wire_fragment(&whole, 0, CUT1, 77, &in);
+			rig_run(r, &in, 0, &o);
+			assert_true(verdict_sends(o.verdict));
+			world_server_remove(r, v6 ? 2 : 1);
+			fragment(r, "what follows", &p, NULL, 1, 77, VERDICT_FRAGMENT);
+		}
+		rig_clear(state);
+	}
+}
+
 /* The UDP header tells the whole datagram's length. Not more than IP can carry, and not less than the header. */
 static void the_first_ones_udp_length_is_the_datagrams(void **state)
 {
@@ -407,6 +428,7 @@ int main(void)
 		rig_test(for_no_service_all_pass),
 		rig_test(an_id_is_used_again),
 		rig_test(of_a_refused_one_nothing_follows),
+		rig_test(a_removed_server_gets_none),
 		rig_test(the_first_ones_udp_length_is_the_datagrams),
 		rig_test(a_first_one_without_ports),
 		rig_test(atomic_ones_are_whole),
