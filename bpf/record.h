@@ -165,7 +165,8 @@ static __always_inline enum verdict record_evict_closed(struct work *w, const st
 }
 
 /* Takes one own port if it is free, or if the connection that holds it is closed. PORTS_EXHAUSTED: try the next. */
-static __always_inline enum verdict record_claim_port(struct work *w, const struct own_port *own, const bool v6)
+static __always_inline enum verdict record_claim_port(struct work *w, const struct own_port *own, bool closed_too,
+						      const bool v6)
 {
 	const __u8 kind = FLOW_REPLY | w->protocol;
 	const struct flow_key *key = &w->other_key;
@@ -181,7 +182,7 @@ static __always_inline enum verdict record_claim_port(struct work *w, const stru
 		return VERDICT_LOCK_BUSY;
 	f = flow_find(key, hash, v6);
 	if (f.tag)
-		verdict = record_evict_closed(w, own, &f, v6);
+		verdict = closed_too ? record_evict_closed(w, own, &f, v6) : VERDICT_PORTS_EXHAUSTED;
 	if (!verdict) {
 		fields_words(key, &w->reply, w->words, v6);
 		if (!flow_insert(hash, w->words, flow_new_tag(hash, 0, w->server, w->server_word), &f, v6))
@@ -211,7 +212,8 @@ static __always_inline int record_reply(struct work *w, __u32 pool_offset, __u32
 
 		if (!own)
 			return VERDICT_INTERNAL;
-		verdict = record_claim_port(w, own, v6);
+		/* One that nobody has first: a server remembers a closed connection (TIME_WAIT) and may refuse its port. */
+		verdict = record_claim_port(w, own, i >= NAT_PROBES / 2, v6);
 	}
 	return verdict;
 }

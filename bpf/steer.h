@@ -115,6 +115,12 @@ static __always_inline void steer_note_request(const struct packet *p, struct fl
 		return;
 	}
 	set = (p->tcp_flags & TCP_FIN ? FLOW_FIN : 0) | (p->tcp_flags & TCP_RST ? FLOW_RST : 0);
+	/*
+	 * A reset before the client has answered the server does not end the record: it answers a bare ACK by which a
+	 * server in TIME_WAIT refuses the SYN, and the SYN that is sent again must come by the same own port.
+	 */
+	if (!(state & FLOW_PROVEN))
+		set &= ~FLOW_RST;
 	clear = set & FLOW_RST ? 0 : state & FLOW_RST;
 	/* The client's answer proves a connection it opened; one learnt underway is proven by a packet a tick later. */
 	if ((p->tcp_flags & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK &&
