@@ -201,6 +201,9 @@ frozen_primary() {
 	mysql_promote 1 && wait_writer 1 && mysql_follow 2 1 || return
 	# Many checks more: none of them may count against the balancer when the server comes back.
 	wait_until 8 "ten more checks" checks_grow primary/db3 $(($(server_field primary/db3 checks) + 10))
+	# Ended by a reset: a close would leave a socket waiting for the frozen server's FIN, one a check.
+	expect "sockets that checks left behind" \
+		"$(lab_in balancer ss -Hatn state fin-wait-1 state fin-wait-2 "dport = :3306" | wc -l)" -eq 0 || return
 	kill -CONT "$pid"
 	wait_says primary/db3 'conflict: 2 servers' && expect "where writes go" "$(who_answers 3306 5)" = 1 &&
 		mysql_follow 3 1 && wait_readers 2,3
