@@ -42,7 +42,7 @@ agent_is_running() {
 
 # Ready: the agent answers, steers, and every server that is checked has its first result.
 agent_is_ready() {
-	lab_ctl -j status | jq -e '[.interfaces[] | select(.mode != "detached")] | length > 0' &&
+	lab_ctl -j status | jq -e '.ready and ([.interfaces[] | select(.mode != "detached")] | length > 0)' &&
 		lab_ctl -j show servers |
 		jq -e '[.servers[] | select(.state == "INIT" and .admin != "maint")] | length == 0'
 }

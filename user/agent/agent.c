@@ -129,6 +129,8 @@ static void begin(struct agent *a)
 	}
 	reconcile_addresses_changed(a->reconcile);
 	reconcile_run(a->reconcile, a->health);
+	/* Not before the entries are known: flows of no service are not given their service's time. */
+	sweep_set_model(a->sweep, a->model);
 	for (size_t b = 0; b < a->model->backends.count; b++)
 		for (size_t s = 0; s < a->model->backends.items[b].servers.count; s++) {
 			struct health_view v;
@@ -170,7 +172,7 @@ static void on_start_late(evutil_socket_t fd, short what, void *ctx)
 
 	log_event(a->log, LOG_WARNING, "start_late", "text=%s",
 		  log_quoted(a->round_over ? "not all servers' neighbours have answered" :
-					     "not all servers have been checked"));
+					     "not all servers have been checked; what was known of them before holds"));
 	begin(a);
 }
 
@@ -222,6 +224,7 @@ static void on_terminate(evutil_socket_t fd, short what, void *ctx)
 	struct agent *a = ctx;
 	const struct sweep_counts *c = sweep_counts(a->sweep);
 
+	a->detach = true;
 	log_event(a->log, LOG_NOTICE, "stopping", "connections=%llu text=%s",
 		  (unsigned long long)(c->connections4 + c->connections6),
 		  log_quoted("detaching: connections through this balancer end"));
@@ -237,12 +240,11 @@ static int add_signal(struct agent *a, size_t i, int number, event_callback_fn c
 
 static int start_loop(struct agent *a)
 {
-	const struct timeval late = { .tv_sec = AGENT_FIRST_ROUND_MS / 1000 };
 	int r;
 
 	a->run_event = event_new(a->base, -1, 0, on_run, a);
 	a->first_round_timer = evtimer_new(a->base, on_start_late, a);
-	if (!a->run_event || !a->first_round_timer || evtimer_add(a->first_round_timer, &late))
+	if (!a->run_event || !a->first_round_timer)
 		return -ENOMEM;
 	r = add_signal(a, 0, SIGHUP, on_hangup);
 	if (r == 0)
@@ -309,7 +311,6 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 		snprintf(error, AGENT_ERROR_MAX, "cannot set up the sweep: %s", strerror(-r));
 		return r;
 	}
-	sweep_set_model(a->sweep, a->model);
 	return 0;
 }
 
@@ -368,6 +369,29 @@ static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 	return 0;
 }
 
+/* What the tables say of a server that was in them before: it was given new connections, or not. */
+static bool saw_server(size_t backend, size_t server, bool *ret_serves, void *ctx)
+{
+	const struct agent *a = ctx;
+
+	return !a->model->backends.items[backend].servers.items[server].backup &&
+	       reconcile_served(a->reconcile, backend, server, ret_serves);
+}
+
+/* The first round may last; an earlier agent's knowledge is good enough for less. */
+static int start_first_round(struct agent *a)
+{
+	const bool taken_over = dataplane_maps(a->dataplane)->taken_over;
+	const unsigned ms = taken_over ? AGENT_TAKEOVER_ROUND_MS : AGENT_FIRST_ROUND_MS;
+	const struct timeval late = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	const struct health_witness tables = { .saw = saw_server, .ctx = a };
+
+	if (taken_over)
+		health_assume(a->health, &tables);
+	return evtimer_add(a->first_round_timer, &late) ? -ENOMEM : 0;
+}
+
+
 static int start_control(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	char path[MODEL_SOCKET_PATH_MAX + 1];
@@ -408,12 +432,15 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 		r = start_state(a, error);
 	if (r == 0)
 		r = notices_check_ports(a->model, error);
+	/* First, for it tells of another agent of the name where there is no state directory to hold the lock. */
+	if (r == 0)
+		r = start_control(a, error);
 	if (r == 0)
 		r = start_dataplane(a, error);
 	if (r == 0)
 		r = start_health(a, error);
 	if (r == 0)
-		r = start_control(a, error);
+		r = start_first_round(a);
 	if (r == 0)
 		r = monitor_prepare(a->monitor, a->model, error, AGENT_ERROR_MAX);
 	if (r < 0)
@@ -425,7 +452,7 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 
 void agent_stop(struct agent *a)
 {
-	if (a->health)
+	if (a->health && a->running)
 		agent_save_state(a);
 	if (a->control)
 		drained_done(a);
@@ -438,7 +465,8 @@ void agent_stop(struct agent *a)
 	sweep_free(a->sweep);
 	reconcile_free(a->reconcile);
 	grace_free(a->grace);
-	dataplane_close(a->dataplane, false);
+	/* A start that failed leaves what it found: it goes on steering. */
+	dataplane_close(a->dataplane, !a->detach && a->dataplane && dataplane_maps(a->dataplane)->taken_over);
 	net_free(a->net);
 	state_close(a->state);
 	for (size_t i = 0; i < sizeof(a->signals) / sizeof(a->signals[0]); i++)

@@ -38,6 +38,7 @@ enum agent_limit {
 	AGENT_ERROR_MAX = 512,
 	AGENT_FIRST_ROUND_MS = 10000, /* a start waits no longer than this for the first round of checks ... */
 	AGENT_WAYS_MS = 1000,         /* ... and after it no longer than this for the servers' neighbours */
+	AGENT_TAKEOVER_ROUND_MS = 2000, /* the same where an earlier agent's knowledge holds until there is a newer one */
 };
 
 /* A NIC that is, or ought to be, steered on. */
@@ -88,6 +89,7 @@ struct agent {
 	bool round_over;        /* every checked server has its first result */
 	bool save_due;          /* state has changed in this turn of the loop */
 	bool running;           /* the first round is over, packets are steered */
+	bool detach;            /* asked to stop: nothing is left in the kernel */
 	int exit_code;
 };
 

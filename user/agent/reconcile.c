@@ -404,6 +404,16 @@ bool reconcile_server_of(const struct reconcile *r, uint32_t id, size_t *ret_bac
 	return true;
 }
 
+bool reconcile_served(const struct reconcile *r, size_t backend, size_t server, bool *ret_serves)
+{
+	const uint64_t word = active_server(r, reconcile_server_id(r, backend, server))->word;
+
+	if (!(SERVER_FLAGS(word) & SERVER_RESOLVED))
+		return false;
+	*ret_serves = SERVER_FLAGS(word) & SERVER_ACCEPTS;
+	return true;
+}
+
 struct addr reconcile_address(const struct reconcile *r, uint16_t id, bool v6)
 {
 	return addresses_get(&r->addresses, id, v6);

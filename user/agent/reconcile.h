@@ -57,6 +57,12 @@ uint64_t reconcile_slots_wanted(const struct model *m);
 /* True when nothing waits for a grace period: the maps say what was asked for. */
 bool reconcile_is_settled(const struct reconcile *r);
 
+/*
+ * Of a server that was in the tables of an earlier agent, and could be sent to: was it given new connections? False: it
+ * was not there. For the time before the first reconcile_run().
+ */
+bool reconcile_served(const struct reconcile *r, size_t backend, size_t server, bool *ret_serves);
+
 /* Is it known of every server whether and how it can be reached? At start it takes the neighbours some time to answer. */
 bool reconcile_ways_are_known(const struct reconcile *r);
 

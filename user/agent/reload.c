@@ -41,7 +41,8 @@ static int take_model(struct agent *a, struct model *m, const struct hash_key *s
 	model_free(a->model);
 	a->model = m;
 	a->secret = *secret;
-	sweep_set_model(a->sweep, m);
+	if (a->running)
+		sweep_set_model(a->sweep, m);
 	return 0;
 }
 

@@ -198,6 +198,7 @@ size_t dataplane_attachments(const struct dataplane *d, const struct dataplane_a
 	return d->shown.count;
 }
 
+/* A pinned link of a NIC that is still there; one whose NIC is gone is severed and dropped. */
 static void take_over(struct dataplane *d, const char *file, unsigned ifindex)
 {
 	char path[256], name[IF_NAMESIZE];
@@ -207,14 +208,13 @@ static void take_over(struct dataplane *d, const char *file, unsigned ifindex)
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return;
-	/* A link whose NIC is gone is severed (ENOLINK). */
-	if (!if_indextoname(ifindex, name) || bpf_link_update(fd, dataplane_program_fd(d), NULL) < 0 ||
-	    remember(d, ifindex, name, fd) < 0) {
+	if (!if_indextoname(ifindex, name) || remember(d, ifindex, name, fd) < 0) {
 		unlink(path);
 		close(fd);
 	}
 }
 
+/* All NICs are known to this program's `devices` before it runs on the first of them: it may redirect to each. */
 void links_take_over(struct dataplane *d)
 {
 	DIR *dir = opendir(d->pin_dir);
@@ -229,6 +229,14 @@ void links_take_over(struct dataplane *d)
 			take_over(d, e->d_name, ifindex);
 	}
 	closedir(dir);
+	for (size_t i = 0; i < d->links.count;) {
+		const struct link *l = &d->links.items[i];
+
+		if (bpf_link_update(l->fd, dataplane_program_fd(d), NULL) == 0)
+			i++;
+		else
+			dataplane_detach(d, l->shown.ifindex); /* ENOLINK: another NIC has the number now */
+	}
 }
 
 void links_close(struct dataplane *d, bool leave)

@@ -175,4 +175,16 @@ int health_save(const struct health *h, json_t **ret);
  */
 int health_restore(struct health *h, const json_t *from);
 
+/* Somebody who has seen whether a server was given new connections before this agent came. False: he can't tell. */
+struct health_witness {
+	bool (*saw)(size_t backend, size_t server, bool *ret_serves, void *ctx);
+	void *ctx;
+};
+/*
+ * What was saved may be older than what an earlier agent did last, or lost: where they differ, the witness is right,
+ * until the first new result. To be called after health_restore(). Admin states and weights stay. on_change is called for
+ * none of it.
+ */
+void health_assume(struct health *h, const struct health_witness *w);
+
 #endif

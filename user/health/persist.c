@@ -191,3 +191,24 @@ int health_restore(struct health *h, const json_t *from)
 	health_settle(h);
 	return 0;
 }
+
+void health_assume(struct health *h, const struct health_witness *w)
+{
+	bool serves;
+
+	for (size_t b = 0; b < h->backends; b++)
+		for (size_t i = 0; i < h->pools[b].servers; i++) {
+			struct health_server *s = h->servers[h->pools[b].first + i];
+			struct health_view v;
+
+			if (!s->settings.check || s->checks || health_server_has_role(s) ||
+			    !w->saw(b, i, &serves, w->ctx))
+				continue;
+			health_server_view(s, &v);
+			if (v.accepts_new == serves || v.admin != HEALTH_READY || !v.weight)
+				continue;
+			tally_assume(&s->tally, serves ? HEALTH_UP : HEALTH_DOWN);
+			snprintf(s->last_result, sizeof(s->last_result), "as an earlier agent left it");
+		}
+	health_settle(h);
+}
