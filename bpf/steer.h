@@ -155,7 +155,11 @@ static __always_inline bool steer_remembered(struct packet *p, struct steer *s, 
 		return false;
 	if (!steer_load_server(s, FLOW_SERVER(f.value)) ||
 	    SERVER_GENERATION(s->server_word) != FLOW_GENERATION(f.value)) {
-		steer_forget(p, s, v6);
+		/* A packet of a connection that was ended is answered by a RST; the agent finds the record and tells the
+		 * server as well. */
+		if (!packet_is_tcp(p) || packet_opens(p) || !(s->service->flags & SERVICE_RECORDS) ||
+		    (__u32)s->service->old_slots)
+			steer_forget(p, s, v6);
 		return false;
 	}
 	if (with_nat && s->service->forward == FORWARD_NAT)

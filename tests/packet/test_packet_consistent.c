@@ -124,6 +124,11 @@ static void nothing(void *ctx)
 {
 }
 
+static void no_reset(const struct endpoint *client, const struct endpoint *service, const struct endpoint *own,
+		     const struct endpoint *server, void *ctx)
+{
+}
+
 static struct model *build_model(void)
 {
 	char text[8192];
@@ -175,6 +180,7 @@ static void reload(void)
 
 static void open_agent(bool first)
 {
+	const struct sweep_ops sweep = { .on_pass = nothing, .on_reset = no_reset };
 	const struct reconcile_ops reconcile = { .on_error = on_error };
 	const struct dataplane_options options = {
 		.name = w.name, .slots = 1 << 17, .ports = 1 << 10, .buckets4 = 1 << 16, .buckets6 = 8, .fresh = first,
@@ -188,7 +194,7 @@ static void open_agent(bool first)
 		fail_msg("%s", error);
 	assert_int_equal(grace_new(w.base, &w.grace), 0);
 	assert_int_equal(reconcile_new(w.dataplane, w.grace, NULL, &reconcile, &w.reconcile), 0);
-	assert_int_equal(sweep_new(w.base, w.dataplane, w.grace, w.reconcile, nothing, NULL, &w.sweep), 0);
+	assert_int_equal(sweep_new(w.base, w.dataplane, w.grace, w.reconcile, &sweep, &w.sweep), 0);
 	reload();
 }
 

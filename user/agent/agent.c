@@ -202,6 +202,24 @@ static void on_pass(void *ctx)
 	drained_check(ctx);
 }
 
+static void on_ended(void *ctx)
+{
+	struct agent *a = ctx;
+
+	sweep_hurry(a->sweep);
+}
+
+static void on_reset(const struct endpoint *client, const struct endpoint *service, const struct endpoint *own,
+		     const struct endpoint *server, void *ctx)
+{
+	struct agent *a = ctx;
+
+	/* What can't be sent is counted there; the ends find out by their own time-outs then. */
+	challenge_send(a->challenge, service, client);
+	if (server->addr.family)
+		challenge_send(a->challenge, own, server);
+}
+
 static void on_save(int error, const char *text, void *ctx)
 {
 	struct agent *a = ctx;
@@ -280,7 +298,8 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 		.slots = slots < DATAPLANE_SLOTS ? DATAPLANE_SLOTS : slots < DATAPLANE_SLOTS_MAX ? slots :
 											  DATAPLANE_SLOTS_MAX,
 	};
-	const struct reconcile_ops reconcile = { .on_error = on_reconcile_error, .ctx = a };
+	const struct reconcile_ops reconcile = { .on_error = on_reconcile_error, .on_ended = on_ended, .ctx = a };
+	const struct sweep_ops sweep = { .on_pass = on_pass, .on_reset = on_reset, .ctx = a };
 	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .ctx = a };
 	int r = net_new(a->base, &net, &a->net);
 
@@ -306,7 +325,13 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 	r = reconcile_set_model(a->reconcile, a->model, &a->secret, error);
 	if (r < 0)
 		return r;
-	r = sweep_new(a->base, a->dataplane, a->grace, a->reconcile, on_pass, a, &a->sweep);
+	r = challenge_new(&a->challenge);
+	if (r < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "cannot open a raw socket (CAP_NET_RAW), by which connections are ended: %s",
+			 strerror(-r));
+		return r;
+	}
+	r = sweep_new(a->base, a->dataplane, a->grace, a->reconcile, &sweep, &a->sweep);
 	if (r < 0) {
 		snprintf(error, AGENT_ERROR_MAX, "cannot set up the sweep: %s", strerror(-r));
 		return r;
@@ -447,7 +472,7 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 		return r;
 	monitor_commit(a->monitor);
 	notices_collect(a);
-	return privileges_drop(0, error);
+	return privileges_drop(PRIVILEGES_NET_RAW, error);
 }
 
 void agent_stop(struct agent *a)
@@ -463,6 +488,7 @@ void agent_stop(struct agent *a)
 	health_free(a->health);
 	plugins_free(a->plugins);
 	sweep_free(a->sweep);
+	challenge_free(a->challenge);
 	reconcile_free(a->reconcile);
 	grace_free(a->grace);
 	/* A start that failed leaves what it found: it goes on steering. */

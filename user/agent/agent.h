@@ -29,6 +29,7 @@
 #include "dataplane/grace.h"
 #include "health/health.h"
 #include "model/model.h"
+#include "net/challenge.h"
 #include "net/net.h"
 
 struct event;
@@ -75,6 +76,7 @@ struct agent {
 	struct net *net;
 	struct reconcile *reconcile;
 	struct sweep *sweep;
+	struct challenge *challenge; /* ends connections */
 	struct health *health;
 	struct plugins *plugins; /* who runs the checks that plugins make */
 	struct control *control;

@@ -218,6 +218,7 @@ static void gather_tables(struct agent *a, struct snapshot_agent *to)
 	to->flows4 = (struct snapshot_table){ c->used4, (uint64_t)maps->bucket4_count * FLOW_WAYS, c->connections4 };
 	to->flows6 = (struct snapshot_table){ c->used6, (uint64_t)maps->bucket6_count * FLOW_WAYS, c->connections6 };
 	to->flows_expired = c->expired;
+	to->connections_reset = c->reset;
 	to->sweep_passes = c->passes;
 	to->verified_instructions = dataplane_verified_instructions(a->dataplane);
 	to->taken_over = maps->taken_over;

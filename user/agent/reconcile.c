@@ -296,14 +296,19 @@ static void begin_waiting(struct reconcile *r)
 /* The slots have not named them for a grace period: no packet can record anything anew with the new generation. */
 static void end_connections(struct reconcile *r)
 {
+	bool ended = false;
+
 	r->ending = false;
 	for (uint32_t id = 1; id < MAX_SERVERS; id++) {
 		if (r->tracked[id].ending == ENDING_WAITING) {
 			r->tracked[id].ending = ENDING_NO;
 			reconcile_bump_generation(r, id);
+			ended = true;
 		}
 		r->ending |= r->tracked[id].ending != ENDING_NO;
 	}
+	if (ended && r->ops.on_ended)
+		r->ops.on_ended(r->ops.ctx);
 }
 
 static void on_grace(void *ctx)

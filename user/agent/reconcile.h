@@ -31,6 +31,8 @@ enum reconcile_limit {
 struct reconcile_ops {
 	/* What could not be put into the maps, in words; reconcile_run() tries again at the next change. */
 	void (*on_error)(const char *text, void *ctx);
+	/* Records of connections that are to end match nothing any more; NULL: nobody wants to know. */
+	void (*on_ended)(void *ctx);
 	void *ctx;
 };
 

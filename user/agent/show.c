@@ -267,6 +267,7 @@ static json_t *flows_json(struct agent *a)
 	json_t *j = room_json(c->used4 + c->used6, room4 + room6);
 
 	json_object_set_new(j, "connections", json_integer(c->connections4 + c->connections6));
+	json_object_set_new(j, "reset", json_integer(c->reset));
 	json_object_set_new(j, "v4", room_json(c->used4, room4));
 	json_object_set_new(j, "v6", room_json(c->used6, room6));
 	return j;

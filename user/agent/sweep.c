@@ -27,8 +27,7 @@ struct sweep {
 	struct reconcile *reconcile;
 	const struct model *model;
 	struct event *timer;
-	void (*on_pass)(void *ctx);
-	void *ctx;
+	struct sweep_ops ops;
 	struct tally now, last;
 	bool v6;                  /* position of the pass */
 	uint32_t bucket;
@@ -37,6 +36,8 @@ struct sweep {
 	struct vec_tags dead;     /* found dead, waiting for a grace period to be asked for */
 	struct vec_tags freeing;  /* ... which has been */
 	bool waiting;
+	unsigned hurried_passes;  /* still to be made without pauses, this one included */
+	int resets;               /* that this slice may still make */
 };
 
 static int tally_init(struct tally *t)
@@ -60,7 +61,9 @@ static void tally_done(struct tally *t)
 
 static void tally_clear(struct tally *t)
 {
-	const struct sweep_counts kept = { .expired = t->counts.expired, .passes = t->counts.passes };
+	const struct sweep_counts kept = {
+		.expired = t->counts.expired, .reset = t->counts.reset, .passes = t->counts.passes,
+	};
 
 	memset(t->connections, 0, MAX_SERVERS * sizeof(*t->connections));
 	memset(t->entries, 0, MAX_SERVERS * sizeof(*t->entries));
@@ -94,15 +97,16 @@ static void forget_dead(struct sweep *s, uint64_t *tag)
 		*slot = tag; /* else the next pass finds it again */
 }
 
-static void end_entry(struct sweep *s, struct flow_view *f)
+static bool end_entry(struct sweep *s, struct flow_view *f)
 {
 	const bool request = !(f->kind & FLOW_REPLY);
 
 	if (!flows_kill(f))
-		return;
+		return false;
 	if (request && f->to.family && f->from && !(FLOW_STATE(f->value) & FLOW_PROVEN))
 		__atomic_fetch_sub(&s->maps->use[FLOW_SERVER(f->value)].half_open, 1, __ATOMIC_RELAXED);
 	s->now.counts.expired++;
+	return true;
 }
 
 static bool is_udp(const struct flow_view *f)
@@ -151,6 +155,32 @@ static uint32_t limit_ms(const struct sweep *s, const struct flow_view *f, const
 	return idle_limit_ms(s, f, service);
 }
 
+static struct endpoint endpoint_of(const struct sweep *s, uint16_t address, bool v6, uint16_t port)
+{
+	struct endpoint e = { .addr.family = v6 ? AF_INET6 : AF_INET, .port = port };
+
+	memcpy(e.addr.bytes, s->maps->addresses[address % MAX_ADDRESSES].addr, v6 ? 16 : 4);
+	return e;
+}
+
+/* A connection that is over for us only: neither end has closed it. */
+static bool is_cut(const struct flow_view *f, const struct flow_view *reply)
+{
+	return !is_udp(f) && FLOW_STATE(f->value) & FLOW_PROVEN && !is_closed(f, reply);
+}
+
+static void tell_ends(struct sweep *s, const struct flow_view *f)
+{
+	const struct endpoint client = { f->remote, f->remote_port };
+	const struct endpoint service = endpoint_of(s, f->local, f->v6, f->local_port);
+	const struct endpoint server = { is_nat(f) ? f->to : (struct addr){}, f->to_port };
+	const struct endpoint own = is_nat(f) ? endpoint_of(s, f->from, f->v6, f->from_port) : (struct endpoint){};
+
+	s->now.counts.reset++;
+	s->resets--;
+	s->ops.on_reset(&client, &service, &own, &server, s->ops.ctx);
+}
+
 static void count_entry(struct sweep *s, const struct flow_view *f)
 {
 	s->now.entries[FLOW_SERVER(f->value) % MAX_SERVERS]++;
@@ -166,7 +196,8 @@ static void sweep_request(struct sweep *s, struct flow_view *f)
 	const bool paired = is_nat(f) && flows_find_other(s->maps, f, &reply);
 	size_t service = SIZE_MAX;
 	uint16_t silent = age(s, f->value);
-	bool gone = SERVER_GENERATION(server_word(s, server)) != FLOW_GENERATION(f->value) || (is_nat(f) && !paired);
+	const bool ended = SERVER_GENERATION(server_word(s, server)) != FLOW_GENERATION(f->value);
+	bool gone = ended || (is_nat(f) && !paired);
 
 	if (paired && age(s, reply.value) < silent)
 		silent = age(s, reply.value);
@@ -175,9 +206,12 @@ static void sweep_request(struct sweep *s, struct flow_view *f)
 	if (is_nat(f) && !paired && silent == 0)
 		gone = false;
 	if (gone || silent > dataplane_ticks_from_ms(s->dataplane, limit_ms(s, f, paired ? &reply : NULL, service))) {
+		const bool tell = is_cut(f, paired ? &reply : NULL) && (ended || paired);
+
 		if (paired)
 			end_entry(s, &reply);
-		end_entry(s, f);
+		if (end_entry(s, f) && tell)
+			tell_ends(s, f);
 		return;
 	}
 	if (reconcile_record_is_needless(s->reconcile, f, service)) {
@@ -265,6 +299,7 @@ static void finish_pass(struct sweep *s)
 	s->last = s->now;
 	s->now = swap;
 	s->now.counts.expired = s->last.counts.expired;
+	s->now.counts.reset = s->last.counts.reset;
 	s->now.counts.passes = s->last.counts.passes;
 	tally_clear(&s->now);
 	s->v6 = false;
@@ -281,7 +316,9 @@ static void finish_pass(struct sweep *s)
 	reconcile_after_sweep(s->reconcile, &result);
 	s->epoch = reconcile_epoch(s->reconcile);
 	reconcile_begin_pass(s->reconcile, s->last.counts.passes);
-	s->on_pass(s->ctx);
+	if (s->hurried_passes)
+		s->hurried_passes--;
+	s->ops.on_pass(s->ops.ctx);
 }
 
 static uint64_t now_us(void)
@@ -292,12 +329,22 @@ static uint64_t now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+static void plan_slice(struct sweep *s)
+{
+	const int after_ms = s->hurried_passes ? SWEEP_HURRIED_SLICE_MS : SWEEP_SLICE_MS;
+
+	event_add(s->timer, &(struct timeval){ .tv_usec = after_ms * 1000 });
+}
+
 static void on_slice(evutil_socket_t fd, short what, void *arg)
 {
 	struct sweep *s = arg;
 	const uint64_t end = now_us() + SWEEP_SLICE_BUDGET_US;
 	uint64_t total = (uint64_t)s->maps->bucket4_count + s->maps->bucket6_count;
-	uint64_t quota = total * SWEEP_SLICE_MS / SWEEP_PASS_MS + 1;
+	uint64_t quota = s->hurried_passes ? total : total * SWEEP_SLICE_MS / SWEEP_PASS_MS + 1;
+
+	plan_slice(s);
+	s->resets = SWEEP_RESETS;
 
 	if (!s->model)
 		return;
@@ -312,15 +359,14 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 			s->bucket = 0;
 		}
 		sweep_bucket(s, s->bucket++);
-		if (quota % 64 == 0 && now_us() > end)
+		if (s->resets <= 0 || (quota % 64 == 0 && now_us() > end))
 			return;
 	}
 }
 
 int sweep_new(struct event_base *base, struct dataplane *d, struct grace *grace, struct reconcile *r,
-	      void (*on_pass)(void *ctx), void *ctx, struct sweep **ret)
+	      const struct sweep_ops *ops, struct sweep **ret)
 {
-	const struct timeval slice = { .tv_usec = SWEEP_SLICE_MS * 1000 };
 	struct sweep *s = calloc(1, sizeof(*s));
 
 	if (!s)
@@ -329,14 +375,14 @@ int sweep_new(struct event_base *base, struct dataplane *d, struct grace *grace,
 	s->maps = dataplane_maps(d);
 	s->grace = grace;
 	s->reconcile = r;
-	s->on_pass = on_pass;
-	s->ctx = ctx;
+	s->ops = *ops;
 	s->epoch = reconcile_epoch(r);
 	if (tally_init(&s->now) < 0 || tally_init(&s->last) < 0)
 		goto fail;
-	s->timer = event_new(base, -1, EV_PERSIST, on_slice, s);
-	if (!s->timer || event_add(s->timer, &slice))
+	s->timer = evtimer_new(base, on_slice, s);
+	if (!s->timer)
 		goto fail;
+	plan_slice(s);
 	*ret = s;
 	return 0;
 fail:
@@ -387,6 +433,12 @@ uint32_t sweep_entries(const struct sweep *s, uint32_t server_id)
 uint32_t sweep_service_connections(const struct sweep *s, size_t service)
 {
 	return service < MODEL_SERVICES_MAX ? s->last.services[service] : 0;
+}
+
+void sweep_hurry(struct sweep *s)
+{
+	s->hurried_passes = 2;
+	plan_slice(s);
 }
 
 void sweep_finish(struct sweep *s)

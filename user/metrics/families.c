@@ -441,6 +441,8 @@ const struct family families[] = {
 	GAUGE("flow_table_capacity", "", OWN(AGENT, flows_capacity), "Entries there is room for.")
 	GAUGE("open_connections", "", OWN(AGENT, connections), "Connections remembered now.")
 	COUNTER("flows_expired", "", AT_AGENT(U64, flows_expired), "Entries ended as their time was over.")
+	COUNTER("connections_reset", "", AT_AGENT(U64, connections_reset),
+		"Live connections ended: of servers whose sessions are shut down, and nat ones silent for too long.")
 	COUNTER("sweep_passes", "", AT_AGENT(U64, sweep_passes), "Walks over the whole flow table.")
 
 	COUNTER("config_reloads", "", OWN(AGENT, reloads), "Reloads asked for.")

@@ -82,6 +82,7 @@ struct snapshot_agent {
 	uint64_t events[EVENT_MAX];
 	struct snapshot_table flows4, flows6;
 	uint64_t flows_expired, sweep_passes;
+	uint64_t connections_reset;
 	struct snapshot_interface interfaces[MODEL_INTERFACES_MAX];
 	size_t interface_count;
 	uint32_t verified_instructions;
