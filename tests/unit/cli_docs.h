@@ -34,7 +34,7 @@ static __attribute__((noinline, unused)) char *docs_read(const char *path)
 static inline json_t *docs_example(const char *words)
 {
 	const bool here = strncmp(words, "decap ", 6) == 0; /* no agent's verb */
-	const char *manual = here ? "docs/decap.md" : "docs/control.md";
+	const char *manual = here ? "docs/decap.md" : strcmp(words, "doctor") == 0 ? "docs/doctor.md" : "docs/control.md";
 	char *text = docs_read(manual), heading[64];
 	const char *at, *next;
 	json_error_t error;

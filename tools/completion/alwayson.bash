@@ -26,6 +26,7 @@ unload IFACE
 decap load IFACE MODE --from --address
 decap unload IFACE
 decap show IFACE
+doctor IFACE --file
 version
 '
 
@@ -46,7 +47,7 @@ _alwayson() {
 	local _alwayson_ask=("${COMP_WORDS[0]}")
 
 	case ${COMP_WORDS[COMP_CWORD - 1]} in
-	-s | --socket)
+	-s | --socket | --file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -55,7 +56,7 @@ _alwayson() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-s | --socket | --name) _alwayson_ask+=("${COMP_WORDS[i]}" "${COMP_WORDS[++i]}") ;;
-		--limit | --last | --timeout | --from | --address) i=$((i + 1)) ;;
+		--limit | --last | --timeout | --from | --address | --file) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+=("${COMP_WORDS[i]}") ;;
 		esac

@@ -8,7 +8,6 @@
 #include <syslog.h>
 
 #include "agent/agent.h"
-#include "agent/pools.h"
 
 static void add(struct agent *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -146,28 +145,17 @@ void notices_collect(struct agent *a)
 
 int notices_check_ports(const struct model *m, char error[AGENT_ERROR_MAX])
 {
-	uint16_t low, high;
+	uint16_t low, high, own_low, own_high;
+	const struct model_backend *backend;
 
 	if (net_port_range(&low, &high) < 0)
 		return 0;
-	for (size_t b = 0; b < m->backends.count; b++) {
-		const struct model_backend *backend = &m->backends.items[b];
-		const struct model_source builtin = { .port_low = POOL_PORT_LOW, .port_high = POOL_PORT_HIGH };
-
-		if (backend->forward != MODEL_NAT)
-			continue;
-		for (size_t i = 0; i < (backend->sources.count ? backend->sources.count : 1); i++) {
-			const struct model_source *s = backend->sources.count ? &backend->sources.items[i] : &builtin;
-
-			if (s->port_high < low || s->port_low > high)
-				continue;
-			snprintf(error, AGENT_ERROR_MAX,
-				 "backend %s: own ports %u-%u towards servers overlap net.ipv4.ip_local_port_range, "
-				 "%u-%u: a connection of this host's own could be mistaken for one of theirs; give "
-				 "`source-pool` other ports or change the range", backend->name, s->port_low,
-				 s->port_high, low, high);
-			return -EINVAL;
-		}
-	}
-	return 0;
+	backend = model_find_port_clash(m, low, high, &own_low, &own_high);
+	if (!backend)
+		return 0;
+	snprintf(error, AGENT_ERROR_MAX,
+		 "backend %s: own ports %u-%u towards servers overlap net.ipv4.ip_local_port_range, %u-%u: a connection of "
+		 "this host's own could be mistaken for one of theirs; give `source-pool` other ports or change the range",
+		 backend->name, own_low, own_high, low, high);
+	return -EINVAL;
 }

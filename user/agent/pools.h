@@ -16,8 +16,8 @@
 #include "table/region.h"
 
 enum pools_limit {
-	POOL_PORT_LOW = 10240, /* without source-pool */
-	POOL_PORT_HIGH = 32767,
+	POOL_PORT_LOW = MODEL_POOL_PORT_LOW, /* without source-pool */
+	POOL_PORT_HIGH = MODEL_POOL_PORT_HIGH,
 };
 
 struct pool_source {

@@ -102,13 +102,15 @@ static int run_here(const struct cli_options *o, const struct cli_output *to)
 	json_t *reply = NULL;
 	int code = o->verb->run(o, &reply, error);
 
-	if (code != CONTROL_DONE) {
+	if (!reply) {
 		code = ask_give_up(o, to, code, "%s", error);
 	} else if (o->json) {
 		json_dumpf(reply, to->out, JSON_COMPACT);
 		fputc('\n', to->out);
 	} else {
-		code = print_reply(o, to, reply);
+		const int printed = print_reply(o, to, reply);
+
+		code = printed == CONTROL_DONE ? code : printed;
 	}
 	json_decref(reply);
 	return code;

@@ -217,7 +217,7 @@ int cli_options_read(int argc, const char *const *argv, struct cli_options *ret,
 	ret->verb = cli_verb_match(ret->words, ret->word_count, &ret->verb_words, error);
 	if (!ret->verb)
 		return -EINVAL;
-	if (ret->verb->run && (g.socket || g.name))
+	if (ret->verb->run && !ret->verb->may_ask && (g.socket || g.name))
 		return wrong(error, "`%s` asks no agent: -s and --name do not belong to it", ret->verb->words);
 	r = choose_value(ret, &g, error);
 	if (r < 0)

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "cli/decap.h"
+#include "cli/doctor.h"
 #include "cli/follow.h"
 #include "cli/render.h"
 #include "cli/units.h"
@@ -128,6 +129,12 @@ const struct cli_verb cli_verbs[] = {
 	{ "decap show", "[IFACE]", 0, 1, { CLI_INTERFACE }, .run = decap_run_show, .render = render_decap,
 	  .summary = "where packets are unwrapped, from whom, and what became of them",
 	  .help = "Needs root; asks no agent." },
+	{ "doctor", "[IFACE]", 0, 1, { CLI_INTERFACE },
+	  .lists = { { "--file", "FILE", false, doctor_is_file, "a file's path" } }, .run = doctor_run, .may_ask = true,
+	  .render = render_doctor, .summary = "is this host fit to balance, and if not, what mends it",
+	  .help = "Works before the agent is started, too. With IFACE only that interface is looked at. --file: the\n"
+		  "configuration, else the agent's, else /etc/alwayson/alwayson.cfg; repeatable. Needs root to see it all.\n"
+		  "Exit code 0: well; 6: warnings; 1: something fails." },
 	{ "version", "", .timeout_ms = CLI_ANSWER_MS, .render = render_version,
 	  .summary = "versions of this program and of the agent",
 	  .help = "`alwayson --version` is this program's alone, and needs no agent." },
@@ -281,7 +288,7 @@ void cli_usage_line(FILE *to, const struct cli_verb *v)
 	char text[128];
 
 	cli_verb_synopsis(v, text, sizeof(text));
-	fprintf(to, "usage: alwayson %s[-j] %s\n", v->run ? "" : "[-s SOCKET] [--name N] ", text);
+	fprintf(to, "usage: alwayson %s[-j] %s\n", v->run && !v->may_ask ? "" : "[-s SOCKET] [--name N] ", text);
 }
 
 /* "show" stands for "show services" and its like. */
@@ -331,6 +338,7 @@ void cli_help(FILE *to)
 	      "  -h, --help         this text; after a command, more about it\n"
 	      "  -V, --version      this program's version\n"
 	      "\nexit codes:\n"
-	      "  0 done   1 failed or not found   2 usage   3 bad configuration   4 agent not there   5 timed out\n",
+	      "  0 done   1 failed or not found   2 usage   3 bad configuration   4 agent not there   5 timed out\n"
+	      "  6 warnings (doctor)\n",
 	      to);
 }

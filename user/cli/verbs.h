@@ -66,10 +66,11 @@ struct cli_verb {
 	const char *help;      /* the rest; may be empty */
 	int (*render)(const json_t *reply, const struct render *to); /* of a good reply; 0 or -ENOMEM */
 	/*
-	 * A verb that this program carries out itself, without an agent; NULL for all others. CONTROL_DONE and the reply,
-	 * or another enum control_code and why in error.
+	 * A verb that this program carries out itself, without an agent; NULL for all others. The exit code and the reply;
+	 * without a reply, why in error.
 	 */
 	int (*run)(const struct cli_options *o, json_t **ret_reply, char error[static CLI_ERROR_MAX]);
+	bool may_ask;          /* run does ask an agent, if there is one */
 	/* A verb that asks the agent again and again and prints by itself (follow.h); NULL for all others. */
 	int (*follow)(const struct cli_options *o, const struct cli_output *to);
 };

@@ -42,6 +42,7 @@ enum control_code {
 	CONTROL_BAD_CONFIG = 3,
 	CONTROL_NO_AGENT = 4,     /* the CLI's own */
 	CONTROL_TIMED_OUT = 5,
+	CONTROL_WARNINGS = 6,     /* the CLI's own: done, and there is something to see to */
 };
 
 /* A request that may be answered now or later. */

@@ -118,6 +118,28 @@ const struct model_server *model_find_server(const struct model *m, const char *
 	return NULL;
 }
 
+const struct model_backend *model_find_port_clash(const struct model *m, uint16_t low, uint16_t high, uint16_t *ret_low,
+						  uint16_t *ret_high)
+{
+	static const struct model_source builtin = { .port_low = MODEL_POOL_PORT_LOW, .port_high = MODEL_POOL_PORT_HIGH };
+
+	for (size_t b = 0; b < m->backends.count; b++) {
+		const struct model_backend *backend = &m->backends.items[b];
+
+		for (size_t i = 0; backend->forward == MODEL_NAT && i < (backend->sources.count ? backend->sources.count : 1);
+		     i++) {
+			const struct model_source *s = backend->sources.count ? &backend->sources.items[i] : &builtin;
+
+			if (s->port_high < low || s->port_low > high)
+				continue;
+			*ret_low = s->port_low;
+			*ret_high = s->port_high;
+			return backend;
+		}
+	}
+	return NULL;
+}
+
 uint32_t model_idle_timeout_ms(const struct model *m, const struct model_service *s)
 {
 	const struct model_backend *b = &m->backends.items[s->backend];

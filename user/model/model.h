@@ -31,6 +31,8 @@ enum model_limit {
 	MODEL_FLAPS_MAX = 16,     /* flap-damping's count */
 	MODEL_SOURCES_MAX = 16,   /* source-pool lines of one backend */
 	MODEL_TUNNEL_BITS_MAX = 32, /* bits of a tunnel-source that a flow's hash fills */
+	MODEL_POOL_PORT_LOW = 10240, /* own ports towards servers without source-pool */
+	MODEL_POOL_PORT_HIGH = 32767,
 	MODEL_INTERFACES_MAX = 32,
 	MODEL_LOGS_MAX = 8,
 	MODEL_COUNT_MAX = 65535,  /* rise, fall */
@@ -299,6 +301,12 @@ void model_free(struct model *m); /* takes NULL */
 /* Looks up "BACKEND/SERVER". Returns the server and fills *ret_backend (may be NULL), or NULL. */
 const struct model_server *model_find_server(const struct model *m, const char *path,
 					     const struct model_backend **ret_backend);
+/*
+ * A backend whose own ports towards servers (forward nat) lie in low..high, the kernel's range for sockets that don't
+ * care, and those ports; NULL = none.
+ */
+const struct model_backend *model_find_port_clash(const struct model *m, uint16_t low, uint16_t high, uint16_t *ret_low,
+						  uint16_t *ret_high);
 /* Idle time of a remembered flow of this service: timeout tunnel, else the longer of client and server. */
 uint32_t model_idle_timeout_ms(const struct model *m, const struct model_service *s);
 
