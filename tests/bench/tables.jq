@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The tables of the bench, from its JSON, as Markdown that also reads well in a terminal. Called by tests/bench/report
-# with $what: machine, packet, throughput, health, or summary (for the README).
+# with $what: machine, packet, throughput, health, table, or summary (for the README).
 
 def left($w): . + " " * ([$w - length, 0] | max);
 def right($w): " " * ([$w - length, 0] | max) + .;
@@ -77,6 +77,33 @@ def health:
 	+ "\n\n\(.health[0].servers | grouped) servers, each checked every second by one core. \"Late\": how long after its "
 	+ "time the event loop came to what was due; \"first round\": at most, in the two seconds after a start.";
 
+def table_name: { ours: "ours", lru: "kernel's LRU", lru_per_cpu: "LRU, list per CPU" }[.];
+def mib: . / 1048576 | if . < 10 then tenth else round | grouped end | "\(.) MiB";
+def share($all): (100 * . / $all) as $p | if . == 0 then "0" else "\(grouped) (\($p | tenth) %)" end;
+
+def flow_table:
+	([["table", "flows", "hit ns", "no hit ns", "new flow ns", "places", "memory", "a flow"]]
+	 + [.table.rows[] | [(.table | table_name), (.flows | flows), (.hit_ns | ns), (.miss_ns | ns), (.insert_ns | ns),
+		(.capacity | grouped), (.bytes | mib), "\(.bytes / .flows | round) B"]] | table)
+	+ "\n\nMedian of runs of \(.table.run | grouped) operations, net of the loop and the making of keys. \"New flow\": a "
+	+ "look-up that finds nothing, and the insert.\n\n"
+	+ ([["flooded table", "places", "established", "of them lost", "new flows", "refused", "new flow ns"]]
+	 + [.table.flood[] | . as $f | [(.table | table_name), (.capacity | grouped), (.established | grouped),
+		(.lost | share($f.established)), (.flood | grouped), (.refused | grouped), (.insert_ns | ns)]] | table)
+	+ "\n\nEvery established connection speaks once in half a table of new flows, none of which ever speaks again.\n\n"
+	+ ([["\(.table.race[0].cpus) CPUs insert the same flows", "flows", "twice in it", "lost", "lock busy", "new flow ns, a CPU"]]
+	 + [.table.race[] | [(.table | table_name), (.flows | grouped), (.twice | grouped), (.lost | grouped),
+		(.busy | grouped), (.insert_ns | ns)]] | table)
+	+ "\n\n"
+	+ ([["all ages read by the agent", "entries", "an entry, ns", "all of them"]]
+	 + [.table.walk[] | [(.table | table_name) + (if .table == "ours" then ", as memory" else ", batches of system calls" end),
+		(.entries | grouped), (.entry_ns | ns), "\(.entries * .entry_ns / 1000000 | round) ms"]] | table)
+	+ "\n\n"
+	+ ([["\(.table.chosen[0].keys | grouped) keys chosen against our buckets", "found among", "places", "kept", "refused"]]
+	 + [.table.chosen[] | [(if .keyed then "hash with a key that they don't know" else "hash without a key" end),
+		(.tried | grouped), (.capacity | grouped), (.kept | grouped), (.refused | grouped)]] | table)
+	+ "\n\nOur table refuses the first flow when \(.table.first_refusal * 100 | round) % of its places are taken.";
+
 # What a reader of the README wants to know.
 def summary: machine + "\n\n" + throughput_table + "\n\n"
 	+ packet_table(lines | map(select(.name
@@ -88,5 +115,6 @@ if $what == "machine" then machine
 elif $what == "packet" then packet
 elif $what == "throughput" then throughput
 elif $what == "health" then health
+elif $what == "table" then flow_table
 elif $what == "summary" then summary
 else error("no table \($what)") end

@@ -73,10 +73,15 @@ static void *map_of(const char *dir, const char *name, size_t size)
 
 int rig_open(void **state)
 {
+	return rig_open_sized(state, RIG_BUCKETS);
+}
+
+int rig_open_sized(void **state, uint32_t buckets4)
+{
 	char error[DATAPLANE_ERROR_MAX], name[64], dir[128];
 	struct dataplane_options options = {
 		.name = name, .slots = RIG_SLOTS, .ports = RIG_PORTS,
-		.buckets4 = RIG_BUCKETS, .buckets6 = RIG_BUCKETS, .fresh = true,
+		.buckets4 = buckets4, .buckets6 = RIG_BUCKETS, .fresh = true,
 	};
 
 	snprintf(name, sizeof(name), "packet-test-%d", getpid());

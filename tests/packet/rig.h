@@ -108,6 +108,7 @@ struct step {
 
 /* For cmocka: open and close around a suite; an empty world before each test, the tables' soundness after it. */
 int rig_open(void **state);
+int rig_open_sized(void **state, uint32_t buckets4); /* with another flow table for IPv4 than RIG_BUCKETS */
 int rig_close(void **state);
 int rig_clear(void **state);
 int rig_check(void **state);

@@ -2,14 +2,14 @@
 /*
  * Random and broken packets by the hundred thousand: whatever comes in, the program never aborts, and what it sends
  * goes to a server of the world or to the client it belongs to, with right sums. Seeded: ALWAYSON_SEED=N repeats a run,
- * ALWAYSON_SWEEP=N says how many packets (default 200000).
+ * ALWAYSON_SWEEP=N says how many packets (default 200000; with LONG in the environment ten million).
  */
 #include <arpa/inet.h>
 #include <string.h>
 
 #include "world.h"
 
-enum { PACKETS = 200000, SEED = 1, SWEEP_EVERY = 10000, SEEN = 256, CLIENTS = 64 };
+enum { PACKETS = 200000, PACKETS_LONG = 10000000, SEED = 1, SWEEP_EVERY = 10000, SEEN = 256, CLIENTS = 64 };
 
 static uint64_t random_state;
 
@@ -190,7 +190,7 @@ static void random_and_broken_packets(void **state)
 	};
 	static struct frame seen[SEEN], f;
 	static struct outcome o;
-	const uint64_t packets = from_environment("ALWAYSON_SWEEP", PACKETS);
+	const uint64_t packets = from_environment("ALWAYSON_SWEEP", getenv("LONG") ? PACKETS_LONG : PACKETS);
 	const uint64_t seed = from_environment("ALWAYSON_SEED", SEED);
 	uint64_t verdicts[VERDICT_MAX] = {};
 	struct rig *r = *state;

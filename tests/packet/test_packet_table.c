@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The flow table under those who want it full: a flood of connections that are never finished, keys chosen against its
+ * hash, and, in the long form, ten million connections at once (1 GiB for a minute). tests/bench/table times it;
+ * nothing is timed here.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+enum {
+	ESTABLISHED = 200,
+	CHOSEN = 512,
+	AIMED_AT = 32,             /* buckets that the chosen keys have in common */
+	LARGE_BUCKETS = 1 << 23,
+	LARGE_FLOWS = 10 << 20,
+};
+
+/* A client's packet without a text for its address: millions of them are built. */
+static void send_from(struct rig *r, uint32_t client, uint16_t sport, uint8_t flags, struct frame *out)
+{
+	static struct frame in;
+	char from[ADDR_TEXT_MAX];
+	struct packet p = client_packet(false, TCP, sport, flags);
+
+	snprintf(from, sizeof(from), "10.%u.%u.%u", client >> 16 & 255, client >> 8 & 255, client & 255);
+	p.from = from;
+	p.payload = 0;
+	frame_build(&p, &in);
+	if (rig_run_raw(r, &in, 0, out) == XDP_ABORTED)
+		fail_msg("the program ends a packet with XDP_ABORTED");
+}
+
+static uint64_t events(const struct rig *r, enum lb_event e)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t cpu = 0; cpu < r->m->cpu_count; cpu++)
+		sum += r->m->event_counters[cpu * EVENT_MAX + e];
+	return sum;
+}
+
+/* Four times as many half-open connections as the table has places: those that are established keep theirs. */
+static void a_flood_takes_no_established_connections_place(void **state)
+{
+	static struct frame out;
+	struct rig *r = *state;
+	const uint64_t places = (uint64_t)r->m->bucket4_count * FLOW_WAYS;
+	const uint64_t evicted = events(r, EVENT_EVICTED);
+	uint64_t passed;
+	uint8_t server[ESTABLISHED];
+
+	world_lay(r, &(struct world){ .forward = FORWARD_DSR, .servers = 5 });
+	for (unsigned i = 0; i < ESTABLISHED; i++) {
+		send_from(r, 1 << 16, 1024 + i, SYN, &out);
+		server[i] = out.bytes[5];
+		send_from(r, 1 << 16, 1024 + i, ACK, &out);
+		assert_int_equal(out.bytes[5], server[i]);
+	}
+	passed = rig_verdicts(r, VERDICT_DSR);
+	for (uint64_t n = 0; n < 4 * places; n++)
+		send_from(r, (2 << 16) + (n >> 12), 1024 + (n & 0xfff), SYN, &out);
+	/* Those of the flood make way for one another: there is room for each, and none is refused. */
+	assert_int_equal(rig_verdicts(r, VERDICT_DSR) - passed, 4 * places);
+	assert_true(events(r, EVENT_EVICTED) - evicted >= 3 * places);
+	assert_in_range(rig_live_flows(r, false), places / 2, places);
+	for (unsigned i = 0; i < ESTABLISHED; i++) {
+		const uint64_t no_flow = rig_verdicts(r, VERDICT_NO_FLOW);
+
+		send_from(r, 1 << 16, 1024 + i, ACK, &out);
+		assert_int_equal(rig_verdicts(r, VERDICT_NO_FLOW), no_flow);
+		assert_int_equal(out.bytes[5], server[i]);
+	}
+	rig_catch_up(r);
+}
+
+/* The hash of a client's key as bpf/flow.h has it, under a key of ours. */
+static uint64_t hash_with(const struct hash_key *key, uint32_t client, uint16_t sport, uint16_t local)
+{
+	const uint32_t remote = htonl(10U << 24 | client);
+
+	return hash_2(key, remote | (uint64_t)htons(sport) << 32 | (uint64_t)htons(80) << 48, local | (uint64_t)TCP << 16);
+}
+
+/*
+ * Connections that would all share a few buckets if the hash had no key, or one that is known: with the table's own they
+ * find room as any others do. (Without it 128 of the 512 would.)
+ */
+static void chosen_keys_fill_no_bucket(void **state)
+{
+	static struct frame out;
+	struct rig *r = *state;
+	const struct hash_key none = {};
+	const uint32_t mask = r->m->bucket4_count - 1;
+	unsigned sent = 0, most = 0;
+	uint16_t local;
+
+	world_lay(r, &(struct world){ .forward = FORWARD_DSR, .servers = 3 });
+	local = world_address(r, VIP4);
+	for (uint32_t n = 0; sent < CHOSEN; n++) {
+		const uint32_t client = n >> 12 & 0xffffff;
+		const uint16_t sport = 1024 + (n & 0xfff);
+		const uint64_t hash = hash_with(&none, client, sport, local);
+
+		if ((hash & mask) >= AIMED_AT || (hash >> 32 & mask) >= AIMED_AT)
+			continue;
+		send_from(r, client, sport, SYN, &out);
+		send_from(r, client, sport, ACK, &out);
+		sent++;
+	}
+	assert_int_equal(rig_live_flows(r, false), CHOSEN);
+	for (uint32_t b = 0; b <= mask; b++) {
+		unsigned used = 0;
+
+		for (unsigned way = 0; way < FLOW_WAYS; way++)
+			used += *flows_tag(r->m, false, b, way) != 0;
+		most = used > most ? used : most;
+	}
+	assert_in_range(most, 1, 3);
+	rig_catch_up(r);
+}
+
+/* What was measured must hold as well when the table is as large as it gets. */
+static void ten_million_connections(void **state)
+{
+	static struct frame out;
+	struct rig *r = *state;
+	uint64_t full = rig_verdicts(r, VERDICT_FLOW_TABLE_FULL), unknown = rig_verdicts(r, VERDICT_NO_FLOW);
+
+	assert_int_equal(r->m->bucket4_count, LARGE_BUCKETS);
+	world_lay(r, &(struct world){ .forward = FORWARD_DSR, .servers = 5 });
+	for (uint32_t n = 0; n < LARGE_FLOWS; n++)
+		send_from(r, n >> 12, 1024 + (n & 0xfff), SYN, &out);
+	assert_int_equal(rig_live_flows(r, false), LARGE_FLOWS);
+	/* Each is found again, and nothing is recorded twice. */
+	for (uint32_t n = 0; n < LARGE_FLOWS; n++)
+		send_from(r, n >> 12, 1024 + (n & 0xfff), ACK, &out);
+	assert_int_equal(rig_live_flows(r, false), LARGE_FLOWS);
+	assert_int_equal(rig_verdicts(r, VERDICT_FLOW_TABLE_FULL), full);
+	assert_int_equal(rig_verdicts(r, VERDICT_NO_FLOW), unknown);
+	rig_catch_up(r);
+}
+
+static int open_large(void **state)
+{
+	return rig_open_sized(state, LARGE_BUCKETS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		rig_test(a_flood_takes_no_established_connections_place),
+		rig_test(chosen_keys_fill_no_bucket),
+	};
+	const struct CMUnitTest large[] = {
+		cmocka_unit_test_setup(ten_million_connections, rig_clear),
+	};
+	int failed = cmocka_run_group_tests_name("table", tests, rig_open, rig_close);
+
+	if (getenv("LONG"))
+		failed += cmocka_run_group_tests_name("table, ten million", large, open_large, rig_close);
+	return failed;
+}
