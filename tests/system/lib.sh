@@ -212,3 +212,89 @@ udp_ask() {
 			timeout 1 dd bs=2048 count=1 status=none <&3 2>/dev/null || echo lost
 		done' udp_ask "$1" "$2" "$3"
 }
+
+# --- a steady load (steady.c), that notices each packet which is lost
+
+STEADY=$LAB_BUILD/tests/system/steady
+declare -A LOADS STEADY_SERVERS
+
+# Its server in backend$1, at port $2.
+steady_serve() {
+	nsenter --net="$(lab_netns_path "backend$1")" "$STEADY" serve "node$1" "$2" >/dev/null &
+	STEADY_SERVERS[$1]=$!
+	wait_until 5 "the server of backend$1" steady_serves "$1" "$2"
+}
+
+steady_serves() {
+	lab_in "backend$1" ss -Hltn "sport = :$2" | grep -q .
+}
+
+steady_kill() {
+	kill -9 "${STEADY_SERVERS[$1]}"
+	wait "${STEADY_SERVERS[$1]}" 2>/dev/null
+}
+
+# load NAME KIND ADDRESS PORT RATE: from now on, KIND as steady.c has it.
+load() {
+	nsenter --net="$(lab_netns_path client)" "$STEADY" "$2" "$3" "$4" "$5" >"$LAB_DIR/load.$1" 2>"$LAB_DIR/load.$1.err" &
+	LOADS[$1]=$!
+	wait_until 5 "load $1" test -e "$LAB_DIR/load.$1"
+}
+
+# All kinds at port $1 of VIP4, and of DSR4 where there is one: nat-stream, nat-udp, nat-new, dsr-stream ...
+load_all() {
+	load nat-stream stream "$VIP4" "$1" 500
+	load nat-udp udp "$VIP4" "$1" 500
+	load nat-new new "$VIP4" "$1" 200
+	[ -n "${DSR4:-}" ] || return 0
+	load dsr-stream stream "$DSR4" "$1" 500
+	load dsr-udp udp "$DSR4" "$1" 500
+	load dsr-new new "$DSR4" "$1" 200
+}
+
+# Time goes by: each load gets some answers more.
+load_passes() {
+	local name
+
+	for name in "${!LOADS[@]}"; do
+		stream_wait_more "$LAB_DIR/load.$name" 3 10 || not_ok "load $name" "gets no answers"
+	done
+}
+
+# Ends the load NAME; its figures are in $FIGURES then.
+load_end() {
+	kill "${LOADS[$1]}"
+	wait "${LOADS[$1]}"
+	FIGURES=$(tail -n 1 "$LAB_DIR/load.$1")
+	unset "LOADS[$1]"
+}
+
+# A figure of the load that has ended: sent, lost, resent, longest_ms, servers.
+figure() {
+	awk -v word="$1" '{ for (i = 1; i < NF; i++) if ($i == word) print $(i + 1) }' <<<"$FIGURES"
+}
+
+load_is_clean() {
+	expect "lines sent" "$(figure sent)" -ge 50 &&
+		expect "it ($FIGURES): lost" "$(figure lost)" -eq 0 &&
+		expect "it ($FIGURES): resent" "$(figure resent)" -eq 0 || return
+	[ -z "${1:-}" ] || expect "it ($FIGURES): servers" "$(figure servers | tr , '\n' | sort | paste -sd ,)" = "$1"
+}
+
+# load_check NAME WHEN [SERVERS]: enough was sent, and all of it was answered, by those servers.
+load_check() {
+	load_end "$1"
+	check "$2: $1: nothing is lost, nothing sent twice" load_is_clean "${3:-}"
+}
+
+# load_check_all WHEN [SERVERS]: all that are under way; SERVERS are those of the new connections.
+load_check_all() {
+	local name
+
+	for name in "${!LOADS[@]}"; do
+		case $name in
+		*-new) load_check "$name" "$1" "${2:-}" ;;
+		*) load_check "$name" "$1" ;;
+		esac
+	done
+}

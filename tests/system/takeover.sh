@@ -9,7 +9,7 @@
 #                  └────── servers .100, .101, .102, which hold .50 on lo as well
 . "$(dirname "$0")/lib.sh"
 
-readonly STEADY=$LAB_BUILD/tests/system/steady PORT=7000
+readonly PORT=7000
 
 config() {
 	write_config <<CFG
@@ -54,60 +54,6 @@ checks_of_slow() {
 	lab_in backend2 nft "flush ruleset; table ip t { chain c { type filter hook input priority 0; tcp dport 80 $1; }; }"
 }
 
-# The server of backend$1.
-serve() {
-	nsenter --net="$(lab_netns_path "backend$1")" "$STEADY" serve "node$1" $PORT >/dev/null &
-	SERVERS[$1]=$!
-	wait_until 5 "the server of backend$1" lab_in "backend$1" ss -Hltn "sport = :$PORT"
-}
-
-# kill_server N, as if its machine had an accident: no connection is closed by it.
-kill_server() {
-	kill -9 "${SERVERS[$1]}"
-	wait "${SERVERS[$1]}" 2>/dev/null
-}
-
-# load NAME KIND ADDRESS RATE
-load() {
-	nsenter --net="$(lab_netns_path client)" "$STEADY" "$2" "$3" "${LOAD_PORT:-$PORT}" "$4" >"$LAB_DIR/load.$1" 2>"$LAB_DIR/load.$1.err" &
-	LOADS[$1]=$!
-}
-
-# Through everything that steers.
-load_all() {
-	LOADS=()
-	load nat-stream stream "$VIP4" 500
-	load nat-udp udp "$VIP4" 500
-	load nat-new new "$VIP4" 200
-	load dsr-stream stream "$DSR4" 500
-	load dsr-udp udp "$DSR4" 500
-	load dsr-new new "$DSR4" 200
-}
-
-# Ends the load NAME; its figures are in $FIGURES then.
-load_end() {
-	kill "${LOADS[$1]}"
-	wait "${LOADS[$1]}"
-	FIGURES=$(tail -n 1 "$LAB_DIR/load.$1")
-	unset "LOADS[$1]"
-}
-
-figure() {
-	awk -v word="$1" '{ for (i = 1; i < NF; i++) if ($i == word) print $(i + 1) }' <<<"$FIGURES"
-}
-
-# check_load NAME WHEN [SERVERS]: enough was sent, and all of it was answered, by those servers.
-check_load() {
-	local name=$1 when=$2
-
-	load_end "$name"
-	check "$when: $name: there was a load" expect "lines" "$(figure sent)" -ge 50
-	check "$when: $name: nothing is lost" expect "it ($FIGURES): lost" "$(figure lost)" -eq 0
-	check "$when: $name: nothing is sent twice" expect "it ($FIGURES): resent" "$(figure resent)" -eq 0
-	[ -z "${3:-}" ] || check "$when: $name: by whom" expect "it ($FIGURES): servers" \
-		"$(figure servers | tr , '\n' | sort | paste -sd ,)" = "$3"
-}
-
 kill_agent() {
 	kill -9 "$(agent_pid)"
 	wait_until 10 "the agent's end" process_is_gone "$(agent_pid)"
@@ -117,40 +63,30 @@ field() {
 	lab_ctl -j show servers "$1" | jq -r ".servers[0].$2"
 }
 
-# Time goes by: each load gets some answers more.
-passes() {
-	local name
-
-	for name in "${!LOADS[@]}"; do
-		stream_wait_more "$LAB_DIR/load.$name" 3 10 || not_ok "load $name" "gets no answers"
-	done
-}
-
 begin --dsr --backends 3
 DSR4=$(lab_state dsr4)
-declare -A LOADS SERVERS
 config
 for i in 1 2 3; do
-	serve "$i"
+	steady_serve "$i" $PORT
 done
 start
 lab_ctl server drain nat/node3 >/dev/null
 lab_ctl server weight nat/node1 7 >/dev/null
 lab_ctl server maint dsr/node3 >/dev/null
 
-load_all
-passes
+load_all $PORT
+load_passes
 kill_agent
 check "dead: it has said nothing of an end" test "$(grep -c event=stopping "$LAB_DIR/agent.log")" = 0
-passes
+load_passes
 start
-passes
+load_passes
 check "it says that it took over" grep -q 'event=loaded .*taken_over=yes' "$LAB_DIR/agent.log"
 for name in nat-stream nat-udp dsr-stream dsr-udp; do
-	check_load "$name" "kill -9"
+	load_check "$name" "kill -9"
 done
-check_load nat-new "kill -9" node1,node2
-check_load dsr-new "kill -9" node1,node2
+load_check nat-new "kill -9" node1,node2
+load_check dsr-new "kill -9" node1,node2
 check "a drain is remembered" expect "admin state" "$(field nat/node3 admin)" = drain
 check "a maint is remembered" expect "admin state" "$(field dsr/node3 admin)" = maint
 check "a weight is remembered" expect "weight" "$(field nat/node1 weight)" -eq 7
@@ -158,21 +94,21 @@ check "and so is health" expect "last change by a check, s ago" \
 	$((($(now_ms) - $(field nat/node2 since_ms)) / 1000)) -ge 0
 
 # One that is down when the agent dies: it gets nothing new, neither before nor after.
-kill_server 2
+steady_kill 2
 wait_down nat/node2
 wait_down dsr/node2
-load_all
-passes
+load_all $PORT
+load_passes
 kill_agent
-passes
+load_passes
 start
-passes
-check_load nat-new "a server was down before" node1
-check_load dsr-new "a server was down before" node1
+load_passes
+load_check nat-new "a server was down before" node1
+load_check dsr-new "a server was down before" node1
 for name in nat-stream nat-udp dsr-stream dsr-udp; do
-	check_load "$name" "a server was down before" node1
+	load_check "$name" "a server was down before" node1
 done
-serve 2
+steady_serve 2 $PORT
 lab_ctl server ready nat/node3 >/dev/null
 lab_ctl server ready dsr/node3 >/dev/null
 for name in nat/node2 nat/node3 dsr/node2 dsr/node3; do
@@ -186,37 +122,37 @@ check "a server whose check lasts" reload
 wait_up slow/node2
 kill_agent
 rm -f "$LAB_STATE_DIR/$LAB_NAME.json"
-kill_server 1
+steady_kill 1
 checks_of_slow drop
 start
 check "it does not wait for a check that lasts" expect "checks of slow/node2" "$(field slow/node2 checks)" -eq 0
 wait_down nat/node1
-load_all
-LOAD_PORT=7002 load slow-new new "$VIP4" 200
-passes
+load_all $PORT
+load slow-new new "$VIP4" 7002 200
+load_passes
 check "the server that died is known" expect "state" "$(field dsr/node1 state)" = DOWN
 check "the check still lasts" expect "checks of slow/node2" "$(field slow/node2 checks)" -eq 0
-check_load slow-new "a check that lasts" node2
-check_load nat-new "a server died meanwhile" node2,node3
-check_load dsr-new "a server died meanwhile" node2,node3
+load_check slow-new "a check that lasts" node2
+load_check nat-new "a server died meanwhile" node2,node3
+load_check dsr-new "a server died meanwhile" node2,node3
 for name in nat-stream nat-udp dsr-stream dsr-udp; do
-	check_load "$name" "a server died meanwhile"
+	load_check "$name" "a server died meanwhile"
 done
 checks_of_slow accept
 
 # A new agent that can't start leaves the old one's work alone.
 kill_agent
-load_all
-passes
+load_all $PORT
+load_passes
 nsenter --net="$(lab_netns_path balancer)" socat TCP-LISTEN:9599,fork,bind=127.0.0.1 SYSTEM:true &
 wait_until 5 "a port in use" lab_in balancer ss -Hltn "sport = :9599"
 { printf 'global\n\tmetrics 127.0.0.1:9599\n'; cat "$CONFIG"; } >"$LAB_DIR/agent.cfg"
 agent_start "$LAB_DIR/agent.cfg"
 check "a start that fails ends" wait_until 10 "its end" process_is_gone "$(agent_pid)"
 check "and says why" grep -q '127.0.0.1:9599.*in use' "$LAB_DIR/agent.log"
-passes
+load_passes
 for name in nat-stream nat-udp dsr-stream dsr-udp; do
-	check_load "$name" "a start fails"
+	load_check "$name" "a start fails"
 done
-check_load nat-new "a start fails" node2,node3
-check_load dsr-new "a start fails" node2,node3
+load_check nat-new "a start fails" node2,node3
+load_check dsr-new "a start fails" node2,node3

@@ -42,14 +42,14 @@ static uint64_t status_of(pid_t tid, const char *key, int base)
 }
 
 /* 0, or the line of what is not as it should be. */
-static int rights_are(pid_t tid, uint64_t wanted, bool bounding_empty)
+static int rights_are(pid_t tid, uint64_t wanted, bool bounding)
 {
 	child_check(status_of(tid, "CapPrm:", 16) == wanted);
 	child_check(status_of(tid, "CapEff:", 16) == wanted);
 	child_check(status_of(tid, "CapInh:", 16) == 0);
 	child_check(status_of(tid, "CapAmb:", 16) == 0);
 	child_check(status_of(tid, "NoNewPrivs:", 10) == 1);
-	child_check(!bounding_empty || status_of(tid, "CapBnd:", 16) == 0);
+	child_check(!bounding || status_of(tid, "CapBnd:", 16) == wanted);
 	return 0;
 }
 
@@ -77,7 +77,7 @@ static int drop_but_raw(void *arg)
 	child_check(rights_are(gettid(), kept | BIT(CAP_NET_RAW), true) == 0);
 	/* What was kept at first can be given up later, not the other way round. */
 	child_check(privileges_drop(0, error) == 0);
-	child_check(rights_are(gettid(), kept, true) == 0);
+	child_check(rights_are(gettid(), kept, false) == 0);
 	child_check(privileges_drop(PRIVILEGES_NET_RAW, error) == -EPERM && strstr(error, "CAP_NET_RAW"));
 	return 0;
 }
@@ -278,6 +278,30 @@ static int exec_as_root(void *arg)
 	return system("grep -q '^CapEff:[[:space:]]*0*$' /proc/self/status") == 0 ? 0 : __LINE__;
 }
 
+static int pass_on(void)
+{
+	const char *three = "grep -q '^CapEff:[[:space:]]*000000c000001000$' /proc/self/status";
+
+	child_check(privileges_pass_on() == 0);
+	child_check(system(three) == 0);
+	privileges_keep();
+	child_check(system(three) != 0);
+	return 0;
+}
+
+static int pass_on_as_root(void *arg)
+{
+	char error[PRIVILEGES_ERROR_MAX] = "";
+
+	child_check(privileges_drop(0, error) == 0);
+	return pass_on();
+}
+
+static void a_program_it_becomes_keeps_them(void **state)
+{
+	assert_int_equal(in_child(pass_on_as_root, NULL), 0);
+}
+
 static void a_program_it_starts_has_nothing(void **state)
 {
 	assert_int_equal(in_child(exec_as_root, NULL), 0);
@@ -294,6 +318,7 @@ int main(void)
 		cmocka_unit_test(a_thread_that_keeps_its_rights_is_an_error),
 		cmocka_unit_test(the_agents_work_goes_on),
 		cmocka_unit_test(a_program_it_starts_has_nothing),
+		cmocka_unit_test(a_program_it_becomes_keeps_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@ wait drained SERVER --timeout
 top --once
 watch BACKEND --last
 reload
+restart
 load IFACE MODE
 unload IFACE
 decap load IFACE MODE --from --address

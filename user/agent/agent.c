@@ -13,6 +13,7 @@
 #include "agent/plugins.h"
 #include "agent/privileges.h"
 #include "agent/ready.h"
+#include "agent/restart.h"
 #include "agent/secret.h"
 #include "agent/watch.h"
 
@@ -58,7 +59,7 @@ void agent_save_state(struct agent *a)
 	if (!a->state)
 		return;
 	health_save(a->health, &health);
-	all = health ? json_pack("{s:i, s:o}", "version", 1, "health", health) : NULL;
+	all = health ? json_pack("{s:i, s:o, s:o}", "version", 1, "health", health, "interfaces", interfaces_save(a)) : NULL;
 	state_save(a->state, all);
 }
 
@@ -143,6 +144,7 @@ static void begin(struct agent *a)
 		  a->model->services.count, up, total,
 		  (unsigned long long)(agent_monotonic_ms() - a->started_ms));
 	ready_started("steering");
+	restart_answer(a);
 }
 
 static void on_check_result(size_t backend, uint32_t duration_us, void *ctx)
@@ -390,6 +392,9 @@ static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 	}
 	if (r < 0 && r != -ENOENT)
 		log_event(a->log, LOG_WARNING, "state_lost", "error=%s", log_quoted(error));
+	/* An agent that is started anew begins with what its configuration says. */
+	if (r == 0 && dataplane_maps(a->dataplane)->taken_over)
+		interfaces_restore(a, json_object_get(saved, "interfaces"));
 	json_decref(saved);
 	return 0;
 }
@@ -479,6 +484,7 @@ void agent_stop(struct agent *a)
 {
 	if (a->health && a->running)
 		agent_save_state(a);
+	restart_done(a);
 	if (a->control)
 		drained_done(a);
 	watches_free(a->watches);

@@ -60,6 +60,7 @@ struct agent_reload {
 
 struct agent_drain_wait;
 struct plugins;
+struct restart;
 struct monitor;
 struct watches;
 
@@ -87,6 +88,7 @@ struct agent {
 	struct vec(char *) notices;
 	struct agent_drain_wait *waits;
 	struct agent_reload last_reload;
+	struct restart *restart; /* under way; else NULL */
 	uint64_t started_ms;    /* monotonic */
 	bool round_over;        /* every checked server has its first result */
 	bool save_due;          /* state has changed in this turn of the loop */
@@ -113,6 +115,9 @@ int interfaces_configure(struct agent *a);
 const char *interfaces_apply(struct agent *a);
 /* Before anything is changed: each must exist and be free. 0, or -errno with a line for people. */
 int interfaces_check(struct agent *a, char error[AGENT_ERROR_MAX]);
+/* What `load` and `unload` have changed, for an agent that takes over; NULL when out of memory. And back: not trusted. */
+json_t *interfaces_save(const struct agent *a);
+void interfaces_restore(struct agent *a, const json_t *from);
 struct agent_interface *interfaces_find(struct agent *a, const char *name);
 /* -errno with a line for people. */
 int interfaces_load(struct agent *a, const char *name, enum model_xdp_mode mode, char error[AGENT_ERROR_MAX]);

@@ -268,3 +268,48 @@ void interfaces_suggest(const struct net *n, const struct model *m, char *text, 
 	text[0] = '\0';
 	net_addresses(n, 0, visit, &s);
 }
+
+static const char *const mode_words[] = {
+	[MODEL_XDP_AUTO] = "auto", [MODEL_XDP_NATIVE] = "native", [MODEL_XDP_GENERIC] = "generic",
+};
+
+json_t *interfaces_save(const struct agent *a)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < a->interfaces.count; i++) {
+		const struct agent_interface *in = &a->interfaces.items[i];
+
+		if ((in->configured && in->wanted) || (size_t)in->mode >= sizeof(mode_words) / sizeof(mode_words[0]) ||
+		    !mode_words[in->mode])
+			continue;
+		if (json_array_append_new(all, json_pack("{s:s, s:s, s:b}", "name", in->name, "mode", mode_words[in->mode],
+							 "wanted", in->wanted)) < 0) {
+			json_decref(all);
+			return NULL;
+		}
+	}
+	return all;
+}
+
+void interfaces_restore(struct agent *a, const json_t *from)
+{
+	json_t *entry;
+	size_t n;
+
+	json_array_foreach((json_t *)from, n, entry) {
+		const char *name, *mode;
+		struct agent_interface *in;
+		int wanted;
+
+		if (json_unpack(entry, "{s:s, s:s, s:b}", "name", &name, "mode", &mode, "wanted", &wanted) < 0 ||
+		    !*name || strlen(name) >= sizeof(in->name))
+			continue;
+		in = interfaces_find(a, name);
+		for (size_t i = 0; !in && wanted && i < sizeof(mode_words) / sizeof(mode_words[0]); i++)
+			if (mode_words[i] && strcmp(mode_words[i], mode) == 0 && a->interfaces.count < MODEL_INTERFACES_MAX)
+				in = add(a, name, (enum model_xdp_mode)i);
+		if (in)
+			in->wanted = wanted;
+	}
+}

@@ -320,3 +320,8 @@ uint64_t log_suppressed(const struct log *l)
 {
 	return l->rate.suppressed;
 }
+
+bool log_is_written(struct log *l)
+{
+	return log_writer_is_idle(l->err) && (!l->out || log_writer_is_idle(l->out));
+}

@@ -36,6 +36,8 @@ enum log_limit {
 int log_new(struct event_base *base, struct log **ret);
 /* Takes NULL. Says what was suppressed and lets stdout and stderr take what waits, LOG_FLUSH_MS at most. */
 void log_free(struct log *l);
+/* Have stdout and stderr taken what was logged? */
+bool log_is_written(struct log *l);
 
 /*
  * Takes the targets of a configuration; without any, all is as after log_new(). A socket that is not there yet is tried

@@ -37,6 +37,7 @@ struct log_writer {
 	pthread_mutex_t lock;  /* of all below; held for copying and swapping, never while something is written */
 	pthread_cond_t wake;
 	struct lines waiting;
+	bool busy;             /* the thread is writing */
 	bool stop;
 	uint64_t dropped;
 	uint64_t told;         /* of dropped, how many the stream was told of */
@@ -152,9 +153,11 @@ static void *writer_thread(void *arg)
 		w->waiting = w->writing;
 		w->waiting.length = 0;
 		w->writing = taken;
+		w->busy = true;
 		pthread_mutex_unlock(&w->lock);
 		lost = write_out(w);
 		pthread_mutex_lock(&w->lock);
+		w->busy = false;
 		w->dropped += lost;
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -239,4 +242,14 @@ uint64_t log_writer_dropped(struct log_writer *w)
 	dropped = w->dropped;
 	pthread_mutex_unlock(&w->lock);
 	return dropped;
+}
+
+bool log_writer_is_idle(struct log_writer *w)
+{
+	bool idle;
+
+	pthread_mutex_lock(&w->lock);
+	idle = !w->waiting.length && !w->busy;
+	pthread_mutex_unlock(&w->lock);
+	return idle;
 }

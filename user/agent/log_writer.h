@@ -22,6 +22,8 @@ int log_writer_new(int fd, bool journal, size_t queue_max, struct log_writer **r
 void log_writer_free(struct log_writer *w, unsigned flush_ms);
 /* Queues one line, without its newline; false when it was dropped. Never waits. */
 bool log_writer_put(struct log_writer *w, int level, const char *line, size_t length);
+/* Has everything been taken, or dropped? */
+bool log_writer_is_idle(struct log_writer *w);
 /* Lines dropped so far, by a full queue or a failed write. */
 uint64_t log_writer_dropped(struct log_writer *w);
 

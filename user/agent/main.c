@@ -12,6 +12,7 @@
 
 #include "agent/agent.h"
 #include "agent/plugins.h"
+#include "agent/restart.h"
 #include "base/cleanup.h"
 
 enum { EXIT_BAD = 1, EXIT_USAGE = 2 };
@@ -46,7 +47,9 @@ static int load(const struct agent_options *o, struct model **ret, struct config
 		if (r == -EINVAL)
 			fprintf(stderr, "%s\n", error);
 	}
-	if (r == 0 && o->check_only && plugins_are_used(*ret))
+	if (r == 0 && o->check_only)
+		r = restart_check_successor();
+	if (r == 0 && o->check_only && !restart_is_asked() && plugins_are_used(*ret))
 		r = check_plugins(*ret);
 	if (r == -ENOMEM)
 		fprintf(stderr, "alwaysond: out of memory\n");
@@ -113,8 +116,10 @@ int main(int argc, char **argv)
 	struct agent_options o;
 	struct config_report report = {};
 	struct model *m = NULL;
-	int r = agent_options_parse(argc, argv, &o, stderr);
+	int r;
 
+	restart_remember(argv);
+	r = agent_options_parse(argc, argv, &o, stderr);
 	if (r < 0)
 		return EXIT_USAGE;
 	if (o.help) {

@@ -464,3 +464,18 @@ void monitor_free(struct monitor *m)
 	free(m->index_of);
 	free(m);
 }
+
+int monitor_listener(const struct monitor *m)
+{
+	return web_server_listener(site_server(m->site));
+}
+
+bool monitor_is_quiet(const struct monitor *m)
+{
+	return web_server_is_quiet(site_server(m->site));
+}
+
+void monitor_pause(struct monitor *m, bool pause)
+{
+	web_server_pause(site_server(m->site), pause);
+}

@@ -6,6 +6,7 @@
 #ifndef AGENT_MONITOR_H
 #define AGENT_MONITOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,11 @@ void monitor_free(struct monitor *m); /* takes NULL */
 int monitor_prepare(struct monitor *m, const struct model *model, char *error, size_t size);
 void monitor_commit(struct monitor *m);
 void monitor_abandon(struct monitor *m);
+
+/* For a restart: where it listens, -1: nowhere; is nothing under way; may new connections wait? */
+int monitor_listener(const struct monitor *m);
+bool monitor_is_quiet(const struct monitor *m);
+void monitor_pause(struct monitor *m, bool pause);
 
 /* A check has ended; health_ops.on_result. */
 void monitor_count_check(struct monitor *m, size_t backend, uint32_t duration_us);

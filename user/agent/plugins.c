@@ -236,3 +236,13 @@ void plugins_count(const struct plugins *p, struct checker_counts *ret)
 	if (p && p->checker)
 		checker_count(p->checker, ret);
 }
+
+bool plugins_hand_over(const struct plugins *p)
+{
+	return !p || !p->checker || checker_hand_over(p->checker);
+}
+
+unsigned plugins_protocol(void)
+{
+	return checker_protocol();
+}

@@ -37,6 +37,10 @@ int plugins_validate(struct plugins *p, const struct model *m, const struct mode
 /* For health_set_elsewhere(). */
 const struct attempt_elsewhere *plugins_elsewhere(struct plugins *p);
 /* What the workers have done; zeroes when there are none. */
+/* Puts what is needed to go on with the processes that there are on the list of base/handover.h. False: no room. */
+bool plugins_hand_over(const struct plugins *p);
+/* Two agents of one number can do so. */
+unsigned plugins_protocol(void);
 void plugins_count(const struct plugins *p, struct checker_counts *ret);
 
 #endif

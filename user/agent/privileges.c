@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <semaphore.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -52,8 +53,10 @@ static int give_up(void)
 
 	/* Needs CAP_SETPCAP, so before capset(). EINVAL: past the kernel's last one. EPERM: no_new_privs has to do. */
 	for (unsigned long c = 0; c < 64; c++)
-		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+		if (!(keep >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
 			break;
+	/* What it keeps must stay in the bounding set, for privileges_pass_on(): then uid 0 alone must not be worth it. */
+	prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	for (size_t i = 0; i < 2; i++)
@@ -109,7 +112,7 @@ static int read_rights(const char *tid, struct thread_rights *ret)
 static bool has_given_up(const struct thread_rights *t, bool bounding)
 {
 	return t->permitted == keep && t->effective == keep && !t->inheritable && !t->ambient && t->no_new_privs == 1 &&
-	       (!bounding || !t->bounding);
+	       (!bounding || !(t->bounding & ~keep));
 }
 
 /* Tells one thread and waits until it has done it. */
@@ -229,4 +232,33 @@ int privileges_drop(unsigned flags, char error[static PRIVILEGES_ERROR_MAX])
 	if (r < 0)
 		return fail(error, r, "capabilities can't be given up: %s", strerror(-r));
 	return drop_in_threads(bounding, error);
+}
+
+static int set_inheritable(uint64_t inheritable)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {};
+
+	for (size_t i = 0; i < 2; i++) {
+		data[i].permitted = data[i].effective = (uint32_t)(keep >> 32 * i);
+		data[i].inheritable = (uint32_t)(inheritable >> 32 * i);
+	}
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+int privileges_pass_on(void)
+{
+	int r = set_inheritable(keep);
+
+	for (unsigned long c = 0; c < 64 && r == 0; c++)
+		if (keep >> c & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, c, 0, 0) < 0)
+			r = -errno;
+	if (r < 0)
+		privileges_keep();
+	return r;
+}
+
+void privileges_keep(void)
+{
+	set_inheritable(0);
 }

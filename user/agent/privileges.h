@@ -21,11 +21,16 @@ enum {
 
 /*
  * In all threads: permitted and effective become those three (and what flags ask for), inheritable and ambient empty;
- * no_new_privs is set; the bounding set is emptied where CAP_SETPCAP allows it (without it, no_new_privs alone keeps
- * an exec from getting more). Then reads back what the kernel made of it. Works as root with a full set and as any
+ * no_new_privs is set; where CAP_SETPCAP allows it, the bounding set loses all others, and uid 0
+ * gets nothing by an exec (without it, no_new_privs alone keeps an exec from getting more). Then reads back what the kernel made of it. Works as root with a full set and as any
  * user with just those. 0; -EPERM: one of them is missing, error names it and nothing has changed; or -errno with error
  * (then the process must end: some threads may have dropped theirs).
  */
 int privileges_drop(unsigned flags, char error[static PRIVILEGES_ERROR_MAX]);
+
+/* What privileges_drop() has left goes on through an exec of the calling thread. 0 or -errno. */
+int privileges_pass_on(void);
+/* The exec has failed: it does so no longer. */
+void privileges_keep(void);
 
 #endif

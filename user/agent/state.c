@@ -37,6 +37,7 @@ struct state {
 	pthread_mutex_t lock;  /* of all below */
 	pthread_cond_t wake;
 	json_t *waiting;
+	bool busy;             /* a save is under way */
 	bool asked, stop;      /* asked: there is something to save; waiting NULL then = it could not be built */
 	int result;            /* of the last save */
 	uint64_t saves, failures;
@@ -190,11 +191,13 @@ static void *saver_thread(void *arg)
 		if (!s->asked)
 			break;
 		s->asked = false;
+		s->busy = true;
 		j = take_ptr(s->waiting);
 		pthread_mutex_unlock(&s->lock);
 		r = j ? state_file_replace(s->dir_fd, s->file, j) : -ENOMEM;
 		json_decref(j);
 		pthread_mutex_lock(&s->lock);
+		s->busy = false;
 		s->result = r;
 		s->saves += r == 0;
 		s->failures += r < 0;
@@ -281,6 +284,16 @@ int state_close(struct state *s)
 	}
 	destroy(s);
 	return r;
+}
+
+bool state_is_saved(struct state *s)
+{
+	bool saved;
+
+	pthread_mutex_lock(&s->lock);
+	saved = !s->asked && !s->busy;
+	pthread_mutex_unlock(&s->lock);
+	return saved;
 }
 
 uint64_t state_saves(struct state *s)

@@ -8,6 +8,7 @@
 #define AGENT_STATE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define STATE_DIR_DEFAULT "/var/lib/alwayson"
@@ -55,6 +56,8 @@ int state_start(struct state *s, struct event_base *base, const struct state_ops
  * counts as a failure. A save that has not begun when the next one comes is skipped: the latest wins.
  */
 void state_save(struct state *s, json_t *j);
+/* Is what was given last on the disk, or has failed to get there? */
+bool state_is_saved(struct state *s);
 /* Since state_start(). */
 uint64_t state_saves(struct state *s);
 uint64_t state_save_failures(struct state *s);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/restart.h"
 #include "agent/watch.h"
 
 enum { DRAIN_TIMEOUT_DEFAULT_MS = 30000 };
@@ -193,6 +194,7 @@ static void verb_load(struct control_request *r, unsigned argc, const char *cons
 	}
 	reconcile_addresses_changed(a->reconcile);
 	reconcile_run(a->reconcile, a->health);
+	agent_save_state(a);
 	control_reply(r, json_pack("{s:b, s:o, s:[]}", "changed", !was, "interface",
 				   show_interface(a, interfaces_find(a, argv[0])), "notices"));
 }
@@ -226,8 +228,14 @@ static void verb_unload(struct control_request *r, unsigned argc, const char *co
 	interfaces_apply(a);
 	reconcile_addresses_changed(a->reconcile);
 	reconcile_run(a->reconcile, a->health);
+	agent_save_state(a);
 	control_reply(r, json_pack("{s:o, s:o, s:I, s:o}", "interfaces", gone, "left", left, "connections",
 				   (json_int_t)(c->connections4 + c->connections6), "notices", notices));
+}
+
+static void verb_restart(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
+{
+	restart_begin(ctx, r);
 }
 
 static void verb_version(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
@@ -255,6 +263,7 @@ const struct control_verb agent_verbs[] = {
 	{ "reload", "", 0, 0, MODEL_LEVEL_ADMIN, verb_reload },
 	{ "load", "IFACE [native|generic|auto]", 1, 2, MODEL_LEVEL_ADMIN, verb_load },
 	{ "unload", "[IFACE]", 0, 1, MODEL_LEVEL_ADMIN, verb_unload },
+	{ "restart", "", 0, 0, MODEL_LEVEL_ADMIN, verb_restart },
 	{ "version", "", 0, 0, MODEL_LEVEL_USER, verb_version },
 };
 const size_t agent_verb_count = sizeof(agent_verbs) / sizeof(agent_verbs[0]);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/handover.h"
 #include "checker/pool_internal.h"
 
 enum { CONTROL_FD = 3, STABLE_MS = 30000, STOP_MS = 500 };
@@ -314,6 +315,57 @@ static int wait_started(struct checker *c, int socket, char error[CHECKER_POOL_E
 	return 0;
 }
 
+unsigned checker_protocol(void)
+{
+	static const size_t sizes[] = { sizeof(struct checker_spawn), sizeof(struct checker_spawned),
+					sizeof(struct checker_request), sizeof(struct checker_configured),
+					sizeof(struct checker_done), CHECKER_MESSAGE_MAX, CHECKER_RAN };
+	unsigned all = CHECKER_PROTOCOL;
+
+	for (size_t i = 0; i < array_size(sizes); i++)
+		all = all * 31 + (unsigned)sizes[i];
+	return all;
+}
+
+/* Names of what is handed over: the socket, the process, and the process again if it is the agent's child. */
+static const char *const handed[CHECKER_TEMPLATES][3] = {
+	{ "checker", "checker-process", "checker-child" }, { "checker2", "checker2-process", "checker2-child" },
+};
+
+bool checker_hand_over(const struct checker *c)
+{
+	for (size_t i = 0; i < CHECKER_TEMPLATES; i++) {
+		const struct checker_template *t = &c->templates[i];
+
+		if (!handover_give(handed[i][0], t->socket) ||
+		    !handover_give(handed[i][t->is_child ? 2 : 1], t->pidfd))
+			return false;
+	}
+	return true;
+}
+
+/* Of the program that this one was before its exec. True: there is one to go on with. */
+static bool take_inherited(struct checker *c)
+{
+	for (size_t i = 0; i < CHECKER_TEMPLATES; i++) {
+		struct checker_template *t = &c->templates[i];
+		int socket = handover_take(handed[i][0]), pidfd = handover_take(handed[i][1]);
+		int child = handover_take(handed[i][2]);
+
+		if (socket >= 0)
+			take_over(t, socket, child >= 0 ? child : pidfd);
+		else if (pidfd >= 0)
+			close(pidfd);
+		if (child < 0)
+			continue;
+		t->pidfd = child;
+		t->is_child = true;
+		event_assign(&t->child, c->base, child, EV_READ | EV_PERSIST, on_child_end, t);
+		event_add(&t->child, NULL);
+	}
+	return checker_link_is_up(c);
+}
+
 int checker_link_start(struct checker *c, const char *program, char error[CHECKER_POOL_ERROR_MAX])
 {
 	_cleanup_close_ int theirs = -1;
@@ -326,6 +378,10 @@ int checker_link_start(struct checker *c, const char *program, char error[CHECKE
 	for (i = 0; i < CHECKER_TEMPLATES; i++) {
 		c->templates[i] = (struct checker_template){ .checker = c, .socket = -1, .pidfd = -1 };
 		event_assign(&c->templates[i].timer, c->base, -1, 0, on_late, &c->templates[i]);
+	}
+	if (!program && take_inherited(c)) {
+		checker_link_mend(c, checker_clock_ms());
+		return 0;
 	}
 	r = program ? 0 : find_program(path, sizeof(path), error);
 	if (r < 0)

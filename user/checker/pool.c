@@ -438,6 +438,7 @@ int checker_new(struct event_base *base, const char *program, const struct check
 	}
 	c->base = base;
 	c->ops = *ops;
+	c->ticket = (uint32_t)checker_clock_ms() << 8; /* answers to a former program's requests are nobody's */
 	for (i = 0; i < CHECKER_WORKERS_MAX; i++)
 		c->workers[i] = (struct checker_worker){ .checker = c, .socket = -1, .pidfd = -1 };
 	event_assign(&c->tick, base, -1, EV_PERSIST, on_tick, c);

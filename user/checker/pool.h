@@ -10,6 +10,7 @@
 #ifndef CHECKER_POOL_H
 #define CHECKER_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,6 +63,12 @@ struct checker_check {
  */
 int checker_new(struct event_base *base, const char *program, const struct checker_ops *ops, struct checker **ret,
 		char error[CHECKER_POOL_ERROR_MAX]);
+/*
+ * For a program that this one becomes by exec (base/handover.h): its checker_new() goes on with the processes that there
+ * are, which it could not start for want of rights. Only one of the same checker_protocol(). False: no room.
+ */
+bool checker_hand_over(const struct checker *c);
+unsigned checker_protocol(void);
 void checker_free(struct checker *c); /* takes NULL; ends all workers, answers no job */
 
 /*

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the agent and alwayson-checker's processes say to each other, one message a packet, over SOCK_SEQPACKET pairs.
- * Both ends are of one build; each still checks every length, because a plugin runs in one of them.
+ * Both ends are of one
+ * build, or of two that have checker_protocol() in common; each still checks every length, because a plugin runs in one of them.
  *
  *   agent -> template   SPAWN (+ a socket)   fork a process that serves this socket, as a worker or as another template
  *                       KILL (+ a pidfd)     end that process: the agent itself has no right to, it is of another user
@@ -21,6 +22,7 @@
 #include "base/addr.h"
 
 enum checker_limit {
+	CHECKER_PROTOCOL = 1,           /* counts up with each change of what follows; the sizes are compared as well */
 	CHECKER_WORDS_MAX = 8192,       /* bytes of a plugin's name, words and secret, each with its NUL */
 	CHECKER_MESSAGE_MAX = CHECKER_WORDS_MAX + 256,
 	CHECKER_ACK_MS = 50,            /* a worker that does not say within this time that it begins is replaced */

@@ -23,6 +23,7 @@ int render_drained(const json_t *reply, const struct render *to);
 int render_top(const json_t *sample, const struct render *to); /* cli/sample.h */
 int render_watch(const json_t *reply, const struct render *to);
 int render_reload(const json_t *reply, const struct render *to);
+int render_restart(const json_t *reply, const struct render *to);
 int render_load(const json_t *reply, const struct render *to);
 int render_unload(const json_t *reply, const struct render *to);
 int render_decap(const json_t *reply, const struct render *to);

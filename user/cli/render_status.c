@@ -219,6 +219,17 @@ int render_unload(const json_t *reply, const struct render *to)
 	return 0;
 }
 
+int render_restart(const json_t *reply, const struct render *to)
+{
+	char took[UNITS_TEXT_MAX];
+
+	fputs("restarted: version ", to->out);
+	print_safe(to->out, field_text(reply, "version"));
+	fprintf(to->out, ", pid " NUMBER ", ready after %s\n", field_number(reply, "pid"),
+		units_duration(field_number(reply, "took_ms"), took));
+	return 0;
+}
+
 int render_version(const json_t *reply, const struct render *to)
 {
 	fputs("alwayson  " ALWAYSON_VERSION "\nalwaysond ", to->out);

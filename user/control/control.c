@@ -17,7 +17,7 @@ enum {
 /* Listens for connections while there is room for them; a level-triggered event must not stay on otherwise. */
 static void accept_when_room(struct control *c)
 {
-	if (c->socket.fd < 0 || evtimer_pending(&c->breather, NULL))
+	if (c->socket.fd < 0 || c->paused || evtimer_pending(&c->breather, NULL))
 		return;
 	if (c->peer_count < CONTROL_CLIENTS_MAX)
 		event_add(&c->listener, NULL);
@@ -125,6 +125,29 @@ int control_configure(struct control *c, const struct model_stats_socket *where)
 	}
 	c->level = where->level;
 	return 0;
+}
+
+void control_pause(struct control *c, bool pause)
+{
+	c->paused = pause;
+	if (pause && c->socket.fd >= 0)
+		event_del(&c->listener);
+	accept_when_room(c);
+}
+
+int control_listener(const struct control *c)
+{
+	return c->socket.fd;
+}
+
+bool control_is_quiet(const struct control *c)
+{
+	const struct control_request *p;
+
+	LIST_FOREACH(p, &c->peers, link)
+		if (p->phase != PEER_WAITING)
+			return false;
+	return true;
 }
 
 void control_free(struct control *c)

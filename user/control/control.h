@@ -96,6 +96,8 @@ void control_on_gone(struct control_request *r, void (*gone)(void *ctx), void *c
 /* Who asks, for the log: credentials the peer had when it connected. */
 void control_peer(const struct control_request *r, struct ucred *ret);
 
+/* The connection, to be handed over to another program together with the request; -1: it has gone. */
+int control_fd(const struct control_request *r);
 /* A JSON string of any text: bytes that are not UTF-8 (a configuration may quote them) become '?'. NULL: no memory. */
 json_t *control_string(const char *text);
 
@@ -106,6 +108,12 @@ json_t *control_string(const char *text);
  */
 int control_new(struct event_base *base, const struct model_stats_socket *where, const char *default_path,
 		const struct control_verb *verbs, size_t count, void *ctx, struct control **ret);
+/* The listening socket. One handed over as "control" (base/handover.h) is taken where it listens at the same path. */
+int control_listener(const struct control *c);
+/* True when no request is being read and no reply sent; those that wait for an answer do not count. */
+bool control_is_quiet(const struct control *c);
+/* New connections wait, those that are there go on. */
+void control_pause(struct control *c, bool pause);
 void control_free(struct control *c); /* takes NULL; removes the socket file if it is still ours */
 /*
  * Path, mode, owner and level of a reloaded configuration; what is not given is as at a fresh start. A changed path

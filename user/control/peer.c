@@ -349,6 +349,11 @@ void control_on_gone(struct control_request *r, void (*gone)(void *ctx), void *c
 	r->gone_ctx = ctx;
 }
 
+int control_fd(const struct control_request *r)
+{
+	return r->phase == PEER_ORPHAN ? -1 : r->fd;
+}
+
 void control_peer(const struct control_request *r, struct ucred *ret)
 {
 	*ret = r->peer;

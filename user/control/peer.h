@@ -48,6 +48,7 @@ struct control {
 	struct control_socket socket;
 	struct event listener;
 	struct event breather; /* out of descriptors: accepts again a moment later */
+	bool paused;           /* accepts nobody */
 	char *default_path;
 	enum model_level level;
 	const struct control_verb *verbs;

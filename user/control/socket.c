@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/handover.h"
 
 enum { BACKLOG = 128 };
 
@@ -60,6 +61,28 @@ static int remove_stale(const struct sockaddr_un *at)
 	return unlink(at->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+/* A socket that the former program has left us, if it is the one that path leads to. False: there is none. */
+static bool take_inherited(struct control_socket *s, const char *path)
+{
+	_cleanup_close_ int fd = handover_take("control");
+	struct sockaddr_un at = {};
+	socklen_t length = sizeof(at);
+	int listens = 0;
+	socklen_t size = sizeof(listens);
+	struct stat st;
+
+	if (fd < 0 || getsockname(fd, (struct sockaddr *)&at, &length) < 0 || at.sun_family != AF_UNIX ||
+	    strncmp(at.sun_path, path, sizeof(at.sun_path)) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens || lstat(path, &st) < 0 ||
+	    !S_ISSOCK(st.st_mode))
+		return false;
+	*s = (struct control_socket){ .fd = fd, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid,
+				      .device = st.st_dev, .inode = st.st_ino };
+	strcpy(s->path, path);
+	fd = -1;
+	return true;
+}
+
 int control_socket_open(struct control_socket *ret, const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	struct control_socket s = { .fd = -1, .mode = mode, .uid = uid, .gid = gid };
@@ -70,6 +93,14 @@ int control_socket_open(struct control_socket *ret, const char *path, mode_t mod
 	r = address_of(path, &at);
 	if (r < 0)
 		return r;
+	if (take_inherited(&s, path)) {
+		r = control_socket_permit(&s, mode, uid, gid);
+		if (r < 0)
+			control_socket_close(&s);
+		else
+			*ret = s;
+		return r;
+	}
 	r = make_folder_of(path);
 	if (r < 0)
 		return r;

@@ -32,6 +32,24 @@ struct instance {
 
 enum { ID_COUNT = MAX_SERVERS + MAX_SERVICES + MAX_BACKENDS };
 
+uint64_t dataplane_layout(void)
+{
+	static const struct hash_key key = { { 0x6c61796f7574ULL, 1 } };
+	static const uint32_t sizes[] = {
+		ABI_VERSION, sizeof(struct control), sizeof(struct service_entry4), sizeof(struct service_entry6),
+		SERVICE_TABLE_MAX, sizeof(struct service), MAX_SERVICES, sizeof(struct server), MAX_SERVERS,
+		sizeof(struct server_use), sizeof(struct cursor), MAX_BACKENDS, sizeof(struct own_port),
+		sizeof(struct address), MAX_ADDRESSES, sizeof(struct hop), MAX_HOPS, sizeof(struct bucket4),
+		sizeof(struct bucket6), sizeof(struct counter), sizeof(struct traffic), LOCK_COUNT,
+		sizeof(struct dataplane_identity), sizeof(struct instance),
+	};
+	uint64_t h = 0;
+
+	for (size_t i = 0; i < array_size(sizes); i++)
+		h = hash_2(&key, h, sizes[i]);
+	return h;
+}
+
 int dataplane_fail(int r, char error[DATAPLANE_ERROR_MAX], const char *format, ...)
 {
 	va_list args;

@@ -75,6 +75,8 @@ struct dataplane_maps {
 	bool taken_over;                  /* found, not made */
 };
 
+/* A number for how the tables are laid out: agents of one number can take over each other's. */
+uint64_t dataplane_layout(void);
 /* Loads everything; attaches nothing. 0 or -errno with a line for people in error. */
 int dataplane_open(const struct dataplane_options *options, struct dataplane **ret, char error[DATAPLANE_ERROR_MAX]);
 /* Releases what this process holds. `leave`: program, pins and attachments stay and go on steering; else all is removed. */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/handover.h"
 #include "web/server_internal.h"
 
 enum { BACKLOG = 128, RETRY_MS = 100 };
@@ -176,14 +177,37 @@ void web_server_free(struct web_server *s)
 	free(s);
 }
 
+/* A socket that the former program has left us, if it listens there; -1: there is none. */
+static int take_inherited(const struct sockaddr_storage *to, socklen_t length)
+{
+	_cleanup_close_ int fd = handover_take("metrics");
+	struct sockaddr_storage at = {};
+	socklen_t size = sizeof(at);
+	struct addr here, wanted = addr_of(to);
+	int r = fd;
+
+	if (fd < 0 || getsockname(fd, (struct sockaddr *)&at, &size) < 0 || size != length)
+		return -1;
+	here = addr_of(&at);
+	/* The port is at the same place for both families. */
+	if (!addr_equal(&here, &wanted) ||
+	    ((struct sockaddr_in *)&at)->sin_port != ((const struct sockaddr_in *)to)->sin_port)
+		return -1;
+	fd = -1;
+	return r;
+}
+
 static int open_socket(const struct endpoint *at)
 {
 	struct sockaddr_storage to;
 	socklen_t length = endpoint_to_sockaddr(at, &to);
-	_cleanup_close_ int fd = socket(at->addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = -1;
 	const int on = 1;
-	int r;
+	int r = take_inherited(&to, length);
 
+	if (r >= 0)
+		return r;
+	fd = socket(at->addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return -errno;
 	if (at->addr.family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
@@ -248,4 +272,30 @@ void web_server_abandon(struct web_server *s)
 void web_server_counts(const struct web_server *s, struct web_counts *ret)
 {
 	*ret = s->counts;
+}
+
+int web_server_listener(const struct web_server *s)
+{
+	return s->fd;
+}
+
+bool web_server_is_quiet(const struct web_server *s)
+{
+	const struct connection *c;
+
+	TAILQ_FOREACH(c, &s->connections, link)
+		if (c->state >= CONNECTION_READING)
+			return false;
+	return true;
+}
+
+void web_server_pause(struct web_server *s, bool pause)
+{
+	if (s->fd < 0)
+		return;
+	event_del(&s->retry);
+	if (pause)
+		event_del(&s->accept);
+	else
+		event_add(&s->accept, NULL);
 }

@@ -75,6 +75,12 @@ int web_server_prepare(struct web_server *s, const struct endpoint *at, char err
 void web_server_commit(struct web_server *s);
 void web_server_abandon(struct web_server *s);
 
+/* The listening socket, -1: none. One handed over as "metrics" (base/handover.h) is taken where it listens there. */
+int web_server_listener(const struct web_server *s);
+/* True when no request is being read and no reply is under way. */
+bool web_server_is_quiet(const struct web_server *s);
+/* New connections wait, those that are there go on. */
+void web_server_pause(struct web_server *s, bool pause);
 void web_server_counts(const struct web_server *s, struct web_counts *ret);
 
 #endif
