@@ -54,6 +54,7 @@ static const struct {
 	{ &values_log_format, "\n### log format\n", NULL },
 	{ &values_role, "\n### role\n", NULL },
 	{ &values_on_conflict, "\n### on-conflict\n", NULL },
+	{ &values_via, "\n### via\n", NULL },
 	{ &values_mysql_tls, "\n### tls of mysql-check\n", NULL },
 	{ &values_section, "\n## Sections\n", NULL },
 };

@@ -326,6 +326,86 @@ static void dns_noise_is_l7rsp(void **state)
 	datagrams_close(&d);
 }
 
+/* ---- via a service's address ---- */
+
+struct fake_way {
+	uint32_t mark;
+	uint64_t sent;
+	bool in_place;          /* packets with the mark are sent that way */
+	unsigned asked;
+	struct attempt_via via;
+};
+
+static uint32_t fake_mark(const struct attempt_target *t, void *ctx)
+{
+	struct fake_way *f = ctx;
+
+	f->asked++;
+	return f->mark;
+}
+
+static uint64_t fake_sent(uint32_t mark, void *ctx)
+{
+	struct fake_way *f = ctx;
+
+	assert_int_equal(mark, f->mark);
+	return f->in_place ? f->sent++ : f->sent;
+}
+
+/* A TCP check of a good server, via. */
+static void check_via(struct world *w, struct fake_way *f)
+{
+	struct model_server *s;
+
+	f->via = (struct attempt_via){ .mark = fake_mark, .sent = fake_sent, .ctx = f };
+	health_set_via(w->h, &f->via);
+	s = server_new(backend_new(w, "b", MODEL_CHECK_TCP), "s", peer_new(w, ANSWER, ""));
+	s->inter_ms = 500;
+	s->via.service = loopback("127.0.0.9", 0).addr;
+	world_configure(w);
+	world_until(w, view(w, 0, 0).checks >= 1);
+}
+
+static void expect_begins(struct world *w, const char *result)
+{
+	const struct health_view v = view(w, 0, 0);
+
+	if (strncmp(v.last_result, result, strlen(result)))
+		fail_msg("%s, not %s", v.last_result, result);
+}
+
+static void a_check_that_went_its_way_counts(void **state)
+{
+	struct fake_way f = { .mark = 0xa1050001, .in_place = true };
+	struct world *w = *state;
+
+	check_via(w, &f);
+	assert_string_equal(view(w, 0, 0).last_result, "L4OK");
+	assert_int_equal(view(w, 0, 0).check, HEALTH_UP);
+	assert_int_equal(f.asked, 1);
+}
+
+/* Connected, but no packet was sent via the service's address: it was the server's own that answered. */
+static void a_check_that_went_astray_says_nothing(void **state)
+{
+	struct fake_way f = { .mark = 0xa1050001 };
+	struct world *w = *state;
+
+	check_via(w, &f);
+	expect_begins(w, "SOCKERR: not sent via the service's address");
+	assert_int_equal(view(w, 0, 0).check, HEALTH_INIT);
+}
+
+static void without_a_way_nothing_is_sent(void **state)
+{
+	struct fake_way f = {};
+	struct world *w = *state;
+
+	check_via(w, &f);
+	expect_begins(w, "SOCKERR: no way via the service's address");
+	assert_int_equal(view(w, 0, 0).check, HEALTH_INIT);
+}
+
 int main(void)
 {
 #define TALK_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
@@ -349,6 +429,9 @@ int main(void)
 		TALK_TEST(dns_without_such_a_name_is_l7sts),
 		TALK_TEST(dns_refused_is_an_answer_where_nothing_was_asked_for),
 		TALK_TEST(dns_noise_is_l7rsp),
+		TALK_TEST(a_check_that_went_its_way_counts),
+		TALK_TEST(a_check_that_went_astray_says_nothing),
+		TALK_TEST(without_a_way_nothing_is_sent),
 	};
 
 	return cmocka_run_group_tests_name("health_talks", tests, NULL, NULL);

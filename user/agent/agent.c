@@ -12,6 +12,7 @@
 #include "agent/monitor.h"
 #include "agent/plugins.h"
 #include "agent/privileges.h"
+#include "agent/probing.h"
 #include "agent/ready.h"
 #include "agent/restart.h"
 #include "agent/secret.h"
@@ -375,9 +376,17 @@ static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 	json_t *saved = NULL;
 	int r;
 
+	r = probing_new(&a->probing);
+	if (r == 0)
+		r = probing_prepare(a, a->model, error);
+	if (r < 0)
+		return r;
+	probing_commit(a);
 	a->health = health_new(a->base, &ops);
-	if (a->health)
+	if (a->health) {
 		health_set_elsewhere(a->health, plugins_elsewhere(a->plugins));
+		health_set_via(a->health, probing_via(a->probing));
+	}
 	r = a->health ? health_configure(a->health, a->model) : -ENOMEM;
 	if (r < 0) {
 		snprintf(error, AGENT_ERROR_MAX, "cannot set up the checks: %s", strerror(-r));
@@ -493,6 +502,7 @@ void agent_stop(struct agent *a)
 	monitor_free(a->monitor);
 	health_free(a->health);
 	plugins_free(a->plugins);
+	probing_free(a->probing);
 	sweep_free(a->sweep);
 	challenge_free(a->challenge);
 	reconcile_free(a->reconcile);

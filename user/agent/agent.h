@@ -59,6 +59,7 @@ struct agent_reload {
 };
 
 struct agent_drain_wait;
+struct probing;
 struct plugins;
 struct restart;
 struct monitor;
@@ -80,6 +81,7 @@ struct agent {
 	struct challenge *challenge; /* ends connections */
 	struct health *health;
 	struct plugins *plugins; /* who runs the checks that plugins make */
+	struct probing *probing; /* who sends checks via a service's address */
 	struct control *control;
 	struct monitor *monitor;
 	struct watches *watches;

@@ -76,6 +76,17 @@ static void say_down(struct reasons *r)
 		say(r, "held", true, "kept in service all the same: too few others are up");
 }
 
+/* Where its check goes, where that is not its own address. */
+static void explain_via(struct reasons *r)
+{
+	const struct endpoint at = { .addr = r->s->via.service, .port = r->s->check_at.port };
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (r->s->via.service.family)
+		say(r, "check_via", true, "its check goes to %s, the service's address, by way of this server, as clients' "
+		    "packets do", endpoint_format(&at, text));
+}
+
 static void explain_check(struct reasons *r)
 {
 	switch (r->view.check) {
@@ -239,6 +250,7 @@ void verb_explain_server(struct control_request *request, unsigned argc, const c
 	r.list = json_array();
 	health_view(r.agent->health, r.backend, r.server, &r.view);
 	explain_check(&r);
+	explain_via(&r);
 	explain_agent(&r);
 	explain_admin(&r);
 	explain_weight(&r);

@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "agent/agent.h"
+#include "agent/probing.h"
 
 struct agent_interface *interfaces_find(struct agent *a, const char *name)
 {
@@ -164,6 +165,7 @@ const char *interfaces_apply(struct agent *a)
 			snprintf(error, sizeof(error), "%s", text);
 	}
 	unify_modes(a, error);
+	probing_follow(a);
 	return error[0] ? error : NULL;
 }
 

@@ -77,6 +77,7 @@ static void gather_server(struct monitor *m, struct snapshot *s, size_t backend,
 	to->up = v.up;
 	to->accepts_new = v.accepts_new;
 	to->backup = a->model->backends.items[backend].servers.items[server].backup;
+	to->check_via = a->model->backends.items[backend].servers.items[server].via.service.family;
 	to->changed_at_ms = v.changed_at_ms;
 	to->checks = v.checks;
 	to->failures = v.failures;

@@ -11,6 +11,7 @@
 #include "agent/agent.h"
 #include "agent/plugins.h"
 #include "agent/monitor.h"
+#include "agent/probing.h"
 #include "agent/ready.h"
 #include "agent/secret.h"
 
@@ -32,14 +33,19 @@ static int take_model(struct agent *a, struct model *m, const struct hash_key *s
 
 	if (r < 0)
 		return r;
-	r = health_configure(a->health, m);
+	r = probing_prepare(a, m, error);
+	if (r == 0) {
+		r = health_configure(a->health, m);
+		if (r < 0)
+			snprintf(error, AGENT_ERROR_MAX, "the checks can't be set up: %s", strerror(-r));
+	}
 	if (r < 0) {
-		snprintf(error, AGENT_ERROR_MAX, "the checks can't be set up: %s", strerror(-r));
 		reconcile_set_model(a->reconcile, a->model, &a->secret, ignored);
 		return r;
 	}
 	model_free(a->model);
 	a->model = m;
+	probing_commit(a);
 	a->secret = *secret;
 	if (a->running)
 		sweep_set_model(a->sweep, m);
@@ -82,6 +88,7 @@ static int reload(struct agent *a, bool *ret_changed, struct config_report *repo
 	if (r < 0)
 		log_event(a->log, LOG_WARNING, "control_socket", "error=%s", log_quoted(strerror(-r)));
 	interfaces_configure(a);
+	probing_follow(a);
 	failed = a->running ? interfaces_apply(a) : NULL;
 	if (failed)
 		log_event(a->log, LOG_ERR, "attach_failed", "error=%s", log_quoted(failed));

@@ -113,6 +113,15 @@ static json_t *hop_json(struct agent *a, const struct addr *to)
 			 hop.state == NET_HOP_RESOLVED ? mac_json(hop.mac) : json_null());
 }
 
+/* "192.0.2.10:80", the service's address that its check goes to; null: it goes to its own. */
+static json_t *via_json(const struct model_server *s)
+{
+	const struct endpoint at = { .addr = s->via.service, .port = s->check_at.port };
+	char text[ENDPOINT_TEXT_MAX];
+
+	return s->via.service.family ? json_string(endpoint_format(&at, text)) : json_null();
+}
+
 json_t *show_server(struct agent *a, size_t backend, size_t server)
 {
 	const struct model_backend *b = &a->model->backends.items[backend];
@@ -133,6 +142,7 @@ json_t *show_server(struct agent *a, size_t backend, size_t server)
 		      "weight_override", v.weight_is_override, "backup", s->backup, "checks", (json_int_t)v.checks,
 		      "failures", (json_int_t)v.failures, "transitions", (json_int_t)v.transitions);
 	json_object_set_new(j, "last_result", v.last_result[0] ? control_string(v.last_result) : json_null());
+	json_object_set_new(j, "check_via", via_json(s));
 	json_object_set_new(j, "last_duration_ms",
 			    v.last_result[0] ? json_integer(v.last_duration_ms) : json_null());
 	show_server_health(&v, j);

@@ -226,7 +226,9 @@ static void print_server(FILE *to, const json_t *s)
 		address, bare_v6 ? "]" : "", field_number(s, "weight"));
 	if (field_true(s, "check")) {
 		fputs(" check", to);
-		if (!field_is(s, "address", check_address))
+		if (json_is_string(json_object_get(s, "check_via")))
+			render_check_address(to, "via vip addr", "port", field_text(s, "check_via"));
+		else if (!field_is(s, "address", check_address))
 			render_check_address(to, "addr", "port", check_address);
 		render_time(to, " inter", s, "inter_ms");
 		render_time(to, " fastinter", s, "fastinter_ms");

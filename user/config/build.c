@@ -109,7 +109,7 @@ static void build_server(struct parser *p, const struct server_draft *draft, con
 	origin_build(p, set->origins, &s->origins);
 	s->place = parser_model_place(p, draft->place);
 	build_server_check(p, draft, b, s);
-	if (!s->check)
+	if (!s->check || set->via) /* build_vias(): services come later */
 		return;
 	s->check_at.addr = set->check_addr.family ? set->check_addr : draft->at.addr;
 	s->check_at.port = set->check_port ? set->check_port : draft->at.port;
@@ -370,6 +370,8 @@ void build_model(struct parser *p)
 			build_frontend(p, p->proxies.items[i]);
 	}
 	origin_build(p, p->origins, &p->model->global.origins);
+	if (!p->failed)
+		build_vias(p);
 	if (!p->failed)
 		build_tracks(p);
 	if (!p->failed)

@@ -36,6 +36,7 @@ const struct keyword_table *const keyword_tables[] = {
 	&values_on_marked_down,
 	&values_init_state,
 	&values_verify,
+	&values_via,
 	&values_xdp,
 	&values_level,
 	&values_facility,

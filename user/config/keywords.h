@@ -62,7 +62,8 @@ extern const struct keyword_table keywords_mysql_check;
 extern const struct keyword_table keywords_bind, keywords_server;
 /* Enumerations: the words a value can be. */
 extern const struct keyword_table values_mode, values_balance, values_forward, values_hash_type, values_hash_function;
-extern const struct keyword_table values_on_all_down, values_on_marked_down, values_init_state, values_verify;
+extern const struct keyword_table values_on_all_down, values_on_marked_down, values_init_state, values_verify,
+	values_via;
 extern const struct keyword_table values_xdp;
 extern const struct keyword_table values_level, values_facility, values_log_level, values_log_format;
 extern const struct keyword_table values_role, values_on_conflict, values_mysql_tls;

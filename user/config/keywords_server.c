@@ -184,6 +184,7 @@ static const struct keyword keywords_server_items[] = {
 	REFUSED("usesrc", 0, 1, "write `forward dsr`, and the servers see the client's address"),
 	WORKS("verify", 0, 1, 1, "none|required", server_verify),
 	WORKS("verifyhost", 0, 1, 1, "NAME", server_verifyhost),
+	WORKS("via", 0, 1, 1, "vip|server", server_via),
 	WORKS("weight", 0, 1, 1, "0-256", server_weight),
 	NOTICE("ws", 0, 1, WHY_REQUESTS),
 };

@@ -72,6 +72,12 @@ static const struct keyword values_on_marked_down_items[] = {
 
 KEYWORD_TABLE(values_on_marked_down, "action", "on-marked-down ", "");
 
+static const struct keyword values_via_items[] = {
+	VALUE("server", false),
+	VALUE("vip", true),
+};
+KEYWORD_TABLE(values_via, "way", "via ", "");
+
 static const struct keyword values_init_state_items[] = {
 	VALUE("down", MODEL_INIT_DOWN),
 	VALUE("fully-down", MODEL_INIT_FULLY_DOWN),

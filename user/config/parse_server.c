@@ -122,6 +122,17 @@ void parse_server_addr(struct parser *p, const struct config_word *args, size_t 
 		p->server->check_addr = addr;
 }
 
+/* via vip: the check goes to the service's address by way of this server. */
+void parse_server_via(struct parser *p, const struct config_word *args, size_t count)
+{
+	int vip;
+
+	note_check_detail(p, args);
+	if (!statement_choice(p, &values_via, &args[0], &vip))
+		return;
+	p->server->via = vip;
+}
+
 void parse_server_on_marked_down(struct parser *p, const struct config_word *args, size_t count)
 {
 	int on;

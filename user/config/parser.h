@@ -42,6 +42,7 @@ struct server_settings {
 	uint32_t inter_ms, fastinter_ms, downinter_ms;
 	struct addr check_addr; /* family 0 = the server's own */
 	uint16_t check_port;    /* 0 = the server's own */
+	bool via;               /* via vip */
 	bool check_detail;      /* this line has a word that only means something with `check` */
 	struct place check_detail_place;
 	bool check_ssl, verify_none;
@@ -323,7 +324,7 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 	X(send_ver)                                                                                                  \
 	X(bind_name) X(bind_v4v6) X(bind_v6only)                                                                     \
 	X(server_addr) X(server_backup) X(server_check) X(server_disabled) X(server_downinter) X(server_enabled)     \
-	X(server_fall) X(server_fastinter) X(server_init_state) X(server_inter) X(server_no_backup)                  \
+	X(server_fall) X(server_fastinter) X(server_init_state) X(server_inter) X(server_no_backup) X(server_via)   \
 	X(server_no_check) X(server_on_marked_down) X(server_port) X(server_rise) X(server_weight)
 /* Those of checks: parse_script.c, parse_server_check.c. */
 #define PARSE_CHECK_HANDLERS(X)                                                                                      \
@@ -362,6 +363,8 @@ void build_server_check(struct parser *p, const struct server_draft *draft, cons
 void build_plugin_check(struct parser *p, const struct proxy *x, struct model_backend *b);
 /* Wipes what was read from password files. */
 void parser_forget_passwords(struct parser *p);
+/* build_via.c: where checks via vip go; after all services. */
+void build_vias(struct parser *p);
 /* Once all backends are there: whom a server tracks. */
 void build_tracks(struct parser *p);
 

@@ -46,10 +46,20 @@ void attempt_cancel(struct attempt *a)
 	attempt_close(a);
 }
 
+/* A check that was answered, but not by way of the service's address: the program that sends it there is not in place. */
+static bool went_astray(const struct attempt *a, const struct check_result *r)
+{
+	return a->steer.mark && check_result_outcome(r) == CHECK_PASSED &&
+	       a->via->sent(a->steer.mark, a->via->ctx) == a->sent_before;
+}
+
 /* Nothing may touch the attempt after this: on_done may start it again or free it. */
 static void attempt_finish(struct attempt *a, const struct check_result *result)
 {
 	struct check_result r = *result; /* it may be part of what is closed */
+
+	if (went_astray(a, &r))
+		check_result_set(&r, CHECK_SOCKERR, "not sent via the service's address: the way leads past our NICs");
 
 	attempt_close(a);
 	a->on_done(a, &r);
@@ -160,14 +170,32 @@ static bool attempt_connected(struct attempt *a)
 	return true;
 }
 
+/* False: the check is over. */
+static bool attempt_steer(struct attempt *a)
+{
+	a->steer = (struct wire_steer){ .tunnel = a->target->via.tunnel };
+	if (!a->target->via.service.family)
+		return true;
+	if (a->via)
+		a->steer.mark = a->via->mark(a->target, a->via->ctx);
+	if (a->steer.mark) {
+		a->sent_before = a->via->sent(a->steer.mark, a->via->ctx);
+		return true;
+	}
+	attempt_finish_as(a, CHECK_SOCKERR, "no way via the service's address");
+	return false;
+}
+
 static bool attempt_connect(struct attempt *a)
 {
 	struct check_result failure;
 	enum wire_outcome o;
 
 	wire_close(&a->wire);
+	if (!attempt_steer(a))
+		return false;
 	a->phase = ATTEMPT_CONNECTING;
-	o = wire_open(&a->wire, &a->talk.way, a->target->datagram, &failure);
+	o = wire_open(&a->wire, &a->talk.way, a->target->datagram, &a->steer, &failure);
 	return o == WIRE_DONE ? attempt_connected(a) : attempt_hold(a, o, &failure);
 }
 
@@ -323,6 +351,7 @@ void attempt_start(struct attempt *a, const struct attempt_target *target, const
 	a->connected = false;
 	a->reads = a->datagrams = 0;
 	a->again_ms = 0;
+	a->steer = (struct wire_steer){};
 	a->started_ms = attempt_clock_ms();
 	if (target->manner == TARGET_ELSEWHERE) {
 		attempt_start_elsewhere(a);

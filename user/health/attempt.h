@@ -40,6 +40,15 @@ struct attempt_elsewhere {
 	void *ctx;
 };
 
+/* Who sends a check's packets to a service's address by way of its server; the answers must be from `at` again. */
+struct attempt_via {
+	/* The mark for the sockets of its check; 0 = there is no such way now. */
+	uint32_t (*mark)(const struct attempt_target *t, void *ctx);
+	/* Packets sent that way so far: one that was not proves nothing. */
+	uint64_t (*sent)(uint32_t mark, void *ctx);
+	void *ctx;
+};
+
 enum attempt_phase {
 	ATTEMPT_IDLE,
 	ATTEMPT_CONNECTING,
@@ -53,6 +62,9 @@ struct attempt {
 	/* Called once per attempt_start(), perhaps from within it; the attempt is idle again by then. */
 	void (*on_done)(struct attempt *a, const struct check_result *r);
 	const struct attempt_elsewhere *elsewhere; /* NULL = nothing is made elsewhere */
+	const struct attempt_via *via; /* NULL = nobody does */
+	struct wire_steer steer;
+	uint64_t sent_before;
 	void *job;               /* of that; NULL = none */
 	bool job_is_command;
 	struct event io;

@@ -100,6 +100,11 @@ void health_set_elsewhere(struct health *h, const struct attempt_elsewhere *e)
 	h->elsewhere = e;
 }
 
+void health_set_via(struct health *h, const struct attempt_via *v)
+{
+	h->via = v;
+}
+
 int health_set_admin(struct health *h, const char *path, enum health_admin_state state)
 {
 	static const char *const words[] = {

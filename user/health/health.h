@@ -154,6 +154,9 @@ size_t health_history(const struct health *h, size_t backend, size_t server, str
 struct attempt_elsewhere;
 /* Who makes the checks that are not made over a connection of ours (attempt.h). To be set before health_configure(). */
 void health_set_elsewhere(struct health *h, const struct attempt_elsewhere *e);
+struct attempt_via;
+/* Who sends checks via a service's address. Likewise. */
+void health_set_via(struct health *h, const struct attempt_via *v);
 
 /*
  * Admin verbs; path is BACKEND/SERVER. 0, -ENOENT, or -ERANGE (weight > 256). on_change is called from within where

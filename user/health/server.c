@@ -37,6 +37,7 @@ struct health_server *health_server_new(struct health *h, struct server_settings
 	s->settings.agent = NULL;
 	attempt_init(&s->attempt, h->base, on_result);
 	s->attempt.elsewhere = h->elsewhere;
+	s->attempt.via = h->via;
 	event_assign(&s->timer, h->base, -1, 0, on_timer, s);
 	event_assign(&s->ramp, h->base, -1, 0, health_server_on_ramp, s);
 	return s;

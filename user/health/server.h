@@ -94,6 +94,7 @@ struct health {
 	struct health_pool *pools;      /* by backend */
 	size_t backends;
 	const struct attempt_elsewhere *elsewhere;
+	const struct attempt_via *via;
 	struct health_server *ripples;
 	struct event ripple;            /* looks at them from the loop */
 	struct health_index index;

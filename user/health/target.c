@@ -29,11 +29,12 @@ static int copy_text(const char *text, char **to)
  */
 static int init_http(struct attempt_target *t, const struct model_http_check *http)
 {
+	const struct endpoint asked = { .addr = t->via.service.family ? t->via.service : t->at.addr, .port = t->at.port };
 	char address[ENDPOINT_TEXT_MAX];
 	const char *host = http->host;
 
 	if (!host && !strcmp(http->version, "HTTP/1.1"))
-		host = endpoint_format(&t->at, address);
+		host = endpoint_format(&asked, address);
 	if (asprintf(&t->request, "%s %s %s\r\n%s%s%sConnection: close\r\n\r\n", http->method, http->uri,
 		     http->version, host ? "Host: " : "", host ? host : "", host ? "\r\n" : "") < 0) {
 		t->request = NULL;
@@ -150,7 +151,7 @@ static int init_manner(struct attempt_target *t, const struct model_backend *b, 
 int attempt_target_init(struct attempt_target *ret, const struct model_backend *b, const struct model_server *s,
 			struct target_maker *m)
 {
-	struct attempt_target t = { .at = s->check_at, .manner = TARGET_CONNECT };
+	struct attempt_target t = { .at = s->check_at, .via = s->via, .manner = TARGET_CONNECT };
 	int r = 0;
 
 	m->error[0] = '\0';
@@ -225,9 +226,15 @@ static bool same_tls(const struct attempt_target *a, const struct attempt_target
 	       (!x->context || tls_context_equal(x->context, y->context));
 }
 
+static bool same_via(const struct model_via *a, const struct model_via *b)
+{
+	return addr_equal(&a->service, &b->service) && a->tunnel == b->tunnel && addr_equal(&a->source, &b->source) &&
+	       a->source_bits == b->source_bits;
+}
+
 bool attempt_target_equal(const struct attempt_target *a, const struct attempt_target *b)
 {
-	if (!addr_equal(&a->at.addr, &b->at.addr) || a->at.port != b->at.port || a->manner != b->manner ||
+	if (!addr_equal(&a->at.addr, &b->at.addr) || a->at.port != b->at.port || !same_via(&a->via, &b->via) || a->manner != b->manner ||
 	    a->datagram != b->datagram || a->any_answer != b->any_answer || !same_request(a, b) || !same_tls(a, b) ||
 	    !script_equal(a->script, b->script) || !same_plugin(&a->plugin, &b->plugin) ||
 	    a->expect_negated != b->expect_negated || a->expect_count != b->expect_count)

@@ -33,6 +33,7 @@ enum target_manner {
 struct attempt_target {
 	enum target_manner manner;
 	struct endpoint at;
+	struct model_via via;    /* service.family 0 = straight to `at` */
 	bool datagram;           /* UDP */
 	bool tls;                /* the connection is TLS; a script's connect steps say it themselves */
 	struct tls_peer peer;    /* peer.context NULL = TLS is never spoken */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -44,18 +45,42 @@ static enum wire_outcome failed_io(const struct wire *w, struct check_result *re
 	return WIRE_FAILED;
 }
 
-enum wire_outcome wire_open(struct wire *w, const struct talk_way *to, bool datagram, struct check_result *ret)
+/*
+ * The local port is taken by bind(), so that no other check has it: connect() would share it between checks of different
+ * servers, and the answers of both come from the one address of the service.
+ */
+static int steer_socket(struct wire *w, uint8_t family, const struct wire_steer *s)
+{
+	const struct endpoint any = { .addr.family = family };
+	const int mss = WIRE_TUNNEL_MSS;
+	struct sockaddr_storage at;
+	socklen_t length = endpoint_to_sockaddr(&any, &at);
+
+	if (setsockopt(w->fd, SOL_SOCKET, SO_MARK, &s->mark, sizeof(s->mark)) < 0)
+		return -errno;
+	if (s->tunnel && !w->datagram && setsockopt(w->fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss)) < 0)
+		return -errno;
+	return bind(w->fd, (struct sockaddr *)&at, length) < 0 ? -errno : 0;
+}
+
+enum wire_outcome wire_open(struct wire *w, const struct talk_way *to, bool datagram, const struct wire_steer *steer,
+			    struct check_result *ret)
 {
 	const int type = (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
 	struct sockaddr_storage at;
 	socklen_t length = endpoint_to_sockaddr(&to->at, &at);
-	int off = 0;
+	int off = 0, r;
 
 	w->datagram = datagram;
 	w->linger = to->linger;
 	w->fd = socket(to->at.addr.family, type, 0);
 	if (w->fd < 0)
 		return failed_connect(ret, errno, false);
+	r = steer->mark ? steer_socket(w, to->at.addr.family, steer) : 0;
+	if (r < 0) {
+		check_result_set(ret, CHECK_SOCKERR, strerror(-r));
+		return WIRE_FAILED;
+	}
 	/* Holds the handshake's ACK back: it leaves with the request, or is replaced by the RST. */
 	w->hushed = !datagram && !setsockopt(w->fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
 	if (!connect(w->fd, (struct sockaddr *)&at, length))

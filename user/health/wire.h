@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "health/result.h"
 #include "health/talk.h"
@@ -19,6 +20,16 @@ struct wire {
 	bool datagram, linger;
 	bool hushed;        /* the handshake's last ACK is held back: the server's application sees nothing of it yet */
 	struct ssl_st *tls; /* NULL = plain, or not yet */
+};
+
+/* A check via vip: its packets are marked, and a program in the kernel sends them to the service's address. */
+struct wire_steer {
+	uint32_t mark;      /* 0 = the kernel's way, as any socket */
+	bool tunnel;        /* an outer header is put in front */
+};
+
+enum wire_limit {
+	WIRE_TUNNEL_MSS = 1160, /* leaves room for the headers of a tunnel at IPv6's smallest MTU, 1280 */
 };
 
 enum wire_outcome {
@@ -32,7 +43,8 @@ enum wire_outcome {
 void wire_init(struct wire *w);
 void wire_close(struct wire *w); /* may be called twice */
 /* Begins to connect. DONE, WANTS_WRITE or FAILED. */
-enum wire_outcome wire_open(struct wire *w, const struct talk_way *to, bool datagram, struct check_result *ret);
+enum wire_outcome wire_open(struct wire *w, const struct talk_way *to, bool datagram, const struct wire_steer *steer,
+			    struct check_result *ret);
 /* Once it is writable: is it connected? DONE or FAILED. */
 enum wire_outcome wire_opened(struct wire *w, struct check_result *ret);
 /* TLS over it; called until it is DONE. */

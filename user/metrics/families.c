@@ -398,6 +398,8 @@ const struct family families[] = {
 	GAUGE("server_accepting", "", AT_SERVER(BOOL, accepts_new), "1: takes new connections.")
 	GAUGE("server_held", "", AT_SERVER(BOOL, held), "1: down, but kept in service, as too few others are up.")
 	GAUGE("server_damped", "", AT_SERVER(BOOL, damped), "1: kept down, as it went up and down too often.")
+	GAUGE("server_check_via_vip", "", AT_SERVER(BOOL, check_via),
+	      "1: its check goes to the service's address by way of it, as clients' packets do.")
 	GAUGE("server_misplaced", "", AT_SERVER(BOOL, misplaced), "1: well, but not what its backend wants.")
 	GAUGE("server_role", "", OWN(SERVER, server_role), "1 for what the server is; absent: the checks do not tell.")
 	GAUGE("server_replication_lag_seconds", "seconds", OWN(SERVER, server_lag),

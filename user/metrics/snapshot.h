@@ -53,6 +53,7 @@ struct snapshot_server {
 	bool up, accepts_new, backup, resolved;
 	bool held;                    /* down, but kept in service */
 	bool damped;                  /* kept down, as it flaps */
+	bool check_via;               /* checked via the service's address */
 	bool misplaced;               /* well, but not what its backend wants */
 	bool lag_known;
 	uint32_t lag_ms;

@@ -158,6 +158,14 @@ struct model_tunnel_source {
 	struct model_place place;
 };
 
+/* `check via vip`: the check goes to a service's address by way of the server, as clients' packets do. */
+struct model_via {
+	struct addr service;       /* family 0 = not so; else that of the server's address */
+	bool tunnel;               /* forward ipip */
+	struct addr source;        /* tunnel-source; family 0 = the check's own */
+	unsigned source_bits;
+};
+
 struct model_server {
 	char *name;
 	struct endpoint at;        /* port 0 = the packet's own destination port is kept */
@@ -167,7 +175,8 @@ struct model_server {
 	bool check;
 	enum model_init_state init_state;
 	bool shutdown_sessions;    /* on-marked-down shutdown-sessions */
-	struct endpoint check_at;  /* where the check goes; complete when check is set */
+	struct endpoint check_at;  /* where the check goes; complete when check is set. With `via`: the server's address, */
+	struct model_via via;      /* ... the service's port */
 	uint32_t inter_ms, fastinter_ms, downinter_ms; /* the latter two: 0 = as inter, like HAProxy */
 	unsigned rise, fall;
 	bool check_ssl;            /* the check's connection is TLS */

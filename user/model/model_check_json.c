@@ -145,6 +145,14 @@ static json_t *tls_json(const struct model_server *s)
 			 t->verify_host);
 }
 
+static json_t *via_json(const struct model_server *s)
+{
+	const struct endpoint at = { .addr = s->via.service, .port = s->check_at.port };
+	char text[ENDPOINT_TEXT_MAX];
+
+	return s->via.service.family ? json_string(endpoint_format(&at, text)) : json_null();
+}
+
 static json_t *agent_json(const struct model_server *s)
 {
 	char text[ENDPOINT_TEXT_MAX];
@@ -159,6 +167,7 @@ int model_server_check_json(const struct model_server *s, json_t *to)
 {
 	int r = json_object_set_new(to, "tls", tls_json(s));
 
+	r |= json_object_set_new(to, "check_via", via_json(s));
 	r |= json_object_set_new(to, "agent", agent_json(s));
 	r |= json_object_set_new(to, "track", s->track ? json_string(s->track) : json_null());
 	r |= json_object_set_new(to, "slowstart_ms", json_integer(s->slowstart_ms));
