@@ -114,6 +114,7 @@ static __always_inline enum verdict fragment_later(struct packet *p, __u64 word,
 
 	if (!key)
 		return VERDICT_INTERNAL;
+	explain(EXPLAIN_FRAGMENT);
 	way = v6 ? bpf_map_lookup_elem(&fragments6, key) : bpf_map_lookup_elem(&fragments4, key);
 	if (!way || (__u16)(tick_now() - way->tick) > FRAGMENT_TICKS)
 		return VERDICT_FRAGMENT;
@@ -121,6 +122,8 @@ static __always_inline enum verdict fragment_later(struct packet *p, __u64 word,
 	/* No packet at all to a server that has been removed, or to who has its id now. */
 	if (!s || SERVER_GENERATION(load_u64(&s->word)) != way->generation)
 		return VERDICT_FRAGMENT;
+	explain(EXPLAIN_FRAGMENT_WAY);
+	explain_server(way->server);
 	p->way_out = way->way_out;
 	if (way->verdict == VERDICT_IPIP)
 		return with_dsr ? tunnel_forward(p, s, load_u64(&s->word), p->id, v6) : VERDICT_INTERNAL;

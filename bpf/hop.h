@@ -65,6 +65,7 @@ static __always_inline enum verdict hop_look_up(struct packet *p, const bool v6)
 {
 	struct bpf_fib_lookup fib = { .ifindex = p->ctx->ingress_ifindex };
 
+	explain(EXPLAIN_ROUTED);
 	if (v6) {
 		fib.family = 10; /* AF_INET6 */
 		__builtin_memcpy(fib.ipv6_src, &p->ip6->saddr, sizeof(fib.ipv6_src));

@@ -140,6 +140,7 @@ int lb(struct xdp_md *ctx)
 	default:
 		action = XDP_DROP;
 	}
+	explain_end(verdict, p.way_out, p.server);
 	account_verdict(verdict, p.length);
 	return action;
 }

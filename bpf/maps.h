@@ -71,6 +71,7 @@ const volatile struct hash_key flow_key;   /* of the flow table; new at every cr
 const volatile __u8 with_ipv6 = 1;
 const volatile __u8 with_nat = 1;
 const volatile __u8 with_dsr = 1;  /* dsr and ipip: no address is translated */
+const volatile __u8 dry_run;       /* the second load: says what becomes of a packet (explain.h) */
 
 static __always_inline __u64 load_u64(const __u64 *p)
 {

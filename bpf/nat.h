@@ -181,6 +181,7 @@ static __always_inline enum verdict nat_reply(struct packet *p, __u64 word, cons
 	f = flow_find(&key, flow_hash(&key, v6), v6);
 	if (!f.tag)
 		return VERDICT_CONTINUE;
+	explain_reply(f.value);
 	fields_load(f.record, &r, v6);
 	if (!nat_load_address(r.from, t.from))
 		return VERDICT_INTERNAL;

@@ -17,7 +17,7 @@
 
 #include <bpf/bpf_endian.h>
 
-#include "maps.h"
+#include "explain.h"
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02

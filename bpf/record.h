@@ -191,6 +191,7 @@ static __always_inline enum verdict record_claim_port(struct work *w, const stru
 	flow_unlock(lock);
 	w->request.from = own->address;
 	w->request.from_port = own->port;
+	explain_own_port(own->address, own->port);
 	return verdict;
 }
 
@@ -251,6 +252,7 @@ static __always_inline int record_request(struct work *w, __u32 must, const bool
 			flow_unlock(lock);
 			return VERDICT_CONTINUE;
 		}
+		explain(EXPLAIN_RECORDED);
 		fields_words(&key, &w->request, w->words, v6);
 		if (flow_insert(w->hash, w->words, flow_new_tag(w->hash, w->state, w->server, w->server_word), &f,
 				v6)) {
@@ -259,6 +261,7 @@ static __always_inline int record_request(struct work *w, __u32 must, const bool
 		} else if (must) {
 			verdict = VERDICT_FLOW_TABLE_FULL;
 		} else {
+			explain(EXPLAIN_UNRECORDED);
 			account_event(EVENT_UNRECORDED);
 		}
 		flow_unlock(lock);
@@ -302,6 +305,7 @@ static __always_inline int record_reopen(struct work *w, const bool v6)
 	}
 	if (!flow_change(&f, FLOW_PROVEN | FLOW_FIN | FLOW_RST, FLOW_OPENED, tick))
 		return 0;
+	explain(EXPLAIN_REOPENED);
 	w->known = !(FLOW_STATE(f.was) & (FLOW_FIN | FLOW_RST));
 	if (w->nat && FLOW_STATE(f.was) & FLOW_PROVEN)
 		record_half_open(FLOW_SERVER(f.value), 1);
@@ -337,6 +341,7 @@ static __always_inline void record_forget(const struct work *w, const bool v6)
 		if (reply.tag && record_is_own_reply(w, &reply, v6))
 			flow_kill(&reply);
 	}
+	explain(EXPLAIN_FORGOTTEN);
 	record_kill_request(&f, w->nat);
 }
 

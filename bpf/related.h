@@ -183,6 +183,7 @@ static __always_inline enum verdict related_to_server(struct packet *p, struct q
 		       service_find4(word, q->ip4->saddr, q->ports[0], q->protocol, ENTRY_SERVICE);
 	if (!s.place.address)
 		return VERDICT_OTHER_PROTOCOL;
+	explain_service(s.place.service);
 	s.service = service_get(word, s.place.service);
 	if (!s.service)
 		return VERDICT_INTERNAL;
@@ -190,12 +191,14 @@ static __always_inline enum verdict related_to_server(struct packet *p, struct q
 	s.key = flow_key_of(client, q->ports[1], q->ports[0], s.place.address, q->protocol, v6);
 	s.hash = flow_hash(&s.key, v6);
 	f = flow_find(&s.key, s.hash, v6);
+	explain_record(f.tag, f.value);
 	if (!f.tag && s.service->flags & SERVICE_RECORDS)
 		return VERDICT_OTHER_PROTOCOL;
 	if (!steer_load_server(&s, f.tag ? FLOW_SERVER(f.value) : related_slot_server(q, s.service, v6)))
 		return VERDICT_OTHER_PROTOCOL;
 	if (f.tag && SERVER_GENERATION(s.server_word) != FLOW_GENERATION(f.value))
 		return VERDICT_OTHER_PROTOCOL;
+	explain_server(s.server_id);
 	p->way_out = s.server->ifindex;
 	if (with_dsr && s.service->forward == FORWARD_IPIP) {
 		verdict = tunnel_forward(p, s.server, s.server_word, s.hash, v6);
@@ -240,6 +243,7 @@ static __always_inline enum verdict related_to_client(struct packet *p, struct q
 	f = flow_find(&key, flow_hash(&key, v6), v6);
 	if (!f.tag)
 		return VERDICT_OTHER_PROTOCOL;
+	explain_reply(f.value);
 	verdict = forward_check(p, ~0U, v6);
 	if (verdict)
 		return verdict;
@@ -306,6 +310,7 @@ static __always_inline enum verdict related(struct packet *p, __u64 word, const 
 		return icmp_echo(p, v6);
 	if (!related_is_error(type, v6) || !related_quote(p, &q, v6))
 		return VERDICT_OTHER_PROTOCOL;
+	explain(EXPLAIN_ERROR);
 	/* Only about what the address it came to has sent. */
 	if (v6 ? ((__u64 *)&q.ip6->saddr)[0] != ((__u64 *)&p->ip6->daddr)[0] ||
 			 ((__u64 *)&q.ip6->saddr)[1] != ((__u64 *)&p->ip6->daddr)[1] :

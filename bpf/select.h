@@ -36,10 +36,15 @@ static __always_inline __u64 select_read(__u32 index)
 static __always_inline __u64 select_hashed(const struct service *s, __u64 hash)
 {
 	__u64 region = load_u64(&s->slots);
+	__u64 slot;
+	__u32 index;
 
 	if (!(__u32)region)
 		return SLOT(0, 0, SLOT_DIRTY); /* nobody has weight: only the table of before may know the connection */
-	return select_read((region >> 32) + hash_slot(hash, region));
+	index = (region >> 32) + hash_slot(hash, region);
+	slot = select_read(index);
+	explain_slot(EXPLAIN_SLOT, index, slot);
+	return slot;
 }
 
 /* The server that the table of before, replaced less than X ago, gives a packet; 0 when there is none. */
@@ -61,6 +66,8 @@ static __always_inline __u32 select_server(const struct packet *p, const struct 
 	__u32 count = (__u32)region;
 	__u32 backend = s->backend;
 	struct cursor *cursor;
+	__u64 slot;
+	__u32 index;
 
 	if (s->balance != BALANCE_ROUNDROBIN)
 		return SLOT_CURRENT(select_hashed(s, select_hash(p, s->key, s->balance, v6)));
@@ -69,7 +76,10 @@ static __always_inline __u32 select_server(const struct packet *p, const struct 
 	cursor = bpf_map_lookup_elem(&cursors, &backend);
 	if (!cursor)
 		return 0;
-	return SLOT_CURRENT(select_read((region >> 32) + __sync_fetch_and_add(&cursor->next, 1) % count));
+	index = (region >> 32) + __sync_fetch_and_add(&cursor->next, 1) % count;
+	slot = select_read(index);
+	explain_slot(EXPLAIN_TURN, index, slot);
+	return SLOT_CURRENT(slot);
 }
 
 #endif

@@ -151,10 +151,12 @@ static __always_inline bool steer_remembered(struct packet *p, struct steer *s, 
 {
 	struct flow f = flow_find(&s->key, s->hash, v6);
 
+	explain_record(f.tag, f.value);
 	if (!f.tag)
 		return false;
 	if (!steer_load_server(s, FLOW_SERVER(f.value)) ||
 	    SERVER_GENERATION(s->server_word) != FLOW_GENERATION(f.value)) {
+		explain(EXPLAIN_RECORD_STALE);
 		/* A packet of a connection that was ended is answered by a RST; the agent finds the record and tells the
 		 * server as well. */
 		if (!packet_is_tcp(p) || packet_opens(p) || !(s->service->flags & SERVICE_RECORDS) ||
@@ -243,6 +245,7 @@ static __always_inline enum verdict steer_choose(struct packet *p, struct steer 
 	if (packet_is_tcp(p) && !packet_opens(p)) {
 		/* Flows were not recorded until a reload less than X ago: the table of then knows. */
 		id = select_before(p, s->service, v6);
+		explain_old_table(id);
 		if (!id)
 			return VERDICT_NO_FLOW;
 	} else {
@@ -250,6 +253,7 @@ static __always_inline enum verdict steer_choose(struct packet *p, struct steer 
 	}
 	if (!steer_load_server(s, id))
 		return steer_no_server(s);
+	explain_server(id);
 	if (!(SERVER_FLAGS(s->server_word) & SERVER_RESOLVED))
 		return VERDICT_NO_NEIGHBOUR;
 	return VERDICT_CONTINUE;
@@ -307,8 +311,12 @@ static __always_inline enum verdict steer_unsettled(struct packet *p, struct ste
 	steer_set_key(p, s, v6);
 	if (steer_remembered(p, s, v6))
 		return VERDICT_CONTINUE;
-	if (dirty && !opens)
-		id = SLOT_PREVIOUS(slot) ? SLOT_PREVIOUS(slot) : select_before(p, s->service, v6);
+	if (dirty && !opens && !SLOT_PREVIOUS(slot)) {
+		id = select_before(p, s->service, v6);
+		explain_old_table(id);
+	} else if (dirty && !opens) {
+		id = SLOT_PREVIOUS(slot);
+	}
 	if (!steer_load_server(s, id ? id : SLOT_CURRENT(slot)))
 		return steer_no_server(s);
 	if (opens)
@@ -392,6 +400,7 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 		       service_find4(word, p->ip4->daddr, p->dport, p->protocol, ENTRY_SERVICE);
 	if (!s.place.address)
 		return VERDICT_NO_SERVICE;
+	explain_service(s.place.service);
 	if (packet_is_malformed(p))
 		return VERDICT_MALFORMED;
 	s.service = service_get(word, s.place.service);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include <alwayson/abi.h>
+#include <alwayson/explain.h>
 #include <alwayson/hash.h>
 
 #include "model/model.h"
