@@ -23,6 +23,7 @@
 #include <bpf/libbpf.h>
 
 #include <alwayson/abi.h>
+#include <alwayson/explain.h>
 #include <alwayson/hash.h>
 
 #include "base/cleanup.h"
