@@ -119,6 +119,14 @@ static __always_inline void record_half_open(__u32 server, __s64 change)
 		__sync_fetch_and_add(&u->half_open, change);
 }
 
+static __always_inline void record_dealt(__u32 server)
+{
+	struct server_use *u = bpf_map_lookup_elem(&use, &server);
+
+	if (u)
+		__sync_fetch_and_add(&u->dealt, 1);
+}
+
 /* Ends a request entry; what was half-open no longer is. */
 static __always_inline bool record_kill_request(struct flow *f, const bool nat)
 {

@@ -59,24 +59,66 @@ static __always_inline __u32 select_before(const struct packet *p, const struct 
 	return SLOT_STATE(slot) == SLOT_DIRTY && SLOT_PREVIOUS(slot) ? SLOT_PREVIOUS(slot) : SLOT_CURRENT(slot);
 }
 
+/* Does the balance deal connections out from a sequence? */
+static __always_inline bool select_deals(__u8 balance)
+{
+	return balance == BALANCE_ROUNDROBIN || balance == BALANCE_LEASTCONN;
+}
+
+/*
+ * Which of the next LEASTCONN_PROBES turns of the sequence, from 0, is the server's with the fewest connections for its
+ * weight; the first of them when several have. A global function: the verifier looks at it once.
+ */
+__noinline int select_least(__u64 region, __u64 turn, __u32 half)
+{
+	__s64 least = 0, least_weight = 0;
+	bool any = false;
+	int best = 0;
+
+	if (!(__u32)region)
+		return 0;
+	for (__u32 i = 0; i < LEASTCONN_PROBES; i++) {
+		const __u32 id = SLOT_CURRENT(select_read((region >> 32) + (turn + i) % (__u32)region));
+		const __u32 index = half * MAX_SERVERS + id;
+		const struct server *s = bpf_map_lookup_elem(&servers, &index);
+		const struct server_use *u = bpf_map_lookup_elem(&use, &id);
+		__s64 connections, weight;
+
+		if (!id || !s || !u)
+			continue;
+		connections = u->live + u->dealt;
+		weight = s->weight;
+		if (!any || connections * least_weight < least * weight) {
+			any = true;
+			best = i;
+			least = connections;
+			least_weight = weight;
+		}
+	}
+	return best;
+}
+
 /* The server for a new connection; 0 when none is up. */
-static __always_inline __u32 select_server(const struct packet *p, const struct service *s, const bool v6)
+static __always_inline __u32 select_server(const struct packet *p, const struct service *s, __u64 word, const bool v6)
 {
 	__u64 region = load_u64(&s->slots);
 	__u32 count = (__u32)region;
 	__u32 backend = s->backend;
 	struct cursor *cursor;
-	__u64 slot;
+	__u64 slot, turn;
 	__u32 index;
 
-	if (s->balance != BALANCE_ROUNDROBIN)
+	if (!select_deals(s->balance))
 		return SLOT_CURRENT(select_hashed(s, select_hash(p, s->key, s->balance, v6)));
 	if (!count)
 		return 0;
 	cursor = bpf_map_lookup_elem(&cursors, &backend);
 	if (!cursor)
 		return 0;
-	index = (region >> 32) + __sync_fetch_and_add(&cursor->next, 1) % count;
+	turn = __sync_fetch_and_add(&cursor->next, 1);
+	if (s->balance == BALANCE_LEASTCONN)
+		turn += select_least(region, turn, word & CONTROL_HALF);
+	index = (region >> 32) + turn % count;
 	slot = select_read(index);
 	explain_slot(EXPLAIN_TURN, index, slot);
 	return SLOT_CURRENT(slot);

@@ -85,7 +85,7 @@ static __always_inline bool steer_follow_syn(struct packet *p, struct steer *s, 
 		closed = w && (v6 ? record_is_refused6(w) : record_is_refused4(w));
 	}
 	if (SERVER_FLAGS(s->server_word) & SERVER_ACCEPTS &&
-	    !(closed && s->service->balance == BALANCE_ROUNDROBIN)) {
+	    !(closed && select_deals(s->service->balance))) {
 		struct work *w;
 
 		if (!closed) {
@@ -111,7 +111,11 @@ static __always_inline void steer_note_request(const struct packet *p, struct fl
 	__u8 set, clear;
 
 	if (!packet_is_tcp(p)) {
-		flow_touch(f, tick);
+		/* Without translation nobody sees an answer: a datagram a tick later proves the flow. */
+		if (s->service->forward != FORWARD_NAT && !(state & FLOW_PROVEN) && FLOW_TICK(f->value) != tick)
+			flow_change(f, 0, FLOW_PROVEN, tick);
+		else
+			flow_touch(f, tick);
 		return;
 	}
 	set = (p->tcp_flags & TCP_FIN ? FLOW_FIN : 0) | (p->tcp_flags & TCP_RST ? FLOW_RST : 0);
@@ -164,6 +168,10 @@ static __always_inline bool steer_remembered(struct packet *p, struct steer *s, 
 			steer_forget(p, s, v6);
 		return false;
 	}
+	if (SERVER_FLAGS(s->server_word) & SERVER_DOWN && !packet_is_tcp(p)) {
+		steer_forget(p, s, v6);
+		return false;
+	}
 	if (with_nat && s->service->forward == FORWARD_NAT)
 		fields_load(f.record, &s->fields, v6);
 	if (packet_opens(p))
@@ -213,8 +221,11 @@ static __always_inline enum verdict steer_record(struct packet *p, struct steer 
 			return verdict;
 	}
 	verdict = steer_record_request(w, s, true, v6);
-	if (!verdict && !w->known)
+	if (!verdict && !w->known) {
 		account_connection(s->place.service, s->server_id);
+		if (s->service->balance == BALANCE_LEASTCONN)
+			record_dealt(s->server_id);
+	}
 	return verdict;
 }
 
@@ -249,7 +260,7 @@ static __always_inline enum verdict steer_choose(struct packet *p, struct steer 
 		if (!id)
 			return VERDICT_NO_FLOW;
 	} else {
-		id = select_server(p, s->service, v6);
+		id = select_server(p, s->service, s->word, v6);
 	}
 	if (!steer_load_server(s, id))
 		return steer_no_server(s);

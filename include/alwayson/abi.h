@@ -66,6 +66,7 @@ enum verdict {
 #define SERVICE_TABLE_MAX   131072 /* entries of one half of one family's service table */
 #define SERVICE_PROBES      8      /* an entry stands at most this far from its hash; the agent enlarges until it does */
 #define HOP_PROBES          4
+#define LEASTCONN_PROBES    8      /* turns of the sequence among which the server with the fewest connections is sought */
 #define NAT_PROBES          8      /* own ports tried for one new connection */
 #define LOCK_COUNT          4096
 #define LOCK_SPINS          64
@@ -76,7 +77,7 @@ enum verdict {
 #define RESETS_PER_SECOND   10000  /* RST and ICMP answers of our own, for each CPU */
 
 enum abi_forward { FORWARD_NAT, FORWARD_DSR, FORWARD_IPIP };
-enum abi_balance { BALANCE_ROUNDROBIN, BALANCE_MAGLEV, BALANCE_SOURCE };
+enum abi_balance { BALANCE_ROUNDROBIN, BALANCE_MAGLEV, BALANCE_SOURCE, BALANCE_LEASTCONN };
 enum abi_all_down { ALL_DOWN_REJECT, ALL_DOWN_DROP };
 
 #pragma GCC diagnostic push
@@ -131,7 +132,8 @@ struct service_entry6 {
 #define SERVICE_HASH(key) ((__u32)__builtin_bswap64((__u64)(key) * 0x9e3779b97f4a7c15ULL))
 #define SERVICE_FOLD(word) ((__u64)(word) * 0xc2b2ae3d27d4eb4fULL)
 
-#define SERVICE_RECORDS 1 /* every flow is remembered: nat and round robin need it */
+#define SERVICE_RECORDS 1 /* every flow is remembered: nat, round robin and least connections need it */
+#define SERVICE_PERSISTS 2 /* with SERVICE_RECORDS: only its datagrams are, by udp-persist; the slots have states */
 
 /* services[half * MAX_SERVICES + id]: one bind of a frontend. agent; `slots` also in the active half, one store. */
 struct service {
@@ -161,6 +163,7 @@ struct service {
 
 #define SERVER_ACCEPTS  0x01 /* may be given new connections */
 #define SERVER_RESOLVED 0x02 /* the MAC is known */
+#define SERVER_DOWN     0x04 /* its checks failed: a UDP flow goes to another one, which a connection can't */
 
 /* servers[half * MAX_SERVERS + id]. agent; `word` also in the active half, one store. */
 struct server {
@@ -169,7 +172,7 @@ struct server {
 	__u16 mtu;         /* of the way to it; IP bytes */
 	__u32 ifindex;     /* NIC towards it */
 	__be16 port;       /* 0 = the packet's own destination port is kept */
-	__u16 zero;
+	__u16 weight;      /* BALANCE_LEASTCONN: in force, times 100 */
 	__u64 addr[2];     /* IPv4 in the first 4 bytes */
 	__u32 pool_offset; /* its part of ports (nat): the counter's index */
 	__u32 pool_count;  /* own address and port pairs behind it */
@@ -186,10 +189,16 @@ struct server {
 #define SERVER_FLAGS(word)      ((__u8)((word) >> 48))
 #define SERVER_GENERATION(word) ((__u8)((word) >> 56))
 
-/* use[id]: what the program counts of a server across packets. program adds; agent subtracts half-open, atomically. */
+/*
+ * use[id]: what the program counts of a server across packets. half_open: program adds, agent subtracts, atomically.
+ * A server has live + dealt connections (BALANCE_LEASTCONN): dealt grows with each one, program; live is what the agent
+ * counted less what had been dealt when it began to count, so that both may be read at any time.
+ */
 struct server_use {
 	__s64 half_open;   /* recorded connections towards it that are not proven yet */
-	__u64 zeros[7];
+	__s64 live;
+	__u64 dealt;       /* counted for BALANCE_LEASTCONN only */
+	__u64 zeros[5];
 };
 
 /* cursors[backend]: how many connections the backend's round robin has dealt. program. */

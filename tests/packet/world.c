@@ -66,6 +66,7 @@ uint32_t world_server(struct rig *r, const struct world_server *s)
 	server->addr = parse(s->addr);
 	server->weight = s->weight ? s->weight : 1;
 	server->up = true;
+	e->weight = 100 * server->weight;
 	e->word = word_of(id, SERVER_ACCEPTS | SERVER_RESOLVED, 1);
 	e->own_mac[0] = 2;
 	e->own_mac[5] = L2_LB;
@@ -149,6 +150,11 @@ static void fill_maglev(struct rig *r, const struct rig_service *s, uint32_t *re
 	assert_int_equal(maglev_fill(servers, s->servers.count, ret, *ret_count), 0);
 }
 
+static bool deals(enum abi_balance balance)
+{
+	return balance == BALANCE_ROUNDROBIN || balance == BALANCE_LEASTCONN;
+}
+
 /* A region of its own for the service's slots as its servers are now. With none up a hash table stays, all zero. */
 static void refill(struct rig *r, struct rig_service *s)
 {
@@ -156,7 +162,7 @@ static void refill(struct rig *r, struct rig_service *s)
 	uint32_t count = 0;
 
 	assert_non_null(owners);
-	if (s->servers.count && s->entry.balance == BALANCE_ROUNDROBIN)
+	if (s->servers.count && deals(s->entry.balance))
 		fill_roundrobin(r, s, owners, &count);
 	else if (s->servers.count)
 		fill_maglev(r, s, owners, &count);
@@ -187,7 +193,8 @@ uint32_t world_service(struct rig *r, const struct world_service *s, const uint3
 		.forward = s->forward,
 		.balance = s->balance,
 		.all_down = s->all_down,
-		.flags = s->forward == FORWARD_NAT || s->balance == BALANCE_ROUNDROBIN ? SERVICE_RECORDS : 0,
+		.flags = s->forward == FORWARD_NAT || deals(s->balance) ? SERVICE_RECORDS :
+			 s->persists ? SERVICE_RECORDS | SERVICE_PERSISTS : 0,
 	};
 	for (size_t i = 0; i < count; i++) {
 		uint32_t *at = vec_push(&service->servers);

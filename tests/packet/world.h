@@ -41,6 +41,7 @@ struct world_service {
 	enum abi_forward forward;
 	enum abi_balance balance;
 	enum abi_all_down all_down;
+	bool persists;          /* udp-persist, where not every flow is recorded anyway */
 };
 
 /* Pieces; all return ids. Nothing is seen before world_publish(). */

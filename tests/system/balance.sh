@@ -27,6 +27,10 @@ source_sticks() {
 	done
 }
 
+server_has_connections() {
+	[ "$(server_field "$1" connections)" = "$2" ]
+}
+
 begin --backends 3
 write_config <<CFG
 $(quick_defaults)
@@ -40,6 +44,10 @@ frontend maglev
 frontend source
 	bind *:82
 	default_backend source
+listen least
+	bind *:83
+	balance leastconn
+$(servers 2)
 
 backend rr
 	balance roundrobin
@@ -72,6 +80,16 @@ check "maglev, weights 10 10 20: node1" between "of 2000" "$(count_answers node1
 check "maglev: no failure" expect failures "$(count_answers failed <"$LAB_DIR/maglev")" -eq 0
 
 check "source: a client's address sticks to a server" source_sticks
+
+# Three connections that last at node1, none at node2: the next three are node2's.
+lab_ctl server drain least/node2 >/dev/null
+for _ in 1 2 3; do
+	nsenter --net="$(lab_netns_path client)" bash -c 'exec 3<>"/dev/tcp/$1/83"; read -r -t 30 -u 3' idle "$VIP4" &
+done
+wait_until 5 "three connections" server_has_connections least/node1 3
+check "leastconn: a server is back, and has none" lab_ctl server ready least/node2
+wait_up least/node2
+check "leastconn: it gets the next three" expect "answers by node2 of 3" "$(share 83 3 node2)" -eq 3
 
 check "weight 0 by hand is accepted" lab_ctl server weight rr/node3 0
 check "weight 0 takes no new connections" expect "answers by node3" "$(share 80 60 node3)" -eq 0

@@ -134,7 +134,7 @@ static void words_of_haproxy_are_classed(void **state)
 		{ &keywords_proxy, "acl", KEYWORD_REFUSED },
 		{ &keywords_proxy, "http-request", KEYWORD_REFUSED },
 		{ &keywords_proxy, "stick-table", KEYWORD_REFUSED },
-		{ &keywords_proxy, "udp-persist", KEYWORD_REFUSED },
+		{ &keywords_proxy, "udp-persist", KEYWORD_WORKS },
 		{ &keywords_option, "httplog", KEYWORD_NOTICE },
 		{ &keywords_option, "forwardfor", KEYWORD_REFUSED },
 		{ &keywords_option, "mysql-check", KEYWORD_WORKS },
@@ -142,7 +142,7 @@ static void words_of_haproxy_are_classed(void **state)
 		{ &keywords_server, "maxconn", KEYWORD_REFUSED },
 		{ &keywords_server, "send-proxy", KEYWORD_REFUSED },
 		{ &keywords_server, "observe", KEYWORD_REFUSED },
-		{ &values_balance, "leastconn", KEYWORD_REFUSED },
+		{ &values_balance, "leastconn", KEYWORD_WORKS },
 		{ &values_forward, "ipip", KEYWORD_WORKS },
 	};
 	size_t i;

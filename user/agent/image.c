@@ -138,7 +138,7 @@ static void image_mtu(struct reconcile *r, uint32_t id, struct server *image)
 
 /* A server of the model. */
 static int image_server(struct reconcile *r, uint32_t id, const struct model_backend *backend,
-			const struct model_server *server, bool chosen)
+			const struct model_server *server, const struct layout_member *m)
 {
 	struct server *image = &r->server_image[id];
 
@@ -146,7 +146,8 @@ static int image_server(struct reconcile *r, uint32_t id, const struct model_bac
 	memset(image->addr, 0, sizeof(image->addr));
 	memcpy(image->addr, server->at.addr.bytes, server->at.addr.family == AF_INET ? 4 : 16);
 	image->port = htons(server->at.port);
-	image_way(r, id, image, chosen ? SERVER_ACCEPTS : 0);
+	image->weight = backend->balance == MODEL_LEASTCONN ? m->weight * m->share : 0;
+	image_way(r, id, image, m->chosen ? SERVER_ACCEPTS : m->down ? SERVER_DOWN : 0);
 	image->outer = 0;
 	if (backend->forward != MODEL_NAT) {
 		image->pool_offset = image->pool_count = 0;
@@ -186,6 +187,7 @@ static const uint8_t abi_balance[] = {
 	[MODEL_ROUNDROBIN] = BALANCE_ROUNDROBIN,
 	[MODEL_MAGLEV] = BALANCE_MAGLEV,
 	[MODEL_SOURCE] = BALANCE_SOURCE,
+	[MODEL_LEASTCONN] = BALANCE_LEASTCONN,
 };
 
 static uint64_t region_word(const struct region *r)
@@ -219,6 +221,8 @@ void image_services(struct reconcile *r)
 		image->balance = abi_balance[held->shape.balance];
 		image->all_down = backend->on_all_down == MODEL_DROP ? ALL_DOWN_DROP : ALL_DOWN_REJECT;
 		image->flags = held->shape.records ? SERVICE_RECORDS : 0;
+		if (!held->shape.records && service->protocol == MODEL_UDP && backend->udp_persist_ms)
+			image->flags = SERVICE_RECORDS | SERVICE_PERSISTS;
 		if (id >= r->service_count)
 			r->service_count = id + 1;
 	}
@@ -234,7 +238,7 @@ static int image_backend(struct reconcile *r, const struct health *h, size_t b)
 
 	for (size_t s = 0; e == 0 && s < backend->servers.count; s++)
 		e = image_server(r, r->at.servers[r->at.first[b] + s], backend, &backend->servers.items[s],
-				 layout.members.items[s].chosen);
+				 &layout.members.items[s]);
 	layout_done(&layout);
 	return e;
 }

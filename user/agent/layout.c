@@ -34,6 +34,7 @@ int layout_choose(const struct model_backend *b, const struct health_view *views
 			    views[i].weight			      ? views[i].weight :
 									views[i].weight_configured;
 		m->share = (uint8_t)views[i].share_percent;
+		m->down = !views[i].up && !views[i].held && views[i].admin == HEALTH_READY;
 		if (m->chosen && !m->weight)
 			m->weight = views[i].weight;
 	}
@@ -85,7 +86,7 @@ static struct smooth_server *smooth_members(const struct layout *l)
 
 uint32_t layout_size(const struct layout *l, enum model_balance balance)
 {
-	if (balance == MODEL_ROUNDROBIN) {
+	if (model_balance_deals(balance)) {
 		_cleanup_free_ struct smooth_server *servers = smooth_members(l);
 
 		return servers ? smooth_size(servers, l->members.count) : 0;
@@ -97,7 +98,7 @@ uint32_t layout_size(const struct layout *l, enum model_balance balance)
 
 int layout_fill(const struct layout *l, enum model_balance balance, uint32_t *slots, uint32_t size)
 {
-	if (balance == MODEL_ROUNDROBIN) {
+	if (model_balance_deals(balance)) {
 		_cleanup_free_ struct smooth_server *servers = smooth_members(l);
 
 		return servers ? smooth_fill(servers, l->members.count, slots) : -ENOMEM;

@@ -19,6 +19,7 @@ struct layout_member {
 	uint32_t id;      /* server id */
 	uint32_t weight;  /* in the table */
 	bool chosen;      /* gets new connections */
+	bool down;        /* its checks say so: datagrams don't wait for it. No part of the table */
 	uint8_t share;    /* percent of what its weight gives it: slowstart, agent-check */
 };
 

@@ -35,7 +35,7 @@ static struct slots_shape wanted_shape(const struct reconcile *r, const struct m
 {
 	struct slots_shape shape = { .balance = backend->balance, .key = r->secret };
 
-	shape.records = backend->forward == MODEL_NAT || backend->balance == MODEL_ROUNDROBIN;
+	shape.records = backend->forward == MODEL_NAT || model_balance_deals(backend->balance);
 	for (size_t s = 0; s < backend->servers.count; s++)
 		shape.records |= backend->servers.items[s].shutdown_sessions;
 	return shape;
@@ -160,11 +160,11 @@ static int put_slots(struct reconcile *r, struct held *h, struct layout *wanted,
 
 	if (moving)
 		shape = &h->shape;
-	size = moving && shape->balance != MODEL_ROUNDROBIN ? h->region.size : layout_size(wanted, shape->balance);
+	size = moving && !model_balance_deals(shape->balance) ? h->region.size : layout_size(wanted, shape->balance);
 	owners = calloc(size + 1, sizeof(*owners));
 	if (!owners)
 		return -ENOMEM;
-	in_place = shape->balance != MODEL_ROUNDROBIN && size == h->region.size && same_shape(shape, &h->shape);
+	in_place = !model_balance_deals(shape->balance) && size == h->region.size && same_shape(shape, &h->shape);
 	e = size ? layout_fill(wanted, shape->balance, owners, size) : 0;
 	if (e == 0)
 		e = in_place ? put_in_place(r, h, owners, window_ms) :
@@ -327,7 +327,8 @@ bool reconcile_record_is_needless(struct reconcile *r, const struct flow_view *f
 	uint32_t index;
 	uint64_t slot;
 
-	if (service == SIZE_MAX || f->from)
+	/* Slots are TCP's: a datagram's record is there for `udp-persist`, or as every flow is recorded. */
+	if (service == SIZE_MAX || f->from || (f->kind & ~FLOW_REPLY) == IPPROTO_UDP)
 		return false;
 	h = &r->held[r->at.backends[r->model->services.items[service].backend]];
 	if (h->shape.records || !h->region.size)
@@ -350,12 +351,12 @@ int held_adopt(struct reconcile *r, const struct service *s, struct region regio
 	struct held *h = &r->held[s->backend];
 	static const enum model_balance balances[] = {
 		[BALANCE_ROUNDROBIN] = MODEL_ROUNDROBIN, [BALANCE_MAGLEV] = MODEL_MAGLEV,
-		[BALANCE_SOURCE] = MODEL_SOURCE,
+		[BALANCE_SOURCE] = MODEL_SOURCE, [BALANCE_LEASTCONN] = MODEL_LEASTCONN,
 	};
 
 	h->region = region;
 	h->shape.balance = balances[s->balance % array_size(balances)];
-	h->shape.records = s->flags & SERVICE_RECORDS;
+	h->shape.records = s->flags & SERVICE_RECORDS && !(s->flags & SERVICE_PERSISTS);
 	h->shape.key = (struct hash_key){ { s->key[0], s->key[1] } };
 	h->old_region = old_region;
 	h->old_shape.balance = balances[s->old_balance % array_size(balances)];

@@ -38,6 +38,7 @@ struct sweep {
 	bool waiting;
 	unsigned hurried_passes;  /* still to be made without pauses, this one included */
 	int resets;               /* that this slice may still make */
+	uint64_t *dealt;          /* by server id: use[].dealt at the pass's beginning */
 };
 
 static int tally_init(struct tally *t)
@@ -138,6 +139,14 @@ static uint32_t idle_limit_ms(const struct sweep *s, const struct flow_view *f, 
 	return model_idle_timeout_ms(s->model, &s->model->services.items[service]);
 }
 
+static uint32_t udp_limit_ms(const struct sweep *s, const struct flow_view *f, size_t service)
+{
+	const uint32_t persist = service == SIZE_MAX ? 0 :
+		s->model->backends.items[s->model->services.items[service].backend].udp_persist_ms;
+
+	return persist ? persist : idle_limit_ms(s, f, service);
+}
+
 /* How long this connection may be silent. */
 static uint32_t limit_ms(const struct sweep *s, const struct flow_view *f, const struct flow_view *reply,
 			 size_t service)
@@ -145,7 +154,7 @@ static uint32_t limit_ms(const struct sweep *s, const struct flow_view *f, const
 	const uint8_t state = FLOW_STATE(f->value);
 
 	if (is_udp(f))
-		return reply && !(state & FLOW_PROVEN) ? SWEEP_UDP_MS : idle_limit_ms(s, f, service);
+		return reply && !(state & FLOW_PROVEN) ? SWEEP_UDP_MS : udp_limit_ms(s, f, service);
 	if (is_closed(f, reply))
 		return (state | (reply ? FLOW_STATE(reply->value) : 0)) & FLOW_RST ? SWEEP_RESET_MS : SWEEP_CLOSED_MS;
 	if (!(state & FLOW_PROVEN))
@@ -290,6 +299,19 @@ static void free_dead(struct sweep *s)
 		s->waiting = true;
 }
 
+/*
+ * How many connections a server has, for `balance leastconn`: those this pass has counted, and those the program has
+ * dealt since it began, some of which it has counted as well.
+ */
+static void publish_live(struct sweep *s, uint32_t id)
+{
+	struct server_use *use = &s->maps->use[id];
+	const uint64_t dealt = __atomic_load_n(&use->dealt, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&use->live, (__s64)s->last.connections[id] - (__s64)s->dealt[id], __ATOMIC_RELAXED);
+	s->dealt[id] = dealt;
+}
+
 static void finish_pass(struct sweep *s)
 {
 	struct tally swap = s->last;
@@ -304,6 +326,8 @@ static void finish_pass(struct sweep *s)
 	tally_clear(&s->now);
 	s->v6 = false;
 	s->bucket = 0;
+	for (uint32_t id = 1; id < MAX_SERVERS; id++)
+		publish_live(s, id);
 	result = (struct sweep_result){
 		.connections = s->last.connections, .entries = s->last.entries, .addresses = s->last.addresses,
 		.hops = s->last.hops, .epoch = s->epoch, .pass = s->last.counts.passes,
@@ -377,7 +401,8 @@ int sweep_new(struct event_base *base, struct dataplane *d, struct grace *grace,
 	s->reconcile = r;
 	s->ops = *ops;
 	s->epoch = reconcile_epoch(r);
-	if (tally_init(&s->now) < 0 || tally_init(&s->last) < 0)
+	s->dealt = calloc(MAX_SERVERS, sizeof(*s->dealt));
+	if (!s->dealt || tally_init(&s->now) < 0 || tally_init(&s->last) < 0)
 		goto fail;
 	s->timer = evtimer_new(base, on_slice, s);
 	if (!s->timer)
@@ -396,6 +421,7 @@ void sweep_free(struct sweep *s)
 		return;
 	if (s->timer)
 		event_free(s->timer);
+	free(s->dealt);
 	tally_done(&s->now);
 	tally_done(&s->last);
 	vec_done(&s->dead);

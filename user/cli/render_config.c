@@ -296,6 +296,8 @@ static void print_backend(FILE *to, const json_t *b)
 		fprintf(to, "    panic-threshold %" JSON_INTEGER_FORMAT, field_number(b, "panic_threshold"));
 		render_end(to, b, "panic-threshold");
 	}
+	if (field_number(b, "udp_persist_ms"))
+		print_time_line(to, b, "udp-persist", "udp_persist_ms");
 	if (field_true(b, "allbackups")) {
 		fputs("    option allbackups", to);
 		render_end(to, b, "option allbackups");

@@ -247,6 +247,7 @@ static void build_backend(struct parser *p, struct proxy *x)
 	b->forward = x->settings.forward;
 	b->on_all_down = x->settings.on_all_down;
 	b->all_backups = x->settings.all_backups;
+	b->udp_persist_ms = x->settings.udp_persist_ms;
 	b->place = parser_model_place(p, x->place);
 	origin_build(p, x->settings.origins, &b->origins);
 	build_timeouts(p, x, b);

@@ -17,7 +17,7 @@ static const struct keyword values_balance_items[] = {
 	VALUE_REFUSED("first", "it needs `maxconn` of the servers, which is not enforced at layer 4"),
 	VALUE_REFUSED("hash", "expressions are not evaluated; `maglev` hashes the connection, `source` the client"),
 	VALUE_REFUSED("hdr", WHY_LAYER7),
-	VALUE_REFUSED("leastconn", WHY_LATER),
+	VALUE("leastconn", MODEL_LEASTCONN),
 	VALUE("maglev", MODEL_MAGLEV),
 	VALUE_REFUSED("random", "write `roundrobin`, or `maglev` for an even spread without an order"),
 	VALUE_REFUSED("rdp-cookie", WHY_STICK),

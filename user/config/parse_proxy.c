@@ -75,6 +75,12 @@ void parse_panic_threshold(struct parser *p, const struct config_word *args, siz
 	statement_number(p, &args[0], 0, 100, NULL, &p->settings->panic_percent);
 }
 
+/* udp-persist TIME: a client's datagrams stay with one server for as long as it pauses no longer; 0 = not at all */
+void parse_udp_persist(struct parser *p, const struct config_word *args, size_t count)
+{
+	statement_time(p, &args[0], &p->settings->udp_persist_ms);
+}
+
 /* Switches a whole frontend off. A backend has no listener to close: its servers are disabled one by one. */
 void parse_disabled(struct parser *p, const struct config_word *args, size_t count)
 {

@@ -151,6 +151,7 @@ struct proxy_settings {
 	struct plugin_settings plugin;
 	struct mysql_settings mysql;
 	unsigned panic_percent;
+	uint32_t udp_persist_ms; /* 0 = not written */
 	struct name_setting default_backend;
 	struct server_settings default_server;
 	struct source_setting sources[MODEL_SOURCES_MAX];
@@ -319,7 +320,7 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 	X(balance) X(bind) X(default_backend) X(default_server) X(disabled) X(enabled) X(forward) X(hash_type)       \
 	X(mode) X(on_all_down) X(option_allbackups) X(option_httpchk) X(option_tcp_check) X(server) X(source_pool)   \
 	X(tunnel_source)                                                                                             \
-	X(timeout_check) X(timeout_client) X(timeout_connect) X(timeout_server) X(timeout_tunnel) X(use_backend)     \
+	X(timeout_check) X(timeout_client) X(timeout_connect) X(timeout_server) X(timeout_tunnel) X(use_backend) X(udp_persist)    \
 	X(expect) X(expect_status) X(expect_not) X(expect_not_status) X(send) X(send_hdr) X(send_meth) X(send_uri)   \
 	X(send_ver)                                                                                                  \
 	X(bind_name) X(bind_v4v6) X(bind_v6only)                                                                     \

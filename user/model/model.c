@@ -158,9 +158,15 @@ const char *model_balance_name(enum model_balance b)
 {
 	static const char *const names[] = {
 		[MODEL_ROUNDROBIN] = "roundrobin", [MODEL_MAGLEV] = "maglev", [MODEL_SOURCE] = "source",
+		[MODEL_LEASTCONN] = "leastconn",
 	};
 
 	return name_of(names, array_size(names), b);
+}
+
+bool model_balance_deals(enum model_balance b)
+{
+	return b == MODEL_ROUNDROBIN || b == MODEL_LEASTCONN;
 }
 
 const char *model_forward_name(enum model_forward f)

@@ -52,7 +52,8 @@ enum model_limit {
 
 enum model_protocol { MODEL_TCP, MODEL_UDP };
 enum model_mode { MODEL_MODE_TCP, MODEL_MODE_HTTP };
-enum model_balance { MODEL_ROUNDROBIN, MODEL_MAGLEV, MODEL_SOURCE };
+/* The first and the last deal new connections out from a sequence and remember each; the others hash. */
+enum model_balance { MODEL_ROUNDROBIN, MODEL_MAGLEV, MODEL_SOURCE, MODEL_LEASTCONN };
 enum model_forward { MODEL_NAT, MODEL_DSR, MODEL_IPIP };
 enum model_all_down { MODEL_REJECT, MODEL_DROP, MODEL_LAST_KNOWN };
 enum model_check { MODEL_CHECK_TCP, MODEL_CHECK_HTTP, MODEL_CHECK_SCRIPT, MODEL_CHECK_DNS, MODEL_CHECK_EXTERNAL, MODEL_CHECK_PLUGIN };
@@ -227,6 +228,7 @@ struct model_backend {
 	uint32_t tunnel_timeout_ms; /* timeout tunnel, which wins over client and server; 0 = not set */
 	uint32_t idle_timeout_ms;  /* the longest model_idle_timeout_ms() of its services; never 0 */
 	uint32_t check_timeout_ms; /* timeout check; 0 = not set */
+	uint32_t udp_persist_ms;   /* udp-persist: pause after which a UDP flow is forgotten; 0 = not set */
 	enum model_check check;
 	bool check_datagram;       /* MODEL_CHECK_SCRIPT over UDP: option udp-check */
 	struct model_http_check http;
@@ -320,6 +322,7 @@ const struct model_backend *model_find_port_clash(const struct model *m, uint16_
 uint32_t model_idle_timeout_ms(const struct model *m, const struct model_service *s);
 
 const char *model_balance_name(enum model_balance b);
+bool model_balance_deals(enum model_balance b); /* from a sequence; else it hashes */
 const char *model_forward_name(enum model_forward f);
 const char *model_protocol_name(enum model_protocol p);
 const char *model_all_down_name(enum model_all_down a);

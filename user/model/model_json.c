@@ -118,7 +118,7 @@ static json_t *backend_json(const struct model_backend *b)
 		json_decref(tunnel_sources);
 		return NULL;
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
 			 "name", b->name,
 			 "mode", b->mode == MODEL_MODE_HTTP ? "http" : "tcp",
 			 "balance", model_balance_name(b->balance),
@@ -126,6 +126,7 @@ static json_t *backend_json(const struct model_backend *b)
 			 "on_all_down", model_all_down_name(b->on_all_down),
 			 "allbackups", b->all_backups,
 			 "panic_threshold", (int)b->panic_percent,
+			 "udp_persist_ms", (int)b->udp_persist_ms,
 			 "timeout_connect_ms", (int)b->connect_timeout_ms,
 			 "timeout_server_ms", (int)b->server_timeout_ms,
 			 "timeout_tunnel_ms", (int)b->tunnel_timeout_ms,
