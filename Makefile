@@ -183,6 +183,7 @@ $(LIB): $(LIB_OBJ)
 $(BUILD)/alwaysond: $(BUILD)/user/agent/main.o $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
 
+$(BUILD)/alwayson: LDLIBS += -lpcap
 $(BUILD)/alwayson: $(BUILD)/user/cli/main.o $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
 
@@ -208,6 +209,7 @@ $(BUILD)/tests/checker/alwayson-checker: $(BUILD)/alwayson-checker
 	@mkdir -p $(@D)
 	ln -f $< $@
 
+$(BUILD)/tests/unit/test_cli_%: LDLIBS += -lpcap
 $(BUILD)/tests/unit/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests $(ALL_LDFLAGS) $< $(LIB) -lcmocka $(LDLIBS) -o $@

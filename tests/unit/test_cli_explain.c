@@ -195,6 +195,7 @@ static void the_manual_shows_it(void **state)
 	assert_in_manual("watch", render_watch, NULL);
 	assert_in_manual("explain server", render_explain_server, NULL);
 	assert_in_manual("explain config", render_config, "\nbackend nodes");
+	assert_in_manual("explain packet", render_explain_packet, NULL);
 }
 
 /* What a server or a file says can't steer the terminal. */

@@ -13,6 +13,7 @@ show verdicts
 show interfaces
 explain config
 explain server SERVER
+explain packet SERVICE SOURCE PACKET --pcap --interface
 server drain SERVER
 server maint SERVER
 server ready SERVER
@@ -40,6 +41,8 @@ _alwayson_kind() {
 	BACKEND) "${_alwayson_ask[@]}" show servers 2>/dev/null | awk 'NR > 1 { print $1; sub("/.*", "", $1); print $1 }' ;;
 	IFACE) for name in /sys/class/net/*; do echo "${name##*/}"; done ;;
 	MODE) printf 'native\ngeneric\nauto\n' ;;
+	SERVICE) "${_alwayson_ask[@]}" show services 2>/dev/null | awk 'NR > 1 { print $1 }' ;;
+	PACKET) printf 'syn\nack\nfin\nrst\n' ;;
 	esac
 }
 
@@ -48,16 +51,16 @@ _alwayson() {
 	local _alwayson_ask=("${COMP_WORDS[0]}")
 
 	case ${COMP_WORDS[COMP_CWORD - 1]} in
-	-s | --socket | --file)
+	-s | --socket | --file | --pcap)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--name | --limit | --last | --timeout | --from | --address) return ;;
+	--name | --limit | --last | --timeout | --from | --address | --interface) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-s | --socket | --name) _alwayson_ask+=("${COMP_WORDS[i]}" "${COMP_WORDS[++i]}") ;;
-		--limit | --last | --timeout | --from | --address | --file) i=$((i + 1)) ;;
+		--limit | --last | --timeout | --from | --address | --file | --pcap | --interface) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+=("${COMP_WORDS[i]}") ;;
 		esac

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/agent.h"
+#include "agent/explain_packet.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -499,6 +500,7 @@ void agent_stop(struct agent *a)
 	watches_free(a->watches);
 	a->watches = NULL; /* events go on */
 	control_free(a->control);
+	explainer_free(a->explainer);
 	monitor_free(a->monitor);
 	health_free(a->health);
 	plugins_free(a->plugins);

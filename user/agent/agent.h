@@ -64,6 +64,7 @@ struct plugins;
 struct restart;
 struct monitor;
 struct watches;
+struct explainer;
 
 struct agent {
 	const struct agent_options *options;
@@ -85,6 +86,7 @@ struct agent {
 	struct control *control;
 	struct monitor *monitor;
 	struct watches *watches;
+	struct explainer *explainer; /* NULL until a packet is to be explained */
 	struct event *run_event, *first_round_timer, *signals[3];
 	struct vec(struct agent_interface) interfaces;
 	struct vec(char *) notices;

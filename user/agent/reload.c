@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include "agent/agent.h"
+#include "agent/explain_packet.h"
 #include "agent/plugins.h"
 #include "agent/monitor.h"
 #include "agent/probing.h"
@@ -83,6 +84,7 @@ static int reload(struct agent *a, bool *ret_changed, struct config_report *repo
 		return r;
 	}
 	monitor_commit(a->monitor);
+	explainer_forget(a->explainer);
 	log_configure(a->log, &m->global);
 	r = control_configure(a->control, &m->global.stats);
 	if (r < 0)

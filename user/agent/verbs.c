@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/explain_packet.h"
 #include "agent/restart.h"
 #include "agent/watch.h"
 
@@ -254,6 +255,8 @@ const struct control_verb agent_verbs[] = {
 	{ "show interfaces", "", 0, 0, MODEL_LEVEL_USER, verb_show_interfaces },
 	{ "explain config", "", 0, 0, MODEL_LEVEL_USER, verb_explain_config },
 	{ "explain server", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_USER, verb_explain_server },
+	{ "explain packet", "SERVICE SRC:PORT [syn|ack|fin|rst]", 2, 3, MODEL_LEVEL_ADMIN, verb_explain_packet },
+	{ "explain frame", "IFACE LENGTH HEX [COPY]", 3, 4, MODEL_LEVEL_ADMIN, verb_explain_frame },
 	{ "server drain", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_drain },
 	{ "server maint", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_maint },
 	{ "server ready", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_ready },

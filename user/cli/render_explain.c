@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `explain server`: what speaks for new connections and what against, share and history. Called through the verb table.
+ * `explain server`: what speaks for new connections and what against, share and history; `explain packet`: the steps.
+ * Called through the verb table.
  */
 #include <errno.h>
 
@@ -73,4 +74,23 @@ int render_explain_server(const json_t *reply, const struct render *to)
 	if (json_array_size(json_object_get(server, "history")) == 0)
 		return 0;
 	return render_history(json_object_get(server, "history"), field_number(reply, "now_ms"), to);
+}
+
+int render_explain_packet(const json_t *reply, const struct render *to)
+{
+	static const struct table_column columns[] = { { NULL, TABLE_LEFT }, { NULL, TABLE_LEFT } };
+	struct table *t = table_new(columns, array_size(columns));
+	const json_t *step;
+	size_t i;
+	int r;
+
+	json_array_foreach(json_object_get(reply, "steps"), i, step) {
+		const bool end = field_is(step, "step", "verdict"), drop = field_is(reply, "action", "drop");
+
+		table_member(t, TONE_PLAIN, step, "step");
+		table_member(t, !end ? TONE_PLAIN : drop ? TONE_BAD : TONE_GOOD, step, "text");
+	}
+	r = table_print(t, 0, to->colour, to->out);
+	table_free(t);
+	return r;
 }

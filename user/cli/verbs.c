@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/capture.h"
 #include "cli/decap.h"
 #include "cli/doctor.h"
 #include "cli/follow.h"
@@ -60,6 +61,18 @@ static int read_timeout(const char *text, char ret[static CLI_VALUE_MAX])
 	return 0;
 }
 
+static bool is_interface(const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length == 0 || length > 15) /* IFNAMSIZ - 1 */
+		return false;
+	for (const char *c = text; *c; c++)
+		if (!isgraph((unsigned char)*c) || *c == '/')
+			return false;
+	return true;
+}
+
 const struct cli_verb cli_verbs[] = {
 	{ "status", "", .timeout_ms = CLI_ANSWER_MS, .render = render_status,
 	  .summary = "how the agent is: interfaces, servers, flows, last reload, notices" },
@@ -84,6 +97,14 @@ const struct cli_verb cli_verbs[] = {
 	{ "explain server", "BACKEND/SERVER", 1, 1, { CLI_SERVER }, .timeout_ms = CLI_ANSWER_MS,
 	  .render = render_explain_server, .summary = "why the server takes new connections, or none; its share and past",
 	  .help = "Each line says of one thing whether it lets new connections through." },
+	{ "explain packet", "[SERVICE SRC:PORT [syn|ack|fin|rst]]", 0, 3, { CLI_SERVICE, CLI_SOURCE, CLI_PACKET },
+	  .lists = { { "--pcap", "FILE", false, capture_is_path, "a file" },
+		     { "--interface", "IFACE", false, is_interface, "an interface's name" } },
+	  .timeout_ms = CLI_RELOAD_MS, .render = render_explain_packet, .follow = follow_explain_packet,
+	  .summary = "what would become of a packet, step by step; nothing live changes",
+	  .help = "The first packet of SRC:PORT to a service, or another of its connection. --pcap: the packets of a\n"
+		  "capture of Ethernet frames, at most 1000, each after the others, as if they came in by --interface\n"
+		  "(the first one that is steered on). -j: one JSON object a packet. Needs level admin." },
 	{ "server drain", "BACKEND/SERVER", 1, 1, { CLI_SERVER }, .timeout_ms = CLI_ANSWER_MS, .render = render_server,
 	  .summary = "give the server no new connections; those it has go on, and so do its checks",
 	  .help = "Survives reload and restart, until `server ready`. See `wait drained`." },
@@ -222,21 +243,33 @@ static bool is_weight(const char *text)
 	return read_number(text, MODEL_WEIGHT_MAX, &n) == 0;
 }
 
-static bool is_interface(const char *text)
-{
-	size_t length = strlen(text);
-
-	if (length == 0 || length > 15) /* IFNAMSIZ - 1 */
-		return false;
-	for (const char *c = text; *c; c++)
-		if (!isgraph((unsigned char)*c) || *c == '/')
-			return false;
-	return true;
-}
-
 static bool is_xdp_mode(const char *text)
 {
 	return strcmp(text, "native") == 0 || strcmp(text, "generic") == 0 || strcmp(text, "auto") == 0;
+}
+
+static bool is_service(const char *text)
+{
+	const size_t length = strlen(text);
+
+	for (const char *c = text; *c; c++)
+		if (!isgraph((unsigned char)*c))
+			return false;
+	return length > 0 && length < 2 * MODEL_NAME_MAX;
+}
+
+/* The agent reads it; here only that it is one word with a colon. */
+static bool is_source(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+
+	return colon && colon[1] && strspn(text, "0123456789abcdefABCDEF.:[]") == strlen(text);
+}
+
+static bool is_packet(const char *text)
+{
+	return strcmp(text, "syn") == 0 || strcmp(text, "ack") == 0 || strcmp(text, "fin") == 0 ||
+	       strcmp(text, "rst") == 0;
 }
 
 static const struct {
@@ -248,6 +281,9 @@ static const struct {
 	[CLI_WEIGHT] = { is_weight, "a weight from 0 to 256" },
 	[CLI_INTERFACE] = { is_interface, "an interface's name; `ip link` lists them" },
 	[CLI_XDP_MODE] = { is_xdp_mode, "native, generic or auto" },
+	[CLI_SERVICE] = { is_service, "a service's name; `alwayson show services` lists them" },
+	[CLI_SOURCE] = { is_source, "ADDR:PORT; IPv6: [ADDR]:PORT" },
+	[CLI_PACKET] = { is_packet, "syn, ack, fin or rst" },
 };
 
 int cli_verb_check(const struct cli_verb *v, const char *const *args, unsigned count, char error[static CLI_ERROR_MAX])

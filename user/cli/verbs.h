@@ -20,9 +20,12 @@ enum cli_argument {
 	CLI_WEIGHT,
 	CLI_INTERFACE,
 	CLI_XDP_MODE,
+	CLI_SERVICE,
+	CLI_SOURCE,            /* ADDR:PORT */
+	CLI_PACKET,            /* which of a connection's packets */
 };
 
-enum { CLI_ARGUMENTS_MAX = 2, CLI_LISTS_MAX = 2, CLI_VALUE_MAX = 16, CLI_ERROR_MAX = 512 };
+enum { CLI_ARGUMENTS_MAX = 3, CLI_LISTS_MAX = 2, CLI_VALUE_MAX = 16, CLI_ERROR_MAX = 512 };
 
 /* What a renderer may know besides the reply. */
 struct render {
