@@ -104,6 +104,12 @@ static __always_inline enum verdict handle_link(struct packet *p, __u64 word)
 	return verdict;
 }
 
+/* on-agent-death pass. An agent that becomes another program gives itself some time ahead: hence signed. */
+static __always_inline bool agent_is_dead(const struct control *c)
+{
+	return c && (__s32)((__u32)bpf_jiffies64() - *(const volatile __u32 *)&c->heartbeat) > (__s32)death_jiffies;
+}
+
 SEC("xdp.frags")
 int lb(struct xdp_md *ctx)
 {
@@ -118,7 +124,9 @@ int lb(struct xdp_md *ctx)
 	p.end = (void *)(long)ctx->data_end;
 	p.length = p.end - (void *)p.eth;
 	p.haze = word >> 32;
-	if ((void *)(p.eth + 1) > p.end)
+	if (death_jiffies && agent_is_dead(c))
+		verdict = VERDICT_AGENT_DEAD;
+	else if ((void *)(p.eth + 1) > p.end)
 		verdict = VERDICT_TRUNCATED;
 	else
 		verdict = handle_link(&p, word);

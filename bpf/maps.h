@@ -68,6 +68,7 @@ const volatile __u32 flow_mask4;           /* buckets of flows4, less one; a pow
 const volatile __u32 flow_mask6;
 const volatile __u32 resets_per_jiffy = 40; /* RESETS_PER_SECOND / HZ */
 const volatile struct hash_key flow_key;   /* of the flow table; new at every creation of it */
+const volatile __u32 death_jiffies;        /* an agent silent for longer is dead, and packets are the host's; 0 = nobody asks */
 const volatile __u8 with_ipv6 = 1;
 const volatile __u8 with_nat = 1;
 const volatile __u8 with_dsr = 1;  /* dsr and ipip: no address is translated */

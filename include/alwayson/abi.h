@@ -32,6 +32,7 @@
 	X(FRAGMENT, PASS, "fragment", "a fragment whose first one was not seen, or is for no service; to the host")  \
 	X(EXTENSION, PASS, "extension_header", "IPv6 extension headers too deep or not known; given to the host")   \
 	X(TRUNCATED, PASS, "truncated", "headers shorter than they say; given to the host, which drops them")       \
+	X(AGENT_DEAD, PASS, "agent_dead", "the agent is dead, and the configuration says on-agent-death pass; to the host") \
 	X(NO_SERVICE, PASS, "no_service", "for no service of ours; given to the host untouched")                    \
 	X(STRAY, DROP, "stray", "a RST that belongs to no known connection")                                        \
 	X(MALFORMED, DROP, "malformed", "for a service, but its TCP or UDP header cannot be valid")                 \
@@ -88,7 +89,7 @@ struct control {
 	__u64 word;        /* CONTROL_* below */
 	__u16 nat_low;     /* lowest and highest own port of any source pool, host order; 1, 0 = none */
 	__u16 nat_high;
-	__u32 zero;
+	__u32 heartbeat;   /* jiffies when the agent last said that it lives; may lie ahead */
 	__u64 zeros[6];
 };
 

@@ -175,6 +175,7 @@ static void config_is_a_configuration(void **state)
 		       "# in force, every default filled in; read from lb.cfg\n"
 		       "global\n"
 		       "    interface eth0 xdp auto\n"
+		       "    on-agent-death keep\n"
 		       "    log /dev/log len 1024 local0 debug emerg  # lb.cfg:3\n"
 		       "\n"
 		       "frontend http\n"

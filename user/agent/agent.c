@@ -233,12 +233,15 @@ static void on_save(int error, const char *text, void *ctx)
 
 static void on_hangup(evutil_socket_t fd, short what, void *ctx)
 {
-	struct config_report report = {};
-	char error[AGENT_ERROR_MAX];
-	bool changed;
+	agent_reload(ctx, &(struct agent_reload_ops){});
+}
 
-	agent_reload(ctx, &changed, &report, error);
-	config_report_done(&report);
+static void on_beat(evutil_socket_t fd, short what, void *ctx)
+{
+	const struct agent *a = ctx;
+
+	if (a->dataplane)
+		dataplane_beat(a->dataplane, 0);
 }
 
 static void on_terminate(evutil_socket_t fd, short what, void *ctx)
@@ -262,11 +265,13 @@ static int add_signal(struct agent *a, size_t i, int number, event_callback_fn c
 
 static int start_loop(struct agent *a)
 {
+	const struct timeval beat = { .tv_usec = AGENT_BEAT_MS * 1000 };
 	int r;
 
 	a->run_event = event_new(a->base, -1, 0, on_run, a);
 	a->first_round_timer = evtimer_new(a->base, on_start_late, a);
-	if (!a->run_event || !a->first_round_timer)
+	a->beat = event_new(a->base, -1, EV_PERSIST, on_beat, a);
+	if (!a->run_event || !a->first_round_timer || !a->beat || event_add(a->beat, &beat))
 		return -ENOMEM;
 	r = add_signal(a, 0, SIGHUP, on_hangup);
 	if (r == 0)
@@ -299,6 +304,8 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 	const uint64_t slots = reconcile_slots_wanted(a->model);
 	const struct dataplane_options options = {
 		.name = a->options->name,
+		.switches = agent_switches(a->model),
+		.fresh = a->options->discard,
 		.slots = slots < DATAPLANE_SLOTS ? DATAPLANE_SLOTS : slots < DATAPLANE_SLOTS_MAX ? slots :
 											  DATAPLANE_SLOTS_MAX,
 	};
@@ -495,6 +502,7 @@ void agent_stop(struct agent *a)
 	if (a->health && a->running)
 		agent_save_state(a);
 	restart_done(a);
+	agent_reload_done(a);
 	if (a->control)
 		drained_done(a);
 	watches_free(a->watches);
@@ -516,6 +524,8 @@ void agent_stop(struct agent *a)
 	for (size_t i = 0; i < sizeof(a->signals) / sizeof(a->signals[0]); i++)
 		if (a->signals[i])
 			event_free(a->signals[i]);
+	if (a->beat)
+		event_free(a->beat);
 	if (a->run_event)
 		event_free(a->run_event);
 	if (a->first_round_timer)

@@ -39,6 +39,8 @@ enum agent_limit {
 	AGENT_ERROR_MAX = 512,
 	AGENT_FIRST_ROUND_MS = 10000, /* a start waits no longer than this for the first round of checks ... */
 	AGENT_WAYS_MS = 1000,         /* ... and after it no longer than this for the servers' neighbours */
+	AGENT_BEAT_MS = 200,          /* how often the program is told that the agent lives */
+	AGENT_RESTART_LEAVE_MS = 30000, /* how long it need not be told while the agent becomes another program */
 	AGENT_TAKEOVER_ROUND_MS = 2000, /* the same where an earlier agent's knowledge holds until there is a newer one */
 };
 
@@ -61,6 +63,7 @@ struct agent_reload {
 struct agent_drain_wait;
 struct probing;
 struct plugins;
+struct reload;
 struct restart;
 struct monitor;
 struct watches;
@@ -87,12 +90,13 @@ struct agent {
 	struct monitor *monitor;
 	struct watches *watches;
 	struct explainer *explainer; /* NULL until a packet is to be explained */
-	struct event *run_event, *first_round_timer, *signals[3];
+	struct event *run_event, *beat, *first_round_timer, *signals[3];
 	struct vec(struct agent_interface) interfaces;
 	struct vec(char *) notices;
 	struct agent_drain_wait *waits;
 	struct agent_reload last_reload;
-	struct restart *restart; /* under way; else NULL */
+	struct reload *reload;  /* under way; else NULL */
+	struct restart *restart; /* the same */
 	uint64_t started_ms;    /* monotonic */
 	bool round_over;        /* every checked server has its first result */
 	bool save_due;          /* state has changed in this turn of the loop */
@@ -135,9 +139,25 @@ void notices_done(struct agent *a);
 int notices_check_ports(const struct model *m, char error[AGENT_ERROR_MAX]);
 
 /* reload.c */
-/* 0, and the report is taken over; -errno: the report holds the errors, or error what else is in the way; nothing has
- * changed then. */
-int agent_reload(struct agent *a, bool *ret_changed, struct config_report *report, char error[AGENT_ERROR_MAX]);
+struct agent_reload_result {
+	int r;                  /* 0, or -errno: the report holds the errors, or error what else is in the way */
+	bool changed;
+	uint64_t took_ms;
+	const struct config_report *report;
+	const char *error;
+};
+struct agent_reload_ops {
+	void (*done)(const struct agent_reload_result *result, void *ctx); /* may be NULL */
+	void *ctx;
+};
+/*
+ * Reads the configuration anew. done is called once, from within or later (another program had to be loaded); when it
+ * failed, nothing has changed. One at a time: another meanwhile fails with -EBUSY.
+ */
+void agent_reload(struct agent *a, const struct agent_reload_ops *ops);
+/* The agent stops: one under way fails. */
+void agent_reload_done(struct agent *a);
+struct dataplane_switches agent_switches(const struct model *m);
 
 /* drained.c */
 void drained_wait(struct agent *a, struct control_request *r, const char *path, uint32_t timeout_ms);

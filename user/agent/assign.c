@@ -230,9 +230,9 @@ static int check_slots(const struct reconcile *r, const struct model *m, char er
 	if (wanted <= r->maps->slot_count)
 		return 0;
 	snprintf(error, RECONCILE_ERROR_MAX,
-		 "the backends' tables may take %llu slots and there are %u: a running agent can't enlarge them; stop it "
-		 "and start it anew (connections end), or use fewer servers, or weights with a larger common divisor",
-		 (unsigned long long)wanted, r->maps->slot_count);
+		 "the backends' tables may take %llu slots, and there can be %u at most (DATAPLANE_SLOTS_MAX): use fewer "
+		 "servers, or weights with a larger common divisor",
+		 (unsigned long long)wanted, (unsigned)DATAPLANE_SLOTS_MAX);
 	return -ENOSPC;
 }
 

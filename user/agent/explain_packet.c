@@ -188,6 +188,11 @@ void explainer_free(struct explainer *e)
 	free(e);
 }
 
+bool explainer_is_running(const struct explainer *e)
+{
+	return e && e->running;
+}
+
 void explainer_forget(struct explainer *e)
 {
 	if (!e)

@@ -30,6 +30,8 @@ void verb_explain_frame(struct control_request *r, unsigned argc, const char *co
 void explainer_free(struct explainer *e);
 /* A reload: the next request loads the program anew. Takes NULL. */
 void explainer_forget(struct explainer *e);
+/* Is a packet being explained by a thread now? Takes NULL. */
+bool explainer_is_running(const struct explainer *e);
 
 /* explain_steps.c: the reply to one packet; NULL: out of memory. */
 json_t *explain_steps_json(struct agent *a, const char *interface, const uint8_t *frame, size_t length,

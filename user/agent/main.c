@@ -91,6 +91,36 @@ static void raise_limits(void)
 	}
 }
 
+/* Stops the steering that goes on without an agent. An agent that runs holds the lock. */
+static int unload(const struct agent_options *o)
+{
+	char error[STATE_ERROR_MAX], names[256];
+	struct config_report report = {};
+	struct model *m = NULL;
+	struct state *state = NULL;
+	unsigned count;
+	int r;
+
+	if (o->file_count && config_load(o->files, o->file_count, &m, &report) < 0)
+		config_report_print(&report, stderr); /* the default state-dir has to do */
+	r = state_open(m ? m->global.state_dir : NULL, o->name, &state, error);
+	if (r == -EBUSY) {
+		fprintf(stderr, "alwaysond: %s; `alwayson --name %s unload` tells it\n", error, o->name);
+	} else {
+		count = dataplane_left_behind(o->name, names, sizeof(names));
+		dataplane_discard(o->name);
+		r = 0;
+		if (count)
+			printf("detached from %s; connections through this balancer end\n", names);
+		else
+			printf("nothing was attached\n");
+	}
+	state_close(state);
+	model_free(m);
+	config_report_done(&report);
+	return r;
+}
+
 static int serve(const struct agent_options *o, struct model *m, struct config_report *report)
 {
 	struct agent a = { .options = o, .model = m, .report = *report };
@@ -126,6 +156,8 @@ int main(int argc, char **argv)
 		agent_options_help(stdout);
 	} else if (o.version) {
 		printf("alwaysond %s\n", ALWAYSON_VERSION);
+	} else if (o.unload) {
+		r = unload(&o) < 0 ? EXIT_BAD : 0;
 	} else if (load(&o, &m, &report) < 0) {
 		r = EXIT_BAD;
 	} else if (o.check_only) {

@@ -16,6 +16,7 @@
 static const struct option long_options[] = {
 	{ "file", required_argument, NULL, 'f' }, { "interface", required_argument, NULL, 'i' },
 	{ "name", required_argument, NULL, 'n' }, { "check", no_argument, NULL, 'c' },
+	{ "discard", no_argument, NULL, 'D' }, { "unload", no_argument, NULL, 'U' },
 	{ "version", no_argument, NULL, 'v' },	  { "help", no_argument, NULL, 'h' },
 	{},
 };
@@ -105,6 +106,12 @@ static int take_option(struct agent_options *o, int option, char *const *argv, F
 	case 'c':
 		o->check_only = true;
 		return 0;
+	case 'D':
+		o->discard = true;
+		return 0;
+	case 'U':
+		o->unload = true;
+		return 0;
 	case 'v':
 		o->version = true;
 		return 0;
@@ -123,8 +130,12 @@ static int complete(struct agent_options *o, FILE *err)
 {
 	if (!o->name)
 		o->name = AGENT_NAME_DEFAULT;
+	if (o->unload && (o->discard || o->check_only || o->interface_count))
+		return wrong(err, "--unload goes with -f and --name only");
 	if (o->file_count > 0 || o->help || o->version)
 		return 0;
+	if (o->unload && access(AGENT_CONFIG_DEFAULT, F_OK) < 0)
+		return 0; /* its state-dir would have been of use, no more */
 	if (access(AGENT_CONFIG_DEFAULT, F_OK) < 0)
 		return wrong(err, "no -f FILE is given, and the default, " AGENT_CONFIG_DEFAULT ", can't be used: %s",
 			     strerror(errno));
@@ -169,13 +180,16 @@ void agent_options_done(struct agent_options *o)
 void agent_options_help(FILE *to)
 {
 	fputs("usage: alwaysond [-f FILE]... [-i IFACE]... [-n NAME]\n"
-	      "       alwaysond -c [-f FILE]...\n\n"
+	      "       alwaysond -c [-f FILE]...\n"
+	      "       alwaysond --unload [-f FILE]... [-n NAME]\n\n"
 	      "The load balancer's agent: loads the program into the kernel, checks the servers, keeps the tables true.\n\n"
 	      "  -f, --file FILE        configuration in HAProxy's language, or a folder of *.cfg; repeatable.\n"
 	      "                         Default: " AGENT_CONFIG_DEFAULT "\n"
 	      "  -i, --interface IFACE  NIC to attach to, besides the `interface` lines of the file; repeatable\n"
 	      "  -n, --name NAME        tells several agents on one host apart; default " AGENT_NAME_DEFAULT "\n"
 	      "  -c, --check            only check the configuration\n"
+	      "      --discard          take over nothing of an earlier agent: its connections end\n"
+	      "      --unload           without an agent: stop steering by what an earlier one left; its connections end\n"
 	      "  -v, --version          print the version\n"
 	      "  -h, --help             this text\n\n"
 	      "signals:    SIGHUP reloads, SIGTERM and SIGINT stop (connections end)\n"

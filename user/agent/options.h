@@ -22,6 +22,8 @@ struct agent_options {
 	size_t interface_count;
 	const char *name;        /* -n; AGENT_NAME_DEFAULT when not given */
 	bool check_only;         /* -c */
+	bool discard;            /* --discard: nothing of an earlier agent is taken over */
+	bool unload;             /* --unload: what an earlier agent left goes, and that is all */
 	bool help, version;      /* print it and exit 0; the rest is not to be used then */
 };
 

@@ -23,7 +23,7 @@ void reconcile_begin_pass(struct reconcile *r, uint64_t passes)
 	r->now_ms = monotonic_ms();
 	r->next_pass = passes + 3;
 	if (r->unsettled)
-		memset(r->foreign, 0, r->maps->slot_count);
+		memset(r->foreign, 0, r->slot_count);
 }
 
 /* A part of a map that the active half refers to; several may refer to the same. 0 or -ENOMEM. */
@@ -127,6 +127,7 @@ int reconcile_new(struct dataplane *d, struct grace *grace, struct net *net, con
 		e = pools_init(&r->pools, maps->ports, maps->port_count);
 	if (e == 0)
 		e = region_init(&r->slots, maps->slot_count);
+	r->slot_count = maps->slot_count;
 	if (e == 0 && maps->taken_over)
 		e = adopt(r);
 	if (e < 0) {
@@ -383,6 +384,25 @@ void reconcile_run(struct reconcile *r, const struct health *h)
 		r->ops.on_error(text, r->ops.ctx);
 	}
 	begin_waiting(r);
+}
+
+int reconcile_slots_grown(struct reconcile *r)
+{
+	const uint32_t old = r->slot_count, new = r->maps->slot_count;
+	uint8_t *foreign;
+	int e;
+
+	if (new == old)
+		return 0;
+	foreign = realloc(r->foreign, new);
+	if (!foreign)
+		return -ENOMEM;
+	r->foreign = foreign;
+	memset(foreign + old, 0, new - old);
+	e = region_give(&r->slots, (struct region){ .offset = old, .size = new - old });
+	if (e == 0)
+		r->slot_count = new;
+	return e;
 }
 
 bool reconcile_is_settled(const struct reconcile *r)

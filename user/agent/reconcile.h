@@ -54,6 +54,8 @@ int reconcile_set_model(struct reconcile *r, const struct model *m, const struct
 			char error[RECONCILE_ERROR_MAX]);
 /* Makes the maps true. May be called at any time after reconcile_set_model(). */
 void reconcile_run(struct reconcile *r, const struct health *h);
+/* dataplane_maps()->slot_count has grown: the further ones may be used. 0 or -ENOMEM. */
+int reconcile_slots_grown(struct reconcile *r);
 /* Slots that the tables of a model may take. */
 uint64_t reconcile_slots_wanted(const struct model *m);
 /* True when nothing waits for a grace period: the maps say what was asked for. */

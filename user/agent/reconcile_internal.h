@@ -54,6 +54,7 @@ struct reconcile {
 	struct addresses addresses;
 	struct pools pools;
 	struct region_map slots;
+	uint32_t slot_count;             /* that `slots` and `foreign` know of */
 	struct held *held;
 	struct tracked *tracked;
 	/* What the active half ought to hold. */

@@ -1,20 +1,50 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A new configuration: everything that may refuse it is asked before anything changes. What is the same before and after
- * keeps its health, admin state and connections.
+ * keeps its health, admin state and connections. Where it takes another program in the kernel (more slots, other
+ * switches), that one is loaded by a thread first, and the old configuration is in force meanwhile.
  */
 #include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <syslog.h>
 
 #include "agent/agent.h"
 #include "agent/explain_packet.h"
-#include "agent/plugins.h"
 #include "agent/monitor.h"
+#include "agent/plugins.h"
 #include "agent/probing.h"
 #include "agent/ready.h"
 #include "agent/secret.h"
+#include "agent/thread.h"
+#include "base/cleanup.h"
+
+enum { JOIN_MS = 30000, LATER_MS = 20 };
+
+struct reload {
+	struct agent *agent;
+	struct agent_reload_ops ops;
+	struct config_report report;
+	struct hash_key secret;
+	struct model *model;             /* NULL once it is the agent's */
+	bool changed;
+	uint64_t began_ms;
+	char error[AGENT_ERROR_MAX];
+	/* While a program is loaded. */
+	pthread_t thread;
+	bool threaded;
+	struct event *loaded;
+	int done_fd;
+	uint32_t slots;
+	struct dataplane_switches switches;
+	struct dataplane_next *next;     /* the thread's until it has said that it is done */
+	char load_error[DATAPLANE_ERROR_MAX];
+	int result;
+};
 
 static bool same_model(const struct model *a, const struct model *b)
 {
@@ -24,6 +54,11 @@ static bool same_model(const struct model *a, const struct model *b)
 	json_decref(x);
 	json_decref(y);
 	return same;
+}
+
+struct dataplane_switches agent_switches(const struct model *m)
+{
+	return (struct dataplane_switches){ .heartbeat = m->global.on_agent_death == MODEL_DEATH_PASS };
 }
 
 /* Puts the new model in the place of the old one; on failure the old one is in force as before. */
@@ -53,40 +88,46 @@ static int take_model(struct agent *a, struct model *m, const struct hash_key *s
 	return 0;
 }
 
-static int reload(struct agent *a, bool *ret_changed, struct config_report *report, char error[AGENT_ERROR_MAX])
+/* Everything that may refuse it, but for the kernel. */
+static int ask_all(struct reload *l)
 {
-	struct hash_key secret = a->secret;
-	struct model *m = NULL;
-	const char *failed;
-	int r = config_load(a->options->files, a->options->file_count, &m, report);
+	struct agent *a = l->agent;
+	int r = config_load(a->options->files, a->options->file_count, &l->model, &l->report);
 
 	if (r < 0) {
-		snprintf(error, AGENT_ERROR_MAX, "%zu error%s in the configuration; nothing has changed",
-			 report->errors, report->errors == 1 ? "" : "s");
+		snprintf(l->error, AGENT_ERROR_MAX, "%zu error%s in the configuration; nothing has changed",
+			 l->report.errors, l->report.errors == 1 ? "" : "s");
 		return r;
 	}
-	r = notices_check_ports(m, error);
+	r = notices_check_ports(l->model, l->error);
 	if (r == 0)
-		r = health_check_files(m, error);
+		r = health_check_files(l->model, l->error);
 	if (r == 0)
-		r = plugins_validate(a->plugins, m, a->model, error);
+		r = plugins_validate(a->plugins, l->model, a->model, l->error);
+	l->secret = a->secret;
 	if (r == 0)
-		r = secret_load(m->global.hash_secret_file, a->state, &secret, error);
+		r = secret_load(l->model->global.hash_secret_file, a->state, &l->secret, l->error);
 	if (r == 0) {
-		*ret_changed = !same_model(a->model, m) || memcmp(&secret, &a->secret, sizeof(secret));
-		r = monitor_prepare(a->monitor, m, error, AGENT_ERROR_MAX);
+		l->changed = !same_model(a->model, l->model) || memcmp(&l->secret, &a->secret, sizeof(l->secret));
+		r = monitor_prepare(a->monitor, l->model, l->error, AGENT_ERROR_MAX);
 	}
-	if (r == 0)
-		r = take_model(a, m, &secret, error);
-	if (r < 0) {
-		monitor_abandon(a->monitor);
-		model_free(m);
+	return r;
+}
+
+/* All have agreed: it comes into force. */
+static int take(struct reload *l)
+{
+	struct agent *a = l->agent;
+	const char *failed;
+	int r = take_model(a, l->model, &l->secret, l->error);
+
+	if (r < 0)
 		return r;
-	}
+	l->model = NULL;
 	monitor_commit(a->monitor);
 	explainer_forget(a->explainer);
-	log_configure(a->log, &m->global);
-	r = control_configure(a->control, &m->global.stats);
+	log_configure(a->log, &a->model->global);
+	r = control_configure(a->control, &a->model->global.stats);
 	if (r < 0)
 		log_event(a->log, LOG_WARNING, "control_socket", "error=%s", log_quoted(strerror(-r)));
 	interfaces_configure(a);
@@ -100,40 +141,180 @@ static int reload(struct agent *a, bool *ret_changed, struct config_report *repo
 	return 0;
 }
 
-int agent_reload(struct agent *a, bool *ret_changed, struct config_report *report, char error[AGENT_ERROR_MAX])
+static void note_failure(struct agent *a, const struct reload *l)
 {
-	uint64_t began = agent_monotonic_ms();
-	int r;
+	for (size_t i = 0; i < l->report.messages.count && l->report.errors; i++) {
+		const struct config_message *m = &l->report.messages.items[i];
 
-	ready_reloading();
-	*ret_changed = false;
-	error[0] = '\0';
-	r = reload(a, ret_changed, report, error);
+		if (m->severity != CONFIG_ERROR)
+			continue;
+		snprintf(a->last_reload.error, sizeof(a->last_reload.error), "%s:%u:%u: %s", m->file, m->line, m->column,
+			 m->text);
+		break;
+	}
+	log_event(a->log, LOG_ERR, "reload_failed", "error=%s", log_quoted(a->last_reload.error));
+}
+
+static void reload_free(struct reload *l)
+{
+	if (l->loaded)
+		event_free(l->loaded);
+	cleanup_close(&l->done_fd);
+	dataplane_next_free(l->next);
+	model_free(l->model);
+	config_report_done(&l->report);
+	free(l);
+}
+
+/* It is over, r says how; who asked is told. */
+static void finish(struct reload *l, int r)
+{
+	struct agent *a = l->agent;
+
+	a->reload = NULL;
 	a->last_reload.at_ms = agent_wall_ms();
 	a->last_reload.ok = r == 0;
 	a->last_reload.count++;
 	a->last_reload.failures += r < 0;
-	snprintf(a->last_reload.error, sizeof(a->last_reload.error), "%s", r < 0 ? error : "");
+	snprintf(a->last_reload.error, sizeof(a->last_reload.error), "%s", r < 0 ? l->error : "");
 	if (r < 0) {
-		for (size_t i = 0; i < report->messages.count && report->errors; i++)
-			if (report->messages.items[i].severity == CONFIG_ERROR) {
-				const struct config_message *m = &report->messages.items[i];
-
-				snprintf(a->last_reload.error, sizeof(a->last_reload.error), "%s:%u:%u: %s", m->file,
-					 m->line, m->column, m->text);
-				break;
-			}
-		log_event(a->log, LOG_ERR, "reload_failed", "error=%s", log_quoted(a->last_reload.error));
+		monitor_abandon(a->monitor);
+		note_failure(a, l);
 	} else {
-		log_event(a->log, LOG_NOTICE, "reloaded", "changed=%s took_ms=%llu", *ret_changed ? "yes" : "no",
-			  (unsigned long long)(agent_monotonic_ms() - began));
+		log_event(a->log, LOG_NOTICE, "reloaded", "changed=%s took_ms=%llu", l->changed ? "yes" : "no",
+			  (unsigned long long)(agent_monotonic_ms() - l->began_ms));
 		config_report_done(&a->report);
-		a->report = *report;
-		memset(report, 0, sizeof(*report));
+		a->report = l->report;
+		memset(&l->report, 0, sizeof(l->report));
 		notices_collect(a);
 		drained_check(a);
 		agent_save_state(a);
 	}
 	ready_started(NULL);
+	if (l->ops.done)
+		l->ops.done(&(struct agent_reload_result){
+			.r = r, .changed = l->changed, .took_ms = agent_monotonic_ms() - l->began_ms,
+			.report = r < 0 ? &l->report : &a->report, .error = l->error,
+		}, l->ops.ctx);
+	reload_free(l);
+}
+
+/* ---- another program in the kernel ---- */
+
+static void *load_thread(void *arg)
+{
+	struct reload *l = arg;
+
+	l->result = dataplane_prepare(l->agent->dataplane, l->slots, &l->switches, &l->next, l->load_error);
+	eventfd_write(l->done_fd, 1);
+	return NULL;
+}
+
+static void on_loaded(evutil_socket_t fd, short what, void *ctx)
+{
+	const struct timeval later = { .tv_usec = LATER_MS * 1000 };
+	eventfd_t count;
+	struct reload *l = ctx;
+	struct agent *a = l->agent;
+	int r;
+
+	eventfd_read(l->done_fd, &count);
+	if (l->threaded)
+		thread_join(l->thread, JOIN_MS);
+	l->threaded = false;
+	event_del(l->loaded);
+	/* A dry run that is being opened reads the old program: it is let finish. */
+	if (explainer_is_running(a->explainer)) {
+		event_add(l->loaded, &later);
+		return;
+	}
+	r = l->result;
+	if (r == 0)
+		r = dataplane_commit(a->dataplane, l->next, l->load_error);
+	if (r < 0) {
+		snprintf(l->error, AGENT_ERROR_MAX, "%.400s; nothing has changed", l->load_error);
+		finish(l, r);
+		return;
+	}
+	if (l->load_error[0])
+		log_event(a->log, LOG_WARNING, "program_replaced", "text=%s", log_quoted(l->load_error));
+	else
+		log_event(a->log, LOG_NOTICE, "program_replaced", "slots=%u", dataplane_maps(a->dataplane)->slot_count);
+	r = reconcile_slots_grown(a->reconcile);
+	if (r < 0)
+		snprintf(l->error, AGENT_ERROR_MAX, "out of memory");
+	finish(l, r < 0 ? r : take(l));
+}
+
+/* More slots than there are, at least twice as many: growing is rare then. */
+static uint32_t slots_for(const struct agent *a, const struct model *m)
+{
+	const uint64_t wanted = reconcile_slots_wanted(m), there = dataplane_maps(a->dataplane)->slot_count;
+
+	if (wanted <= there || wanted > DATAPLANE_SLOTS_MAX)
+		return there;
+	return wanted > 2 * there ? wanted : 2 * there > DATAPLANE_SLOTS_MAX ? DATAPLANE_SLOTS_MAX : 2 * there;
+}
+
+static int load_another(struct reload *l)
+{
+	int r;
+
+	l->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->done_fd < 0)
+		return -errno;
+	l->loaded = event_new(l->agent->base, l->done_fd, EV_READ, on_loaded, l);
+	if (!l->loaded || event_add(l->loaded, NULL))
+		return -ENOMEM;
+	r = thread_start(&l->thread, "load", load_thread, l);
+	l->threaded = r == 0;
 	return r;
+}
+
+void agent_reload(struct agent *a, const struct agent_reload_ops *ops)
+{
+	const struct dataplane_switches *now = dataplane_switches(a->dataplane);
+	struct reload *l = a->reload ? NULL : calloc(1, sizeof(*l));
+	int r;
+
+	if (!l) {
+		const char *why = a->reload ? "a reload is under way" : "out of memory";
+
+		log_event(a->log, LOG_ERR, "reload_failed", "error=%s", log_quoted(why));
+		if (ops->done)
+			ops->done(&(struct agent_reload_result){ .r = a->reload ? -EBUSY : -ENOMEM, .error = why,
+								 .report = &a->report }, ops->ctx);
+		return;
+	}
+	*l = (struct reload){ .agent = a, .ops = *ops, .began_ms = agent_monotonic_ms(), .done_fd = -1 };
+	a->reload = l;
+	ready_reloading();
+	r = ask_all(l);
+	if (r < 0) {
+		finish(l, r);
+		return;
+	}
+	l->slots = slots_for(a, l->model);
+	l->switches = agent_switches(l->model);
+	if (l->slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&l->switches, now, sizeof(*now)) == 0) {
+		finish(l, take(l));
+		return;
+	}
+	r = load_another(l);
+	if (r < 0) {
+		snprintf(l->error, AGENT_ERROR_MAX, "another program can't be loaded: %s", strerror(-r));
+		finish(l, r);
+	}
+}
+
+void agent_reload_done(struct agent *a)
+{
+	struct reload *l = a->reload;
+
+	if (!l)
+		return;
+	if (l->threaded)
+		thread_join(l->thread, JOIN_MS);
+	snprintf(l->error, AGENT_ERROR_MAX, "the agent is stopping");
+	finish(l, -ECANCELED);
 }

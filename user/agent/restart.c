@@ -148,6 +148,7 @@ static void become(struct restart *s)
 		ready_reloading();
 		r = privileges_pass_on();
 		if (r == 0) {
+			dataplane_beat(s->agent->dataplane, AGENT_RESTART_LEAVE_MS);
 			execv(executable, arguments);
 			r = -errno;
 			privileges_keep();
@@ -316,8 +317,9 @@ void restart_begin(struct agent *a, struct control_request *r)
 	struct restart *s;
 	int e;
 
-	if (a->restart || !a->running) {
-		control_fail(r, CONTROL_FAILED, a->restart ? "a restart is under way" : "the agent is not ready yet");
+	if (a->restart || a->reload || !a->running) {
+		control_fail(r, CONTROL_FAILED, a->restart ? "a restart is under way" : a->reload ? "a reload is under way" :
+									      "the agent is not ready yet");
 		return;
 	}
 	s = calloc(1, sizeof(*s));

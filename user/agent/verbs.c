@@ -128,23 +128,23 @@ static json_t *messages_json(const struct config_report *report)
 	return all;
 }
 
+static void on_reloaded(const struct agent_reload_result *result, void *ctx)
+{
+	struct control_request *r = ctx;
+
+	if (result->r == -EBUSY)
+		control_fail(r, CONTROL_FAILED, "%s", result->error);
+	else if (result->r < 0)
+		control_fail_with(r, CONTROL_BAD_CONFIG, json_pack("{s:o}", "messages", messages_json(result->report)),
+				  "%s", result->error);
+	else
+		control_reply(r, json_pack("{s:b, s:I, s:o}", "changed", result->changed, "took_ms",
+					   (json_int_t)result->took_ms, "messages", messages_json(result->report)));
+}
+
 static void verb_reload(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
 {
-	struct agent *a = ctx;
-	struct config_report report = {};
-	char error[AGENT_ERROR_MAX];
-	const uint64_t began = agent_monotonic_ms();
-	bool changed;
-	int e = agent_reload(a, &changed, &report, error);
-
-	if (e < 0)
-		control_fail_with(r, CONTROL_BAD_CONFIG, json_pack("{s:o}", "messages", messages_json(&report)), "%s",
-				  error);
-	else
-		control_reply(r, json_pack("{s:b, s:I, s:o}", "changed", changed, "took_ms",
-					   (json_int_t)(agent_monotonic_ms() - began), "messages",
-					   messages_json(&a->report)));
-	config_report_done(&report);
+	agent_reload(ctx, &(struct agent_reload_ops){ .done = on_reloaded, .ctx = r });
 }
 
 static const struct {

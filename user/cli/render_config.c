@@ -149,6 +149,7 @@ static void print_global(FILE *to, const json_t *global)
 	print_line(to, "hash-secret", global, "hash_secret");
 	print_line(to, "state-dir", global, "state_dir");
 	print_line(to, "metrics", global, "metrics");
+	print_line(to, "on-agent-death", global, "on_agent_death");
 	if (field_true(global, "external_check")) {
 		fputs("    external-check", to);
 		render_end(to, global, "external-check");

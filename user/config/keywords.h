@@ -62,6 +62,7 @@ extern const struct keyword_table keywords_mysql_check;
 extern const struct keyword_table keywords_bind, keywords_server;
 /* Enumerations: the words a value can be. */
 extern const struct keyword_table values_mode, values_balance, values_forward, values_hash_type, values_hash_function;
+extern const struct keyword_table values_on_agent_death;
 extern const struct keyword_table values_on_all_down, values_on_marked_down, values_init_state, values_verify,
 	values_via;
 extern const struct keyword_table values_xdp;

@@ -83,7 +83,7 @@ static const struct keyword keywords_global_items[] = {
 	NOTICE("noreuseport", 0, 0, WHY_TUNES),
 	NOTICE("nosplice", 0, 0, WHY_TUNES),
 	NOTICE_NO("numa-cpu-mapping", 0, 0, WHY_TUNES),
-	REFUSED("on-agent-death", 0, 0, WHY_LATER),
+	WORKS("on-agent-death", 0, 1, 1, "keep|pass", on_agent_death),
 	NOTICE("pidfile", 0, 0, "no pid file is written; the supervisor and the control socket know the process"),
 	NOTICE("pp2-never-send-local", 0, 0, WHY_TUNES),
 	REFUSED("presetenv", 0, 0, WHY_ENVIRONMENT),

@@ -94,6 +94,13 @@ static const struct keyword values_verify_items[] = {
 
 KEYWORD_TABLE(values_verify, "verification", "verify ", "");
 
+static const struct keyword values_on_agent_death_items[] = {
+	VALUE("keep", MODEL_DEATH_KEEP),
+	VALUE("pass", MODEL_DEATH_PASS),
+	VALUE_REFUSED("withdraw", WHY_LATER),
+};
+KEYWORD_TABLE(values_on_agent_death, "action", "on-agent-death ", "");
+
 static const struct keyword values_xdp_items[] = {
 	VALUE("auto", MODEL_XDP_AUTO),
 	VALUE("generic", MODEL_XDP_GENERIC),

@@ -53,6 +53,16 @@ void parse_state_dir(struct parser *p, const struct config_word *args, size_t co
 		take_path(p, &args[0], "state-dir", PATH_MAX - 1, &p->model->global.state_dir);
 }
 
+/* on-agent-death keep|pass */
+void parse_on_agent_death(struct parser *p, const struct config_word *args, size_t count)
+{
+	int action;
+
+	if (!seen_before(p, &args[-1], "on-agent-death", &p->agent_death_seen) &&
+	    statement_choice(p, &values_on_agent_death, &args[0], &action))
+		p->model->global.on_agent_death = (enum model_death)action;
+}
+
 /* metrics ADDRESS:PORT */
 void parse_metrics(struct parser *p, const struct config_word *args, size_t count)
 {

@@ -21,17 +21,6 @@
 #include "base/cleanup.h"
 #include "dataplane/internal.h"
 
-/* The pinned map `instance`: what a later agent must know before it can take the other maps over. */
-struct instance {
-	uint32_t abi;
-	uint32_t cpu_count;
-	uint32_t slots, ports, buckets4, buckets6;
-	uint32_t tick_shift, hz;
-	struct hash_key flow_key;
-};
-
-enum { ID_COUNT = MAX_SERVERS + MAX_SERVICES + MAX_BACKENDS };
-
 uint64_t dataplane_layout(void)
 {
 	static const struct hash_key key = { { 0x6c61796f7574ULL, 1 } };
@@ -49,6 +38,8 @@ uint64_t dataplane_layout(void)
 		h = hash_2(&key, h, sizes[i]);
 	return h;
 }
+
+enum { PROGRAM_LOG_MAX = 1 << 16 };
 
 int dataplane_fail(int r, char error[DATAPLANE_ERROR_MAX], const char *format, ...)
 {
@@ -152,21 +143,6 @@ static int make_directories(const char *path)
 	return 0;
 }
 
-static void remove_pins(const struct dataplane *d)
-{
-	DIR *dir = opendir(d->pin_dir);
-	struct dirent *e;
-
-	if (!dir)
-		return;
-	while ((e = readdir(dir)))
-		if (e->d_name[0] != '.')
-			unlinkat(dirfd(dir), e->d_name, 0);
-	closedir(dir);
-	rmdir(d->pin_dir);
-	rmdir(DATAPLANE_PIN_ROOT); /* stays while other instances are there */
-}
-
 /* A map of the agent's own (the program does not use it): found by its pin, or made and pinned. */
 static int own_map(struct dataplane *d, const char *name, uint32_t value_size, uint32_t entries, int *ret_fd)
 {
@@ -191,50 +167,27 @@ static int own_map(struct dataplane *d, const char *name, uint32_t value_size, u
 	return 0;
 }
 
-/* Reads what an earlier agent left, if it can be taken over: same ABI, same sizes, same number of CPUs. */
-static bool read_instance(struct dataplane *d, const struct instance *wanted, struct instance *found)
+static int write_instance(struct dataplane *d)
 {
-	char path[256];
-	uint32_t zero = 0;
-	int fd;
-	bool fits;
+	int r = own_map(d, "instance", sizeof(d->instance), 1, &d->instance_fd);
 
-	snprintf(path, sizeof(path), "%s/instance", d->pin_dir);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return false;
-	fits = bpf_map_lookup_elem(fd, &zero, found) == 0 && found->abi == wanted->abi &&
-	       found->cpu_count == wanted->cpu_count && found->slots >= wanted->slots &&
-	       found->ports == wanted->ports && found->buckets4 == wanted->buckets4 &&
-	       found->buckets6 == wanted->buckets6;
-	close(fd);
-	return fits;
+	return r < 0 ? r : instance_write(d);
 }
 
-static int write_instance(struct dataplane *d, const struct instance *i)
-{
-	uint32_t zero = 0;
-	int r = own_map(d, "instance", sizeof(*i), 1, &d->instance_fd);
-
-	if (r < 0)
-		return r;
-	return bpf_map_update_elem(d->instance_fd, &zero, i, BPF_ANY) < 0 ? -errno : 0;
-}
-
-static int set_sizes(struct dataplane *d, const struct instance *i)
+static int set_sizes(struct lb_bpf *lb, const struct instance *i)
 {
 	const struct {
 		struct bpf_map *map;
 		uint32_t entries;
 	} sizes[] = {
-		{ d->lb->maps.slots, i->slots },
-		{ d->lb->maps.ports, i->ports },
-		{ d->lb->maps.flows4, i->buckets4 },
-		{ d->lb->maps.flows6, i->buckets6 },
-		{ d->lb->maps.verdict_counters, i->cpu_count * VERDICT_MAX },
-		{ d->lb->maps.event_counters, i->cpu_count * EVENT_MAX },
-		{ d->lb->maps.service_counters, i->cpu_count * MAX_SERVICES },
-		{ d->lb->maps.server_counters, i->cpu_count * MAX_SERVERS },
+		{ lb->maps.slots, i->slots },
+		{ lb->maps.ports, i->ports },
+		{ lb->maps.flows4, i->buckets4 },
+		{ lb->maps.flows6, i->buckets6 },
+		{ lb->maps.verdict_counters, i->cpu_count * VERDICT_MAX },
+		{ lb->maps.event_counters, i->cpu_count * EVENT_MAX },
+		{ lb->maps.service_counters, i->cpu_count * MAX_SERVICES },
+		{ lb->maps.server_counters, i->cpu_count * MAX_SERVERS },
 	};
 
 	for (size_t n = 0; n < array_size(sizes); n++) {
@@ -255,7 +208,7 @@ static int pin_maps(struct dataplane *d)
 		int r;
 
 		/* The kernel adds a flag to a devmap, so its pin can't be taken over; links_take_over() fills a new one. */
-		if (bpf_map__is_internal(map) || map == d->lb->maps.devices)
+		if (bpf_map__is_internal(map) || map == d->lb->maps.devices || bpf_map__fd(map) >= 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", d->pin_dir, bpf_map__name(map));
 		r = bpf_map__set_pin_path(map, path);
@@ -278,17 +231,37 @@ static int remember_mapping(struct dataplane *d, void *memory, size_t size)
 	return 0;
 }
 
-static int map_memory(struct dataplane *d, const struct bpf_map *map, void *ret)
+static size_t map_bytes(const struct bpf_map *map)
 {
 	size_t value = (bpf_map__value_size(map) + 7) / 8 * 8;
-	size_t page = sysconf(_SC_PAGESIZE);
-	size_t size = (value * bpf_map__max_entries(map) + page - 1) / page * page;
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 
+	return value * bpf_map__max_entries(map);
+}
+
+int mapping_add(struct dataplane *d, int fd, size_t size, void **ret)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	void *memory;
+	int r;
+
+	size = (size + page - 1) / page * page;
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
-	*(void **)ret = memory;
-	return remember_mapping(d, memory, size);
+	r = remember_mapping(d, memory, size);
+	if (r == 0)
+		*ret = memory;
+	return r;
+}
+
+void mapping_drop(struct dataplane *d, void *memory)
+{
+	for (size_t i = 0; i < d->mappings.count; i++)
+		if (d->mappings.items[i].memory == memory) {
+			munmap(memory, d->mappings.items[i].size);
+			d->mappings.items[i] = d->mappings.items[--d->mappings.count];
+			return;
+		}
 }
 
 static int map_all(struct dataplane *d)
@@ -316,20 +289,21 @@ static int map_all(struct dataplane *d)
 		{ d->lb->maps.server_counters, &m->server_counters },
 	};
 	void *ids;
+	int r;
 
 	for (size_t i = 0; i < array_size(all); i++) {
-		int r = map_memory(d, all[i].map, all[i].memory);
+		r = mapping_add(d, bpf_map__fd(all[i].map), map_bytes(all[i].map), all[i].memory);
 
 		if (r < 0)
 			return r;
 	}
-	ids = mmap(NULL, ID_COUNT * sizeof(*m->server_ids), PROT_READ | PROT_WRITE, MAP_SHARED, d->ids_fd, 0);
-	if (ids == MAP_FAILED)
-		return -errno;
+	r = mapping_add(d, d->ids_fd, DATAPLANE_IDS * sizeof(*m->server_ids), &ids);
+	if (r < 0)
+		return r;
 	m->server_ids = ids;
 	m->service_ids = m->server_ids + MAX_SERVERS;
 	m->backend_ids = m->service_ids + MAX_SERVICES;
-	return remember_mapping(d, ids, ID_COUNT * sizeof(*m->server_ids));
+	return 0;
 }
 
 static int load_clock(struct dataplane *d, char error[DATAPLANE_ERROR_MAX])
@@ -344,39 +318,109 @@ static int load_clock(struct dataplane *d, char error[DATAPLANE_ERROR_MAX])
 					     "with CONFIG_BPF_SYSCALL and BTF", strerror(errno));
 }
 
-static int load_program(struct dataplane *d, const struct instance *i, char error[DATAPLANE_ERROR_MAX])
+int program_prepare(struct lb_bpf *lb, const struct instance *i, const struct dataplane_switches *s)
 {
-	static char log[1 << 16];
-	const char *processed, *last;
+	lb->rodata->tick_shift = i->tick_shift;
+	lb->rodata->flow_mask4 = i->buckets4 - 1;
+	lb->rodata->flow_mask6 = i->buckets6 - 1;
+	lb->rodata->flow_key.k[0] = i->flow_key.k[0];
+	lb->rodata->flow_key.k[1] = i->flow_key.k[1];
+	lb->rodata->resets_per_jiffy = RESETS_PER_SECOND / i->hz;
+	lb->rodata->death_jiffies = s->heartbeat ? DATAPLANE_DEATH_MS * i->hz / 1000 : 0;
+	return set_sizes(lb, i);
+}
+
+int program_load(struct lb_bpf *lb, unsigned *ret_verified, char error[DATAPLANE_ERROR_MAX])
+{
+	_cleanup_free_ char *log = calloc(1, PROGRAM_LOG_MAX);
+	const char *processed;
 	int r;
 
-	d->lb = lb_bpf__open();
-	if (!d->lb)
-		return dataplane_fail(-errno, error, "cannot open the program: %s", strerror(errno));
-	d->lb->rodata->tick_shift = i->tick_shift;
-	d->lb->rodata->flow_mask4 = i->buckets4 - 1;
-	d->lb->rodata->flow_mask6 = i->buckets6 - 1;
-	d->lb->rodata->flow_key.k[0] = i->flow_key.k[0];
-	d->lb->rodata->flow_key.k[1] = i->flow_key.k[1];
-	d->lb->rodata->resets_per_jiffy = RESETS_PER_SECOND / i->hz;
-	r = set_sizes(d, i);
+	if (!log)
+		return dataplane_fail(-ENOMEM, error, "out of memory");
+	bpf_program__set_log_buf(lb->progs.lb, log, PROGRAM_LOG_MAX);
+	bpf_program__set_log_level(lb->progs.lb, 4); /* the verifier's statistics */
+	r = lb_bpf__load(lb);
+	bpf_program__set_log_buf(lb->progs.lb, NULL, 0);
+	if (r == -EPERM || r == -EACCES)
+		return dataplane_fail(r, error, "the kernel refused the program (%s): %.200s", strerror(-r),
+				      strrchr(log, '\n') ? log : "not allowed to load BPF programs");
+	if (r < 0)
+		return dataplane_fail(r, error, "cannot load the program: %s: %.300s", strerror(-r), log);
+	processed = strstr(log, "processed ");
+	*ret_verified = processed ? strtoul(processed + strlen("processed "), NULL, 10) : 0;
+	return 0;
+}
+
+/* Slots that were there, in a larger map: nothing refers to it until the program is loaded and attached. */
+static int enlarge_found(struct dataplane *d, const struct instance *found, uint32_t wanted, int *ret_fd)
+{
+	_cleanup_close_ int from = -1;
+	char path[256];
+	int fd, r;
+
+	snprintf(path, sizeof(path), "%s/slots", d->pin_dir);
+	from = bpf_obj_get(path);
+	fd = from < 0 ? -errno : slots_enlarge(from, found->slots, wanted);
+	if (fd < 0)
+		return fd;
+	r = bpf_map__reuse_fd(d->lb->maps.slots, fd);
+	if (r < 0)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return r;
+}
+
+static int load_program(struct dataplane *d, const struct instance *found, int *ret_slots,
+			char error[DATAPLANE_ERROR_MAX])
+{
+	int r = program_prepare(d->lb, &d->instance, &d->switches);
+
+	if (r == 0 && d->maps.taken_over && found->slots < d->instance.slots)
+		r = enlarge_found(d, found, d->instance.slots, ret_slots);
 	if (r == 0)
 		r = pin_maps(d);
 	if (r < 0)
 		return dataplane_fail(r, error, "cannot prepare the maps: %s", strerror(-r));
-	log[0] = '\0';
-	bpf_program__set_log_buf(d->lb->progs.lb, log, sizeof(log));
-	bpf_program__set_log_level(d->lb->progs.lb, 4); /* the verifier's statistics */
-	r = lb_bpf__load(d->lb);
-	if (r == -EPERM || r == -EACCES) {
-		last = strrchr(log, '\n');
-		return dataplane_fail(r, error, "the kernel refused the program (%s): %.200s", strerror(-r),
-				      last ? log : "not allowed to load BPF programs");
+	return program_load(d->lb, &d->verified, error);
+}
+
+/* What of an earlier agent is to be taken over, or goes. */
+static int meet_the_past(struct dataplane *d, const struct dataplane_options *o, struct instance *found,
+			 char error[DATAPLANE_ERROR_MAX])
+{
+	char why[DATAPLANE_ERROR_MAX], names[128];
+
+	switch (o->fresh ? PINS_NONE : pins_look(d->pin_dir, d->lb, &d->instance, found, why)) {
+	case PINS_FIT:
+		pins_drop_unfit(d->pin_dir, d->lb, found);
+		d->maps.taken_over = true;
+		return 0;
+	case PINS_ALIEN:
+		pins_attached(d->pin_dir, names, sizeof(names));
+		return dataplane_fail(-EEXIST, error,
+				      "what an earlier agent left steers on %s and can't be taken over: %s. It goes on "
+				      "steering. Start with --discard to begin anew in its place, or end it with `alwaysond "
+				      "--unload --name %s`: its connections end then", names, why, o->name);
+	default:
+		pins_remove(d->pin_dir);
+		return 0;
 	}
+}
+
+static int measure_machine(struct dataplane *d, char error[DATAPLANE_ERROR_MAX])
+{
+	struct instance *i = &d->instance;
+	int r = make_directories(d->pin_dir);
+
+	if (r == 0)
+		r = measure_hz(d, &i->hz);
+	if (r == 0 && getrandom(&i->flow_key, sizeof(i->flow_key), 0) != sizeof(i->flow_key))
+		r = -EIO;
 	if (r < 0)
-		return dataplane_fail(r, error, "cannot load the program: %s: %.300s", strerror(-r), log);
-	processed = strstr(log, "processed ");
-	d->verified = processed ? strtoul(processed + strlen("processed "), NULL, 10) : 0;
+		return dataplane_fail(r, error, "cannot measure the kernel's clock: %s", strerror(-r));
+	i->tick_shift = shift_for(i->hz);
 	return 0;
 }
 
@@ -385,78 +429,105 @@ static uint32_t or_default(uint32_t value, uint32_t otherwise)
 	return value ? value : otherwise;
 }
 
-int dataplane_open(const struct dataplane_options *options, struct dataplane **ret, char error[DATAPLANE_ERROR_MAX])
+static struct dataplane *dataplane_new(const struct dataplane_options *options)
 {
-	struct instance found, wanted = {
+	struct dataplane *d = calloc(1, sizeof(*d));
+	int cpus = libbpf_num_possible_cpus();
+
+	if (!d)
+		return NULL;
+	d->instance_fd = d->ids_fd = -1;
+	snprintf(d->pin_dir, sizeof(d->pin_dir), "%s/%s", DATAPLANE_PIN_ROOT, options->name);
+	d->switches = options->switches;
+	d->instance = (struct instance){
 		.abi = ABI_VERSION,
+		.cpu_count = cpus > 0 ? cpus : 1,
 		.slots = or_default(options->slots, DATAPLANE_SLOTS),
 		.ports = or_default(options->ports, DATAPLANE_PORTS),
 		.buckets4 = or_default(options->buckets4, DATAPLANE_BUCKETS4),
 		.buckets6 = or_default(options->buckets6, DATAPLANE_BUCKETS6),
 	};
-	struct dataplane *d = calloc(1, sizeof(*d));
-	int cpus = libbpf_num_possible_cpus();
+	return d;
+}
+
+static void show_sizes(struct dataplane *d)
+{
+	d->maps.slot_count = d->instance.slots;
+	d->maps.port_count = d->instance.ports;
+	d->maps.bucket4_count = d->instance.buckets4;
+	d->maps.bucket6_count = d->instance.buckets6;
+	d->maps.cpu_count = d->instance.cpu_count;
+	d->maps.flow_key = d->instance.flow_key;
+	d->maps.tick_shift = d->instance.tick_shift;
+	d->maps.hz = d->instance.hz;
+}
+
+/* Programs and maps, found or made. */
+static int open_tables(struct dataplane *d, const struct dataplane_options *options, char error[DATAPLANE_ERROR_MAX])
+{
+	struct instance found = {};
+	_cleanup_close_ int slots = -1;
+	int r = load_clock(d, error);
+
+	if (r < 0)
+		return r;
+	d->lb = lb_bpf__open();
+	if (!d->lb)
+		return dataplane_fail(-errno, error, "cannot open the program: %s", strerror(errno));
+	r = meet_the_past(d, options, &found, error);
+	if (r < 0)
+		return r;
+	if (d->maps.taken_over) {
+		const uint32_t wanted = d->instance.slots;
+
+		d->instance = found;
+		if (found.slots < wanted)
+			d->instance.slots = wanted;
+	} else {
+		r = measure_machine(d, error);
+	}
+	if (r == 0)
+		r = load_program(d, &found, &slots, error);
+	if (r < 0)
+		return r;
+	r = own_map(d, "ids", sizeof(struct dataplane_identity), DATAPLANE_IDS, &d->ids_fd);
+	if (r == 0)
+		r = map_all(d);
+	if (r < 0)
+		return dataplane_fail(r, error, "cannot map the tables: %s", strerror(-r));
+	show_sizes(d);
+	dataplane_beat(d, 0);
+	if (d->maps.taken_over)
+		links_take_over(d);
+	/* After the links: who is killed in between leaves slots that are the same in both maps. */
+	r = slots < 0 ? 0 : slots_pin(d, slots);
+	if (r == 0)
+		r = write_instance(d);
+	return r < 0 ? dataplane_fail(r, error, "cannot pin the tables: %s", strerror(-r)) : 0;
+}
+
+int dataplane_open(const struct dataplane_options *options, struct dataplane **ret, char error[DATAPLANE_ERROR_MAX])
+{
+	struct dataplane *d = dataplane_new(options);
 	int r;
 
 	if (!d)
 		return dataplane_fail(-ENOMEM, error, "out of memory");
-	d->instance_fd = d->ids_fd = -1;
 	libbpf_set_print(silent);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	snprintf(d->pin_dir, sizeof(d->pin_dir), "%s/%s", DATAPLANE_PIN_ROOT, options->name);
-	wanted.cpu_count = cpus > 0 ? cpus : 1;
 	r = make_directories(d->pin_dir);
-	if (r < 0) {
+	if (r < 0)
 		dataplane_fail(r, error, "%s: %s; is bpffs mounted? (mount -t bpf bpf /sys/fs/bpf)", d->pin_dir,
 			       strerror(-r));
-		goto fail;
-	}
-	r = load_clock(d, error);
-	if (r < 0)
-		goto fail;
-	if (!options->fresh && read_instance(d, &wanted, &found)) {
-		wanted = found;
-		d->maps.taken_over = true;
-	} else {
-		remove_pins(d);
-		r = make_directories(d->pin_dir);
-		if (r == 0)
-			r = measure_hz(d, &wanted.hz);
-		if (r == 0 && getrandom(&wanted.flow_key, sizeof(wanted.flow_key), 0) != sizeof(wanted.flow_key))
-			r = -EIO;
-		if (r < 0) {
-			dataplane_fail(r, error, "cannot measure the kernel's clock: %s", strerror(-r));
-			goto fail;
-		}
-		wanted.tick_shift = shift_for(wanted.hz);
-	}
-	r = load_program(d, &wanted, error);
-	if (r < 0)
-		goto fail;
-	r = own_map(d, "ids", sizeof(struct dataplane_identity), ID_COUNT, &d->ids_fd);
-	if (r == 0)
-		r = map_all(d);
-	if (r == 0)
-		r = write_instance(d, &wanted);
+	else
+		r = open_tables(d, options, error);
 	if (r < 0) {
-		dataplane_fail(r, error, "cannot map the tables: %s", strerror(-r));
-		goto fail;
+		/* What is not ours to take is not ours to remove. */
+		dataplane_close(d, d->maps.taken_over || r == -EEXIST);
+		return r;
 	}
-	d->maps.slot_count = wanted.slots;
-	d->maps.port_count = wanted.ports;
-	d->maps.bucket4_count = wanted.buckets4;
-	d->maps.bucket6_count = wanted.buckets6;
-	d->maps.cpu_count = wanted.cpu_count;
-	d->maps.flow_key = wanted.flow_key;
-	d->maps.tick_shift = wanted.tick_shift;
-	d->maps.hz = wanted.hz;
-	if (d->maps.taken_over)
-		links_take_over(d);
 	*ret = d;
 	return 0;
-fail:
-	dataplane_close(d, d->maps.taken_over);
-	return r;
 }
 
 void dataplane_close(struct dataplane *d, bool leave)
@@ -465,7 +536,7 @@ void dataplane_close(struct dataplane *d, bool leave)
 		return;
 	links_close(d, leave);
 	if (!leave)
-		remove_pins(d);
+		pins_remove(d->pin_dir);
 	if (d->instance_fd >= 0)
 		close(d->instance_fd);
 	if (d->ids_fd >= 0)
@@ -498,4 +569,34 @@ int dataplane_devices_fd(const struct dataplane *d)
 unsigned dataplane_verified_instructions(const struct dataplane *d)
 {
 	return d->verified;
+}
+
+const struct dataplane_switches *dataplane_switches(const struct dataplane *d)
+{
+	return &d->switches;
+}
+
+unsigned dataplane_left_behind(const char *name, char *text, size_t size)
+{
+	char dir[256];
+
+	snprintf(dir, sizeof(dir), "%s/%s", DATAPLANE_PIN_ROOT, name);
+	return pins_attached(dir, text, size);
+}
+
+void dataplane_discard(const char *name)
+{
+	char dir[256];
+
+	snprintf(dir, sizeof(dir), "%s/%s", DATAPLANE_PIN_ROOT, name);
+	pins_remove(dir);
+}
+
+void dataplane_beat(struct dataplane *d, uint32_t ms)
+{
+	uint32_t jiffies;
+
+	if (read_jiffies(d, &jiffies) == 0)
+		__atomic_store_n(&d->maps.control->heartbeat, jiffies + (uint32_t)((uint64_t)ms * d->maps.hz / 1000),
+				 __ATOMIC_RELEASE);
 }

@@ -23,6 +23,7 @@
 
 enum dataplane_limit {
 	DATAPLANE_ERROR_MAX = 512,
+	DATAPLANE_DEATH_MS = 5000,        /* without a heartbeat for so long the agent is dead */
 	DATAPLANE_SLOTS = 1 << 20,        /* 8 MiB; a configuration that wants more at start gets it ... */
 	DATAPLANE_SLOTS_MAX = 1 << 27,    /* ... up to 1 GiB */
 	DATAPLANE_PORTS = 1 << 20,        /* 8 MiB */
@@ -36,7 +37,10 @@ struct dataplane_options {
 	const char *name;         /* instance */
 	uint32_t slots, ports;    /* entries; 0 = the defaults above */
 	uint32_t buckets4, buckets6; /* powers of two; 0 = the defaults */
-	bool fresh;               /* take nothing over */
+	bool fresh;               /* take nothing over: what there is goes, with its connections */
+	struct dataplane_switches {
+		bool heartbeat;   /* packets are left to the host while the agent is dead (dataplane_beat()) */
+	} switches;
 };
 
 /* What an id stands for, pinned: an id is the same thing's across restarts, and its generation is never repeated. */
@@ -78,10 +82,36 @@ struct dataplane_maps {
 
 /* A number for how the tables are laid out: agents of one number can take over each other's. */
 uint64_t dataplane_layout(void);
-/* Loads everything; attaches nothing. 0 or -errno with a line for people in error. */
+/*
+ * Loads everything; attaches nothing. -EEXIST: what an earlier agent left steers and can't be taken over, error says why
+ * and what to do. 0 or -errno with a line for people in error.
+ */
 int dataplane_open(const struct dataplane_options *options, struct dataplane **ret, char error[DATAPLANE_ERROR_MAX]);
 /* Releases what this process holds. `leave`: program, pins and attachments stay and go on steering; else all is removed. */
 void dataplane_close(struct dataplane *d, bool leave); /* takes NULL */
+
+/*
+ * Is there something of an instance that steers without an agent? How many NICs; their names in text. And its end.
+ */
+unsigned dataplane_left_behind(const char *name, char *text, size_t size);
+void dataplane_discard(const char *name);
+
+/*
+ * The program anew, with all tables as they are but for more slots (fewer than there are: as many as there are) or other
+ * switches: prepare loads it, which takes a second or so, and may be called from another thread while the program that
+ * there is goes on; commit gives it to all NICs, each in one step, and is the loop's. After it dataplane_maps()->slots
+ * and slot_count are new; the further slots are zero. A dry run (dry_run.h) of before knows the former slots: to be opened
+ * anew. On failure nothing has changed. 0, or -errno with error.
+ */
+struct dataplane_next;
+int dataplane_prepare(const struct dataplane *d, uint32_t slots, const struct dataplane_switches *s,
+		      struct dataplane_next **ret, char error[DATAPLANE_ERROR_MAX]);
+int dataplane_commit(struct dataplane *d, struct dataplane_next *next, char error[DATAPLANE_ERROR_MAX]);
+void dataplane_next_free(struct dataplane_next *next); /* takes NULL; after a commit too */
+const struct dataplane_switches *dataplane_switches(const struct dataplane *d);
+
+/* The agent lives, and will for so long without another word. */
+void dataplane_beat(struct dataplane *d, uint32_t ms);
 
 struct dataplane_maps *dataplane_maps(struct dataplane *d);
 /* File descriptor of the program, for test runs. */

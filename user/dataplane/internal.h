@@ -5,9 +5,12 @@
 
 #include "base/vec.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/pins.h"
 
 struct lb_bpf;
 struct clock_bpf;
+
+enum { DATAPLANE_IDS = MAX_SERVERS + MAX_SERVICES + MAX_BACKENDS };
 
 struct link {
 	struct dataplane_attachment shown;
@@ -26,6 +29,8 @@ struct dataplane {
 	struct dataplane_maps maps;
 	int instance_fd, ids_fd;  /* maps of the agent's own */
 	unsigned verified;
+	struct instance instance;
+	struct dataplane_switches switches;
 	struct vec(struct mapping) mappings;
 	struct vec(struct link) links;
 	struct vec(struct dataplane_attachment) shown;
@@ -35,12 +40,27 @@ struct dataplane {
 int dataplane_fail(int r, char error[DATAPLANE_ERROR_MAX], const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* What the object's switches and sizes are to be; before it is loaded. 0 or -errno. */
+int program_prepare(struct lb_bpf *lb, const struct instance *i, const struct dataplane_switches *s);
+/* Loads it. *ret_verified: what the verifier looked at. 0 or -errno with error. */
+int program_load(struct lb_bpf *lb, unsigned *ret_verified, char error[DATAPLANE_ERROR_MAX]);
+/* replace.c: a slot map of so many entries that begins with what the one of `from` holds. Its descriptor or -errno. */
+int slots_enlarge(int from, uint32_t old, uint32_t entries);
+/* Pins it in the place of the one that is pinned. 0 or -errno. */
+int slots_pin(const struct dataplane *d, int fd);
+/* Memory of a map. 0 or -errno; it is unmapped at the dataplane's end. */
+int mapping_add(struct dataplane *d, int fd, size_t size, void **ret);
+void mapping_drop(struct dataplane *d, void *memory);
+int instance_write(struct dataplane *d);
+
 /* Attaches a program, as dataplane_attach() does; also of decap.c. *ret_fd is the link's. */
 int links_create(int program, unsigned ifindex, const char *name, enum model_xdp_mode mode, int *ret_fd,
 		 char error[DATAPLANE_ERROR_MAX]);
 bool links_is_native(unsigned ifindex);
 /* Takes over the links pinned by an earlier agent: gives them this program, or drops what is severed. */
 void links_take_over(struct dataplane *d);
+/* Gives all links another program, or none of them: 0 or -errno. */
+int links_swap(struct dataplane *d, int from, int to);
 void links_close(struct dataplane *d, bool leave);
 
 #endif

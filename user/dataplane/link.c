@@ -239,6 +239,21 @@ void links_take_over(struct dataplane *d)
 	}
 }
 
+int links_swap(struct dataplane *d, int from, int to)
+{
+	for (size_t i = 0; i < d->links.count; i++) {
+		int r = bpf_link_update(d->links.items[i].fd, to, NULL) < 0 ? -errno : 0;
+
+		/* ENOLINK: its NIC has gone, and soon somebody will notice. */
+		if (r == 0 || r == -ENOLINK)
+			continue;
+		while (i--)
+			bpf_link_update(d->links.items[i].fd, from, NULL);
+		return r;
+	}
+	return 0;
+}
+
 void links_close(struct dataplane *d, bool leave)
 {
 	if (!leave)

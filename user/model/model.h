@@ -290,11 +290,14 @@ struct model_log {
 	struct model_place place;
 };
 
+enum model_death { MODEL_DEATH_KEEP, MODEL_DEATH_PASS };
+
 struct model_global {
 	struct vec(struct model_interface) interfaces;
 	struct model_stats_socket stats;
 	char *hash_secret_file;    /* NULL = generated in the state directory */
 	bool external_check;       /* commands may be started */
+	enum model_death on_agent_death;
 	char *state_dir;           /* NULL = /var/lib/alwayson */
 	struct endpoint metrics;   /* where metrics and status page are served; port 0 = nowhere */
 	struct vec(struct model_log) logs; /* none = stderr only */

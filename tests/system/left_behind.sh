@@ -1,0 +1,150 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What a dead agent left, damaged, foreign or of another kind: the next one says what is wrong in a line and leaves it
+# steering; --discard begins anew, --unload ends it. Where nothing steers, nobody needs to be asked.
+. "$(dirname "$0")/lib.sh"
+
+agent() {
+	timeout 20 nsenter --net="$(lab_netns_path balancer)" "$LAB_BUILD/alwaysond" "$@" --name "$LAB_NAME"
+}
+
+steers() {
+	expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2
+}
+
+attached() {
+	ip -n "$(lab_netns balancer)" -j link show eth0 | jq -e '.[0].xdp.prog.id' >/dev/null
+}
+
+# An agent that works and then is killed: what it leaves lies in $PINS.
+leave_pins() {
+	start
+	kill -9 "$(agent_pid)"
+	wait_until 10 "the agent's end" process_is_gone "$(agent_pid)"
+}
+
+# refused WHY: a start fails, says so and what to do, and packets are steered on.
+refused() {
+	expect "exit code" "$(exit_code_of agent -f "$CONFIG" -i eth0)" -eq 1 || { cat "$LAB_DIR/out"; return 1; }
+	grep -Eq "$1" "$LAB_DIR/out" || { printf 'it said: '; cat "$LAB_DIR/out"; return 1; }
+	grep -q -- '--discard.*--unload' "$LAB_DIR/out" || { echo "it does not say what to do"; return 1; }
+	steers
+}
+
+discards() {
+	agent_start "$CONFIG" --discard && agent_wait_ready "$READY_S" && steers || return
+	agent_stop
+	! attached && [ ! -e "$PINS" ]
+}
+
+# case_of NAME WHY COMMAND...: the command damages what lies in $PINS.
+case_of() {
+	local name=$1 why=$2
+
+	shift 2
+	leave_pins
+	"$@" || not_ok "$name" "could not be done: $*"
+	check "$name: refused, and steered on" refused "$why"
+	agent --unload -f "$CONFIG" >/dev/null
+}
+
+replace_map() {
+	rm "$PINS/$1"
+	shift
+	bpftool map create "$@"
+}
+
+older_abi() {
+	# The first word of `instance` is its ABI number.
+	local value
+
+	value=$(bpftool -j map lookup pinned "$PINS/instance" key 0 0 0 0 | jq -r '.value | .[1:] | join(" ")')
+	# shellcheck disable=SC2086 # words
+	bpftool map update pinned "$PINS/instance" key 0 0 0 0 value 0x00 $value
+}
+
+foreign_program() {
+	local program
+
+	program=$(find "$PINS" -name 'link-*' -print -quit)
+	rm "$PINS/use"
+	bpftool prog load "$ROOT/build/tests/system/pass.bpf.o" "$PINS/use" type xdp && [ -n "$program" ]
+}
+
+foreign_link() {
+	bpftool prog load "$ROOT/build/tests/system/pass.bpf.o" "$PINS/link-99" type xdp
+}
+
+# Bytes that nobody wrote, in the tables that say what belongs to whom.
+scribble() {
+	local map entries=64 size i key
+
+	for map in services servers ids slots addresses ports; do
+		size=$(bpftool -j map show pinned "$PINS/$map" | jq .bytes_value)
+		for ((i = 0; i < entries; i++)); do
+			key="$((i & 255)) $((i >> 8)) 0 0"
+			# shellcheck disable=SC2046,SC2086 # words
+			printf 'map update pinned %s key %s value %s\n' "$PINS/$map" "$key" \
+				"$(od -An -v -tu1 -N "$size" /dev/urandom | tr -s ' \n' ' ')"
+		done
+	done >"$LAB_DIR/batch"
+	bpftool batch file "$LAB_DIR/batch" >/dev/null
+}
+
+begin
+PINS=/sys/fs/bpf/alwayson/$LAB_NAME
+write_config <<CFG
+$(quick_defaults)
+
+listen web
+	bind *:80
+$(servers 2)
+CFG
+
+case_of "an older ABI" 'ABI 0, this is ABI' older_abi
+leave_pins
+older_abi
+check "--discard begins anew" discards
+
+case_of "a missing table" 'flows4 is missing' rm "$PINS/flows4"
+case_of "no word of what the tables are" 'instance is missing' rm "$PINS/instance"
+case_of "a table of another kind" 'slots is a map of another kind' \
+	replace_map slots "$PINS/slots" type hash key 4 value 8 entries 1048576 name slots
+case_of "a table of another size" 'servers has 7 entries' \
+	replace_map servers "$PINS/servers" type array key 4 value 128 entries 7 name servers flags 0x400
+case_of "a program where a table was" 'use is no map' foreign_program
+case_of "a foreign attachment" 'link-99 is no attachment of ours' foreign_link
+
+# Counters and the like are not worth a connection.
+leave_pins
+rm "$PINS/verdict_counters"
+replace_map service_counters "$PINS/service_counters" type array key 4 value 8 entries 3 name service_counters
+start
+check "counters of another size are made anew" grep -q 'event=loaded .*taken_over=yes' "$LAB_DIR/agent.log"
+check "and count" test "$(lab_ctl -j show verdicts | jq '.verdicts | length')" -gt 10
+check "packets are steered" steers
+agent_stop
+
+leave_pins
+scribble
+start
+check "nonsense in the tables: an agent puts it right" wait_until 10 "answers" steers
+check "and goes on living" agent_is_running
+agent_stop
+
+# Nothing steers: there is nothing to lose.
+leave_pins
+rm "$PINS"/link-* "$PINS/flows4"
+start
+check "damaged, but attached nowhere: it begins anew" steers
+check "an agent that runs is not unloaded from outside" expect "exit code" "$(exit_code_of agent --unload -f "$CONFIG")" -eq 1
+check "it says why" grep -q 'already running' "$LAB_DIR/out"
+check "and goes on" steers
+
+kill -9 "$(agent_pid)"
+wait_until 10 "the agent's end" process_is_gone "$(agent_pid)"
+check "--unload ends what is left" expect "exit code" "$(exit_code_of agent --unload -f "$CONFIG")" -eq 0
+check "it says what" grep -q 'detached from eth0; connections.*end' "$LAB_DIR/out"
+check "nothing is attached, nothing pinned" test "$(attached && echo attached)$(ls "$PINS" 2>/dev/null)" = ""
+check "--unload without anything" expect "exit code" "$(exit_code_of agent --unload -f "$CONFIG")" -eq 0
