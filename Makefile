@@ -88,9 +88,9 @@ check: ## install what is missing, build, run every test that this machine can r
 	@BUILD=$(BUILD) tests/run
 
 check-long: ## as check, and the long forms of the tests
-	@tools/deps --for check
+	@tools/deps --for check,vm
 	@$(MAKE) --no-print-directory -s all tests
-	@BUILD=$(BUILD) LONG=1 tests/run --timeout 3600
+	@BUILD=$(BUILD) LONG=1 tests/run --timeout 3600 unit packet system vm
 
 tests: all $(TEST_PLUGINS) $(BUILD)/tests/checker/alwayson-checker $(UNITS) $(PACKETS) $(TEST_BPF_OBJ) $(TOOLS)
 
@@ -104,7 +104,8 @@ mutants: ## break the code on purpose, one way at a time: the suite that guards 
 	@tests/mutants
 
 SCRIPTS := .ci/run tools/deps tools/lab tools/man tools/completion/alwayson.bash $(wildcard tools/lab.d/*.sh) tests/run tests/mutants tests/bare-machine \
-           $(addprefix tests/bench/,run report throughput) $(wildcard tests/system/*.sh)
+           $(addprefix tests/bench/,run report throughput) $(wildcard tests/system/*.sh) \
+           $(addprefix tests/vm/,run boot guest) $(wildcard tests/vm/*.sh)
 
 # cppcheck does not know __attribute__((cleanup)), and sees leaks where there are none; ASan looks for the real ones.
 lint: ## shellcheck, cppcheck, the mutants' tables, and a build with clang

@@ -88,7 +88,7 @@ struct packet {
  */
 static __always_inline __u32 packet_blur(const struct packet *p, __u32 value, const __u32 mask)
 {
-	return value ^ (p->haze & mask);
+	return (value + p->haze) & mask;
 }
 
 static __always_inline bool packet_is_tcp(const struct packet *p)
