@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The tables of the bench, from its JSON, as Markdown that also reads well in a terminal. Called by tests/bench/report
-# with $what: machine, packet, throughput, health, table, or summary (for the README).
+# with $what: machine, packet, throughput, mpps, health, table, or summary (for the README).
 
 def left($w): . + " " * ([$w - length, 0] | max);
 def right($w): " " * ([$w - length, 0] | max) + .;
@@ -69,6 +69,17 @@ def throughput: throughput_table
 	+ "\n\nMedian of \(.throughput.rounds) rounds of \(.throughput.seconds) s with \(.throughput.connections) "
 	+ "connections at a time; two nginx.";
 
+def mpps_name: { drop: "the sender alone, into XDP_DROP", bounce: "bare XDP_TX", ipip: "Always On, ipip", dsr: "Always On, dsr",
+	"dsr-roundrobin": "Always On, dsr, roundrobin", nat: "Always On, nat", nftables: "nftables, DNAT" }[.] // .;
+def mega: . / 10000 | round | "\(. / 100 | floor).\(. % 100 + 100 | tostring | .[1:])";
+def mpps_table:
+	[["way", "flows, a CPU", "one CPU, M/s", "two CPUs, M/s"]]
+	+ [.mpps.results[] | .name as $n | [($n | mpps_name), (.flows | flows),
+		(.cpus[] | if $n == "drop" then .sent_per_s else .came_back_per_s end | mega)]] | table;
+def mpps: mpps_table
+	+ "\n\nPackets of 60 bytes that came back to the sender; best of \(.mpps.rounds) rounds of \(.mpps.seconds) s. Each CPU makes the "
+	+ "packets, steers them and takes them back.";
+
 def health:
 	([["check", "checks/s", "failed/s", "one core", "us a check", "late, 99.9 %", "late at most", "first round"]]
 	 + [.health[] | [.check, (.checks_per_s | round | grouped), (.failed_per_s | round | grouped),
@@ -105,7 +116,7 @@ def flow_table:
 	+ "\n\nOur table refuses the first flow when \(.table.first_refusal * 100 | round) % of its places are taken.";
 
 # What a reader of the README wants to know.
-def summary: machine + "\n\n" + throughput_table + "\n\n"
+def summary: machine + "\n\n" + throughput_table + "\n\n" + (if .mpps then mpps + "\n\n" else "" end)
 	+ packet_table(lines | map(select(.name
 		| test("^(not for us|ipip, clean|dsr, clean|nat, est|nat, new)"))))
 	+ "\n\nNanoseconds in the program, minimum (median); \"in floors\": in what a parsed packet with a constant IPIP "
@@ -114,6 +125,7 @@ def summary: machine + "\n\n" + throughput_table + "\n\n"
 if $what == "machine" then machine
 elif $what == "packet" then packet
 elif $what == "throughput" then throughput
+elif $what == "mpps" then mpps
 elif $what == "health" then health
 elif $what == "table" then flow_table
 elif $what == "summary" then summary
