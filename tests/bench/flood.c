@@ -3,7 +3,7 @@
  * A flood of TCP packets out of one veth, by BPF_F_TEST_XDP_LIVE_FRAMES: one sender for each CPU named, each with flows
  * of its own, from 198.18.0.0/15. What comes back in by that veth and is of the flood is counted and dropped there, so
  * that only the balancer works on it. Called by tests/bench/mpps and tests/system/flood.sh, in the namespace of the
- * veth; writes one line of JSON. The veth's other end must have an XDP program, and this one must have none.
+ * veth; writes one line of JSON. The veth's other end must have an XDP program; one that is at this end stands aside.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -126,6 +126,23 @@ static int flood_run(void)
 	return failed ? -EIO : 0;
 }
 
+/* The sink in place of what is there (fd 0: nothing), which is put back afterwards. */
+static int replace_program(int ifindex, int fd, int *ret_old)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+	__u32 flags = XDP_FLAGS_DRV_MODE, id = 0;
+
+	if (ret_old) {
+		*ret_old = -1;
+		if (bpf_xdp_query_id(ifindex, XDP_FLAGS_DRV_MODE, &id) == 0 && id)
+			*ret_old = bpf_prog_get_fd_by_id(id);
+	}
+	opts.old_prog_fd = ret_old ? *ret_old : bpf_program__fd(skel->progs.sink);
+	if (opts.old_prog_fd >= 0)
+		flags |= XDP_FLAGS_REPLACE;
+	return bpf_xdp_attach(ifindex, fd, flags, opts.old_prog_fd >= 0 ? &opts : NULL);
+}
+
 /* Holds a program on the NIC until it is told to end: what stands where the balancer stands otherwise. */
 static int hold(void)
 {
@@ -182,7 +199,7 @@ int main(int argc, char **argv)
 	};
 	const char *from = "02:00:00:00:f1:00", *kind = "syn";
 	const struct sigaction action = { .sa_handler = on_signal };
-	struct bpf_link *sink;
+	int nic, old;
 	struct in_addr destination = {};
 	unsigned port = 0;
 	char *at;
@@ -239,13 +256,14 @@ int main(int argc, char **argv)
 		r = hold();
 	} else {
 		fill(from, destination.s_addr, port, kind);
-		sink = bpf_program__attach_xdp(skel->progs.sink, if_nametoindex(o.nic));
-		if (!sink) {
-			fprintf(stderr, "flood: cannot attach to %s: %s\n", o.nic, strerror(errno));
+		nic = if_nametoindex(o.nic);
+		r = replace_program(nic, bpf_program__fd(skel->progs.sink), &old);
+		if (r < 0) {
+			fprintf(stderr, "flood: cannot attach to %s: %s\n", o.nic, strerror(-r));
 			return 1;
 		}
 		r = flood_run();
-		bpf_link__destroy(sink);
+		replace_program(nic, old, NULL);
 	}
 	if (r < 0)
 		fprintf(stderr, "flood: %s\n", strerror(-r));
