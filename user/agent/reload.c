@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,6 +190,7 @@ static void finish(struct reload *l, int r)
 		notices_collect(a);
 		drained_check(a);
 		agent_save_state(a);
+		malloc_trim(0); /* as after the start: the old model's holes */
 	}
 	ready_started(NULL);
 	if (l->ops.done)

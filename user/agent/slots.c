@@ -67,6 +67,11 @@ static void count_unsettled(struct reconcile *r, struct held *h)
 	h->unsettled = 0;
 	for (uint32_t i = 0; !h->shape.records && i < h->region.size; i++)
 		h->unsettled += SLOT_STATE(*slot_at(r, h->region.offset + i)) != SLOT_CLEAN;
+	/* A clean slot has no time: most backends need no notes most of the time. */
+	if (!h->unsettled) {
+		free(h->notes);
+		h->notes = NULL;
+	}
 }
 
 static int need_notes(struct held *h)
