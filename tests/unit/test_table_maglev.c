@@ -377,6 +377,51 @@ static void two_servers_of_one_key(void **state)
 	assert_int_equal(maglev_fill(servers, 5, slots, array_size(slots)), -EEXIST);
 }
 
+/*
+ * What is computed from the table of before is what is computed anew, whatever came before: servers that go and come,
+ * some at a time, with parts of their slots, all of one weight or not; and others in their place.
+ */
+static void a_cache_leaves_no_trace(void **state)
+{
+	enum { SERVERS = 64, CHANGING = 9, STEPS = 120, UNEVEN = 5 }; /* logarithms take long: uneven at times only */
+	const struct hash_key key = { { 5, 6 } };
+	struct maglev_cache cache = {};
+	struct maglev_server servers[SERVERS], copy[SERVERS];
+	unsigned cached = 0;
+
+	make(servers, SERVERS, 1);
+	for (unsigned step = 0; step < STEPS; step++) {
+		const uint64_t random = hash_2(&key, step, 1);
+		_cleanup_free_ uint32_t *slots = NULL, *again = NULL;
+		uint32_t size;
+
+		for (unsigned i = 0; i < 1 + random % 3; i++) {
+			struct maglev_server *s = &servers[hash_2(&key, step, 2 + i) % CHANGING];
+
+			if (random >> 8 & 3 || step % 30 >= UNEVEN)
+				s->up = !s->up;
+			else
+				s->without = s->without ? 0 : 1 + (random >> 16) % 99;
+		}
+		for (unsigned i = 0; i < CHANGING && step % 30 == UNEVEN; i++)
+			servers[i].without = 0;
+		servers[0].weight = step % 60 == 40 ? 2 : 1;
+		if (step % 40 == 39)
+			servers[step % CHANGING].key ^= 1;
+		if (step == 100)
+			for (unsigned i = 1; i < SERVERS; i++)
+				servers[i].up = false; /* one at most is left, or none */
+		slots = fill(servers, SERVERS, &size);
+		again = calloc(size, sizeof(*again));
+		memcpy(copy, servers, sizeof(copy));
+		assert_int_equal(maglev_fill_cached(&cache, copy, SERVERS, again, size), 0);
+		assert_memory_equal(again, slots, size * sizeof(*slots));
+		cached += cache.size == size;
+	}
+	assert_true(cached > STEPS / 2);
+	maglev_cache_done(&cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +435,7 @@ int main(void)
 		cmocka_unit_test(a_down_servers_slots_go_by_weight),
 		cmocka_unit_test(only_the_slots_of_the_one_that_changed_move),
 		cmocka_unit_test(a_history_leaves_no_trace),
+		cmocka_unit_test(a_cache_leaves_no_trace),
 		cmocka_unit_test(nobody),
 		cmocka_unit_test(the_last_one_up),
 		cmocka_unit_test(two_servers_of_one_key),

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "table/maglev.h"
 #include "table/smooth.h"
 
 int layout_choose(const struct model_backend *b, const struct health_view *views, const uint32_t *ids,
@@ -96,7 +95,8 @@ uint32_t layout_size(const struct layout *l, enum model_balance balance)
 	return servers ? maglev_size(servers, l->members.count) : 0;
 }
 
-int layout_fill(const struct layout *l, enum model_balance balance, uint32_t *slots, uint32_t size)
+int layout_fill(const struct layout *l, enum model_balance balance, struct maglev_cache *cache, uint32_t *slots,
+		uint32_t size)
 {
 	if (model_balance_deals(balance)) {
 		_cleanup_free_ struct smooth_server *servers = smooth_members(l);
@@ -105,7 +105,7 @@ int layout_fill(const struct layout *l, enum model_balance balance, uint32_t *sl
 	}
 	_cleanup_free_ struct maglev_server *servers = maglev_members(l);
 
-	return servers ? maglev_fill(servers, l->members.count, slots, size) : -ENOMEM;
+	return servers ? maglev_fill_cached(cache, servers, l->members.count, slots, size) : -ENOMEM;
 }
 
 void layout_done(struct layout *l)

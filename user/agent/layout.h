@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "health/health.h"
 #include "model/model.h"
+#include "table/maglev.h"
 
 /* One server as its backend's table sees it. Compared as a whole: a backend whose members are as before is left alone. */
 struct layout_member {
@@ -40,8 +41,9 @@ bool layout_equal(const struct layout *a, const struct layout *b);
  * the size stays when servers come and go; with nobody chosen every slot is 0.
  */
 uint32_t layout_size(const struct layout *l, enum model_balance balance);
-/* Fills slots[0 .. size) with server ids. 0, -ENOMEM or -EEXIST. */
-int layout_fill(const struct layout *l, enum model_balance balance, uint32_t *slots, uint32_t size);
+/* Fills slots[0 .. size) with server ids; `cache` is the backend's, for the hashes. 0, -ENOMEM or -EEXIST. */
+int layout_fill(const struct layout *l, enum model_balance balance, struct maglev_cache *cache, uint32_t *slots,
+		uint32_t size);
 void layout_done(struct layout *l);
 
 #endif

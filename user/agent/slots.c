@@ -22,6 +22,7 @@ static uint64_t *slot_at(const struct reconcile *r, uint32_t index)
 void held_done(struct held *h)
 {
 	layout_done(&h->layout);
+	maglev_cache_done(&h->cache);
 	free(h->notes);
 	memset(h, 0, sizeof(*h));
 }
@@ -62,16 +63,21 @@ static int throw_away(struct reconcile *r, struct region region)
 	return 0;
 }
 
+/* A clean slot has no time: most backends need no notes most of the time. */
+static void drop_notes(struct held *h)
+{
+	if (h->unsettled)
+		return;
+	free(h->notes);
+	h->notes = NULL;
+}
+
 static void count_unsettled(struct reconcile *r, struct held *h)
 {
 	h->unsettled = 0;
 	for (uint32_t i = 0; !h->shape.records && i < h->region.size; i++)
 		h->unsettled += SLOT_STATE(*slot_at(r, h->region.offset + i)) != SLOT_CLEAN;
-	/* A clean slot has no time: most backends need no notes most of the time. */
-	if (!h->unsettled) {
-		free(h->notes);
-		h->notes = NULL;
-	}
+	drop_notes(h);
 }
 
 static int need_notes(struct held *h)
@@ -89,12 +95,15 @@ static int put_in_place(struct reconcile *r, struct held *h, const uint32_t *own
 
 	if (e < 0)
 		return e;
+	h->unsettled = 0;
 	for (uint32_t i = 0; i < h->region.size; i++) {
 		uint64_t *at = slot_at(r, h->region.offset + i);
 		const uint64_t old = *at;
 		uint64_t new;
 		bool began;
 
+		if (old == SLOT(owners[i], 0, SLOT_CLEAN))
+			continue; /* most of a large table */
 		if (h->shape.records) {
 			new = SLOT(owners[i], 0, SLOT_CLEAN);
 		} else {
@@ -108,8 +117,9 @@ static int put_in_place(struct reconcile *r, struct held *h, const uint32_t *own
 		}
 		if (new != old)
 			store_word(at, new);
+		h->unsettled += SLOT_STATE(new) != SLOT_CLEAN;
 	}
-	count_unsettled(r, h);
+	drop_notes(h);
 	return 0;
 }
 
@@ -170,7 +180,7 @@ static int put_slots(struct reconcile *r, struct held *h, struct layout *wanted,
 	if (!owners)
 		return -ENOMEM;
 	in_place = !model_balance_deals(shape->balance) && size == h->region.size && same_shape(shape, &h->shape);
-	e = size ? layout_fill(wanted, shape->balance, owners, size) : 0;
+	e = size ? layout_fill(wanted, shape->balance, &h->cache, owners, size) : 0;
 	if (e == 0)
 		e = in_place ? put_in_place(r, h, owners, window_ms) :
 			       put_anew(r, h, shape, owners, size, window_ms);

@@ -25,6 +25,7 @@ struct slots_shape {
 /* By backend id. */
 struct held {
 	struct layout layout;    /* what the region says */
+	struct maglev_cache cache; /* of it, where it is large */
 	struct region region;
 	struct slots_shape shape;
 	uint64_t *notes;         /* by slot: dirty: monotonic ms when X is over; tracked: the first pass that may clean it */

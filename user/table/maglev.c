@@ -178,41 +178,176 @@ static uint32_t rendezvous(const struct maglev_server *servers, const uint32_t *
 	return best;
 }
 
-int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, uint32_t size)
+/* Who is up. False when nobody is, or nobody has weight. */
+static bool find_up(const struct maglev_server *servers, size_t count, uint32_t *up, size_t *ret_ups, bool *ret_equal)
 {
-	_cleanup_free_ uint32_t *up = calloc(count ? count : 1, sizeof(*up));
-	bool equal_weights = true;
-	size_t ups = 0, owners = 0;
-	int r;
+	size_t ups = 0;
 
-	if (!up)
-		return -ENOMEM;
-	qsort(servers, count, sizeof(*servers), compare_keys);
+	*ret_equal = true;
 	for (size_t i = 0; i < count; i++) {
-		if (i && servers[i].key == servers[i - 1].key)
-			return -EEXIST;
-		owners += servers[i].weight > 0;
 		if (!servers[i].up || !servers[i].weight)
 			continue;
 		up[ups++] = i;
 		if (weight_now(&servers[i]) != weight_now(&servers[up[0]]))
-			equal_weights = false;
+			*ret_equal = false;
 	}
-	if (!owners || !ups) {
+	*ret_ups = ups;
+	return ups;
+}
+
+/* Whose a slot is, whose owner in the base table is given. */
+static uint32_t answer(const struct maglev_server *servers, const uint32_t *up, size_t ups, uint32_t owner, uint32_t slot,
+		       bool equal_weights)
+{
+	uint32_t other = owner;
+
+	if (!servers[owner].up)
+		other = rendezvous(servers, up, ups, UINT32_MAX, slot, equal_weights);
+	else if (gives_away(&servers[owner], slot))
+		other = rendezvous(servers, up, ups, owner, slot, equal_weights);
+	return other == UINT32_MAX ? owner : other;
+}
+
+/* By key, of which there may be no two alike. 0 or -EEXIST. */
+static int sort(struct maglev_server *servers, size_t count)
+{
+	qsort(servers, count, sizeof(*servers), compare_keys);
+	for (size_t i = 1; i < count; i++)
+		if (servers[i].key == servers[i - 1].key)
+			return -EEXIST;
+	return 0;
+}
+
+int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, uint32_t size)
+{
+	_cleanup_free_ uint32_t *up = calloc(count + 1, sizeof(*up));
+	bool equal_weights;
+	size_t ups;
+	int r = up ? sort(servers, count) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	if (!find_up(servers, count, up, &ups, &equal_weights)) {
 		memset(slots, 0, (size_t)size * sizeof(*slots));
 		return 0;
 	}
 	r = fill_base(servers, count, slots, size);
 	if (r < 0)
 		return r;
-	for (uint32_t slot = 0; slot < size; slot++) {
-		uint32_t owner = slots[slot], other = owner;
+	for (uint32_t slot = 0; slot < size; slot++)
+		slots[slot] = servers[answer(servers, up, ups, slots[slot], slot, equal_weights)].value;
+	return 0;
+}
 
-		if (!servers[owner].up)
-			other = rendezvous(servers, up, ups, UINT32_MAX, slot, equal_weights);
-		else if (gives_away(&servers[owner], slot))
-			other = rendezvous(servers, up, ups, owner, slot, equal_weights);
-		slots[slot] = servers[other == UINT32_MAX ? owner : other].value;
+/* ---- the same, from what was known before ---- */
+
+void maglev_cache_done(struct maglev_cache *c)
+{
+	free(c->servers);
+	free(c->base);
+	free(c->current);
+	memset(c, 0, sizeof(*c));
+}
+
+static bool cache_fits(const struct maglev_cache *c, const struct maglev_server *servers, size_t count, uint32_t size)
+{
+	if (c->size != size || c->count != count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (c->servers[i].key != servers[i].key || c->servers[i].weight != servers[i].weight)
+			return false;
+	return true;
+}
+
+/* The base table, which depends on nobody's state. `slots` is room to work in. */
+static int cache_begin(struct maglev_cache *c, const struct maglev_server *servers, size_t count, uint32_t *slots,
+		       uint32_t size)
+{
+	int r = fill_base(servers, count, slots, size);
+
+	maglev_cache_done(c);
+	if (r < 0)
+		return r;
+	c->servers = calloc(count, sizeof(*c->servers));
+	c->base = calloc(size, sizeof(*c->base));
+	c->current = calloc(size, sizeof(*c->current));
+	if (!c->servers || !c->base || !c->current) {
+		maglev_cache_done(c);
+		return -ENOMEM;
 	}
+	for (uint32_t slot = 0; slot < size; slot++)
+		c->base[slot] = slots[slot];
+	c->size = size;
+	c->count = count;
+	return 0;
+}
+
+/* Does server a come before server b in this slot's order? As rendezvous() decides; the one that stands first wins a tie. */
+static bool beats(const struct maglev_server *servers, uint32_t a, uint32_t b, uint32_t slot, bool equal_weights)
+{
+	const uint32_t pair[2] = { a < b ? a : b, a < b ? b : a };
+
+	return rendezvous(servers, pair, 2, UINT32_MAX, slot, equal_weights) == a;
+}
+
+enum { CHANGED = 1, PLAIN = 2 /* up, with all its slots */ };
+
+/*
+ * A slot's answer can change only if its owner's state did, or its present holder's, or if one whose state changed beats
+ * the holder. `marks` are of the servers; those that have changed stand in `changes`.
+ */
+static void cache_update(struct maglev_cache *c, const struct maglev_server *servers, const uint32_t *up, size_t ups,
+			 const uint8_t *marks, const uint32_t *changes, size_t change_count, uint32_t *slots)
+{
+	for (uint32_t slot = 0; slot < c->size; slot++) {
+		const uint32_t owner = c->base[slot], holder = c->current[slot];
+		uint32_t best = holder;
+
+		if ((marks[owner] | marks[holder]) & CHANGED)
+			best = answer(servers, up, ups, owner, slot, c->equal_weights);
+		else if (holder != owner || (!(marks[owner] & PLAIN) && gives_away(&servers[owner], slot)))
+			for (size_t i = 0; i < change_count; i++)
+				if (servers[changes[i]].up && servers[changes[i]].weight &&
+				    (best == owner || beats(servers, changes[i], best, slot, c->equal_weights)))
+					best = changes[i];
+		c->current[slot] = best;
+		slots[slot] = servers[best].value;
+	}
+}
+
+int maglev_fill_cached(struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t *slots,
+		       uint32_t size)
+{
+	_cleanup_free_ uint32_t *up = calloc(count + 1, sizeof(*up)), *changes = calloc(count + 1, sizeof(*changes));
+	_cleanup_free_ uint8_t *marks = calloc(count + 1, sizeof(*marks));
+	size_t ups, change_count = 0;
+	bool equal_weights, fits;
+	int r;
+
+	if (!up || !changes || !marks)
+		return -ENOMEM;
+	r = sort(servers, count);
+	if (r < 0)
+		return r;
+	if (size < MAGLEV_CACHED_MIN || count >= UINT16_MAX || !find_up(servers, count, up, &ups, &equal_weights)) {
+		maglev_cache_done(c);
+		return maglev_fill(servers, count, slots, size);
+	}
+	fits = cache_fits(c, servers, count, size);
+	r = fits ? 0 : cache_begin(c, servers, count, slots, size);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count; i++) {
+		const struct maglev_server *s = &servers[i], *before = &c->servers[i];
+
+		marks[i] = s->up && !s->without ? PLAIN : 0;
+		if (fits && equal_weights == c->equal_weights && s->up == before->up && s->without == before->without)
+			continue;
+		marks[i] |= CHANGED;
+		changes[change_count++] = i;
+	}
+	c->equal_weights = equal_weights;
+	cache_update(c, servers, up, ups, marks, changes, change_count, slots);
+	memcpy(c->servers, servers, count * sizeof(*servers));
 	return 0;
 }

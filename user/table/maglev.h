@@ -22,6 +22,7 @@ enum maglev_limit {
 	MAGLEV_SLOTS_PER_SHARE = 64,  /* a share: a server's weight divided by the weights' common divisor */
 	MAGLEV_SLOTS_MIN = 509,
 	MAGLEV_SLOTS_MAX = 1048573,   /* backends that want more get this, with less even shares */
+	MAGLEV_CACHED_MIN = 16381,    /* smaller tables are computed anew each time: that takes less than a millisecond */
 };
 
 struct maglev_server {
@@ -40,5 +41,19 @@ uint32_t maglev_size(const struct maglev_server *servers, size_t count);
  * 0, -ENOMEM, or -EEXIST when two servers have the same key.
  */
 int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, uint32_t size);
+
+/* What is remembered of a large table, so that a change of few servers costs little. Zeros are an empty one. */
+struct maglev_cache {
+	uint32_t size;
+	size_t count;
+	struct maglev_server *servers;   /* sorted */
+	uint16_t *base, *current;        /* by slot: index of the server in the base table, and now */
+	bool equal_weights;              /* of those that are up */
+};
+
+/* The same answer as maglev_fill()'s to the bit; what was computed for the same servers and weights is used again. */
+int maglev_fill_cached(struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t *slots,
+		       uint32_t size);
+void maglev_cache_done(struct maglev_cache *c);
 
 #endif
