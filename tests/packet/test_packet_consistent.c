@@ -3,7 +3,9 @@
  * Consistency under change: thousands of random events (drain, maint, ready, weights, servers added and removed, table
  * sizes, a new secret, an agent that goes and comes back) against simulated connections, through the real reconciler and
  * the real program. A connection whose server lives, and that sent a packet within the window, goes on to its server;
- * no new one goes to a server that takes none. The network is this file's own: every server is one hop away.
+ * no new one goes to a server that takes none. Beside it runs what others do, a table without memory and an LRU that is
+ * full, over the same packets; and in the end a balancer that has seen none of the events has the same slots to the bit.
+ * The network is this file's own: every server is one hop away.
  *
  * EVENTS and SEED in the environment: how many events (400), and which.
  */
@@ -31,6 +33,7 @@ enum {
 	SERVERS_MAX = 24,
 	FLOWS = 600,
 	WINDOW_MS = 300,       /* X: timeout client and server */
+	LRU_ENTRIES = FLOWS / 2, /* of the simulated one: a flood, or its size, leaves no more to these connections */
 	SILENCE_MS = 120,      /* an active connection sends at least this often */
 	LOOPBACK = 1,
 };
@@ -77,6 +80,8 @@ struct flow_state {
 	unsigned server;       /* where it was opened */
 	uint64_t sent_ms;
 	bool moved_stateless;  /* a table without memory would have moved it */
+	bool moved_lru;        /* so would a full LRU */
+	uint64_t lru_used;     /* when its entry was used last, in packets; 0 = it has none */
 };
 
 struct world {
@@ -92,7 +97,7 @@ struct world {
 	struct flow_state flows[FLOWS];
 	char name[64];
 	uint64_t seed;
-	unsigned opened, packets, broken, late, misplaced, refused, stateless, events;
+	unsigned opened, packets, broken, late, misplaced, refused, stateless, lru, lru_entries, events;
 };
 
 static struct world w;
@@ -236,8 +241,8 @@ static bool takes_new(unsigned server)
 	return w.servers[server].configured && w.servers[server].weight && !w.servers[server].drained;
 }
 
-/* What a table without memory, the slots' current owners, would answer. */
-static void look_stateless(struct flow_state *f)
+/* Would a table without memory, the slots' current owners, send it elsewhere? */
+static bool is_moved_stateless(const struct flow_state *f)
 {
 	struct dataplane_maps *m = dataplane_maps(w.dataplane);
 	const uint64_t half = m->control->word & CONTROL_HALF;
@@ -253,8 +258,28 @@ static void look_stateless(struct flow_state *f)
 	slot = m->slots[(s->slots >> 32) + hash_slot(hash_tuple4(&key, from, to, htons(f->sport), htons(80), TCP),
 						      s->slots)];
 	word = m->servers[half * MAX_SERVERS + SLOT_CURRENT(slot)].word;
-	if ((word >> 40 & 0xff) != f->server + 1)
-		f->moved_stateless = true;
+	return (word >> 40 & 0xff) != f->server + 1;
+}
+
+/*
+ * An LRU of all connections: an entry keeps its connection where it is, a packet without one is sent by the slot and
+ * recorded in place of the entry that was not used for longest.
+ */
+static void look_lru(struct flow_state *f)
+{
+	struct flow_state *oldest = NULL;
+
+	if (!f->lru_used) {
+		f->moved_lru |= is_moved_stateless(f);
+		for (unsigned i = 0; i < FLOWS && w.lru_entries >= LRU_ENTRIES; i++)
+			if (w.flows[i].lru_used && (!oldest || w.flows[i].lru_used < oldest->lru_used))
+				oldest = &w.flows[i];
+		if (oldest)
+			oldest->lru_used = 0;
+		else
+			w.lru_entries++;
+	}
+	f->lru_used = w.packets;
 }
 
 static void open_flow(struct flow_state *f)
@@ -263,7 +288,7 @@ static void open_flow(struct flow_state *f)
 
 	f->sport = 1024 + random_below(60000);
 	f->host = random_below(65536);
-	f->moved_stateless = false;
+	f->moved_stateless = f->moved_lru = false;
 	server = send_packet(f, SYN);
 	f->sent_ms = now_ms();
 	if (server < 0) {
@@ -277,6 +302,7 @@ static void open_flow(struct flow_state *f)
 	if (send_packet(f, ACK) != server)
 		w.broken++;
 	f->open = true;
+	look_lru(f);
 }
 
 static void go_on(struct flow_state *f)
@@ -284,7 +310,8 @@ static void go_on(struct flow_state *f)
 	const bool in_time = now_ms() - f->sent_ms < WINDOW_MS;
 	int server = send_packet(f, ACK);
 
-	look_stateless(f);
+	f->moved_stateless |= is_moved_stateless(f);
+	look_lru(f);
 	f->sent_ms = now_ms();
 	if (server == (int)f->server)
 		return;
@@ -298,6 +325,7 @@ static void close_flow(struct flow_state *f)
 {
 	send_packet(f, FIN | ACK);
 	w.stateless += f->moved_stateless;
+	w.lru += f->moved_lru;
 	f->open = false;
 }
 
@@ -399,6 +427,67 @@ static void event(void)
 	}
 }
 
+/* ---- another balancer ---- */
+
+/* Which server each slot of the service has now, by the last byte of its address. Returns how many slots. */
+static uint32_t read_slots(struct dataplane *d, const struct reconcile *r, uint8_t **ret)
+{
+	const struct dataplane_maps *m = dataplane_maps(d);
+	const uint64_t half = m->control->word & CONTROL_HALF;
+	const uint64_t region = m->services[half * MAX_SERVICES + reconcile_service_id(r, 0)].slots;
+	uint8_t *owners = calloc((uint32_t)region + 1, 1);
+
+	assert_non_null(owners);
+	for (uint32_t i = 0; i < (uint32_t)region; i++)
+		owners[i] = m->servers[half * MAX_SERVERS + SLOT_CURRENT(m->slots[(region >> 32) + i])].word >> 40;
+	*ret = owners;
+	return region;
+}
+
+/* A change of the table's shape waits while another is under way: X, and a sweep that finds it over. */
+static void until_nothing_moves(void)
+{
+	const uint64_t end = now_ms() + 4 * WINDOW_MS;
+
+	while (now_ms() < end) {
+		turn();
+		sweep_finish(w.sweep);
+		reconcile_run(w.reconcile, w.health);
+		usleep(1000);
+	}
+	settle();
+}
+
+/* It starts with the configuration and the health that are now, and has seen nothing of how they came about. */
+static void another_balancer_has_the_same_slots(void)
+{
+	const struct world before = w;
+	uint8_t *mine, *others;
+	uint32_t count;
+
+	until_nothing_moves();
+	count = read_slots(w.dataplane, w.reconcile, &mine);
+	assert_true(count > 0);
+	snprintf(w.name, sizeof(w.name), "consistent-other-%d", getpid());
+	w.model = NULL;
+	w.health = health_new(w.base, &(struct health_ops){ .on_change = on_change, .on_first_round = nothing });
+	assert_int_equal(dataplane_detach(before.dataplane, LOOPBACK), 0); /* there is one NIC for both */
+	open_agent(true);
+	settle();
+	for (unsigned i = SERVERS_MAX; i-- > 0;)
+		if (w.servers[i].configured && w.servers[i].drained)
+			admin(i, HEALTH_DRAIN);
+	settle();
+	assert_int_equal(read_slots(w.dataplane, w.reconcile, &others), count);
+	assert_memory_equal(others, mine, count);
+	free(mine);
+	free(others);
+	close_agent(false);
+	health_free(w.health);
+	model_free(w.model);
+	w = before;
+}
+
 static unsigned from_environment(const char *name, unsigned otherwise)
 {
 	const char *text = getenv(name);
@@ -435,18 +524,19 @@ static void no_change_breaks_a_connection(void **state)
 		if (w.flows[i].open)
 			close_flow(&w.flows[i]);
 	}
+	another_balancer_has_the_same_slots();
 	close_agent(false);
 	health_free(w.health);
 	model_free(w.model);
 	event_base_free(w.base);
 	print_message("%u events, %u connections, %u packets: %u broken, %u to a server that takes none, %u refused, %u "
 		      "broken after a silence longer than the window; a "
-		      "table without memory would have moved %u\n", w.events, w.opened, w.packets, w.broken,
-		      w.misplaced, w.refused, w.late, w.stateless);
+		      "table without memory would have moved %u, a full LRU %u\n", w.events, w.opened, w.packets, w.broken,
+		      w.misplaced, w.refused, w.late, w.stateless, w.lru);
 	assert_int_equal(w.broken, 0);
 	assert_int_equal(w.misplaced, 0);
 	assert_true(w.opened > events && still > 0);
-	assert_true(w.stateless > 0);
+	assert_true(w.stateless > 0 && w.lru > 0);
 }
 
 int main(void)
