@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The tables of the bench, from its JSON, as Markdown that also reads well in a terminal. Called by tests/bench/report
-# with $what: machine, packet, throughput, mpps, health, table, or summary (for the README).
+# with $what: machine, packet, throughput, mpps, health, table, agent, start, or summary (for the README).
 
 def left($w): . + " " * ([$w - length, 0] | max);
 def right($w): " " * ([$w - length, 0] | max) + .;
@@ -19,6 +19,7 @@ def table:
 def grouped: tostring | [while(length > 0; .[:-3]) | .[-3:]] | reverse | join(",");
 def ns: . + 0.5 | floor | tostring;
 def tenth: (. * 10 | round) as $t | "\($t / 10 | floor).\($t % 10)";
+def hundredth: (. * 100 | round) as $t | "\($t / 100 | floor).\(100 + $t % 100 | tostring | .[1:])";
 def flows:
 	if . == null then "each new"
 	elif . >= 1048576 then "\(. / 1048576 | floor) M"
@@ -115,6 +116,18 @@ def flow_table:
 		(.tried | grouped), (.capacity | grouped), (.kept | grouped), (.refused | grouped)]] | table)
 	+ "\n\nOur table refuses the first flow when \(.table.first_refusal * 100 | round) % of its places are taken.";
 
+def agent:
+	[["one server goes or comes", "servers", "others down", "median", "99 % within"]]
+	+ [.agent[] | ["\(.forward), \(.balance)", (.servers | grouped), (.down | grouped), "\(.median_us / 1000 | hundredth) ms",
+		"\(.p99_us / 1000 | hundredth) ms"]] | table;
+
+def start:
+	([["agent with", "servers", "start", "CPU time of it", "memory", "flow table in it", "memory beside it"]]
+	 + [.start[] | ["\(.services | grouped) services, \(.forward), \(.balance)", (.servers | grouped),
+		"\(.start_ms / 1000 | hundredth) s", "\(.cpu_ms / 1000 | hundredth) s", "\(.rss_kb / 1024 | round) MiB",
+		"\(.flow_table_kb / 1024 | round) MiB", "\((.rss_kb - .flow_table_kb) / 1024 | round) MiB"]] | table)
+	+ "\n\nThe quickest of three. The verifier looked at \(.start[0].verified | grouped) instructions.";
+
 # What a reader of the README wants to know.
 def summary: machine + "\n\n" + throughput_table + "\n\n" + (if .mpps then mpps + "\n\n" else "" end)
 	+ packet_table(lines | map(select(.name
@@ -128,5 +141,7 @@ elif $what == "throughput" then throughput
 elif $what == "mpps" then mpps
 elif $what == "health" then health
 elif $what == "table" then flow_table
+elif $what == "agent" then agent
+elif $what == "start" then start
 elif $what == "summary" then summary
 else error("no table \($what)") end
