@@ -100,6 +100,8 @@ static __always_inline enum verdict handle_link(struct packet *p, __u64 word)
 		verdict = handle6(p, word);
 		if (verdict == VERDICT_OTHER_PROTOCOL && p->protocol == IPPROTO_ICMPV6)
 			verdict = related6(p, word);
+	} else if (proto == bpf_htons(ETH_P_IPV6)) {
+		verdict = VERDICT_NO_SERVICE;
 	}
 	return verdict;
 }

@@ -59,7 +59,22 @@ static bool same_model(const struct model *a, const struct model *b)
 
 struct dataplane_switches agent_switches(const struct model *m)
 {
-	return (struct dataplane_switches){ .heartbeat = m->global.on_agent_death == MODEL_DEATH_PASS };
+	bool ipv6 = false, nat = false, dsr = false;
+
+	for (size_t i = 0; i < m->services.count; i++)
+		ipv6 |= m->services.items[i].addr.family == AF_INET6;
+	for (size_t b = 0; b < m->backends.count; b++) {
+		const struct model_backend *backend = &m->backends.items[b];
+
+		nat |= backend->forward == MODEL_NAT;
+		dsr |= backend->forward != MODEL_NAT;
+		for (size_t s = 0; s < backend->servers.count; s++)
+			ipv6 |= backend->servers.items[s].at.addr.family == AF_INET6;
+	}
+	return (struct dataplane_switches){
+		.heartbeat = m->global.on_agent_death == MODEL_DEATH_PASS,
+		.without_ipv6 = !ipv6, .without_nat = !nat, .without_dsr = !dsr,
+	};
 }
 
 /* Puts the new model in the place of the old one; on failure the old one is in force as before. */
@@ -298,6 +313,10 @@ void agent_reload(struct agent *a, const struct agent_reload_ops *ops)
 	}
 	l->slots = slots_for(a, l->model);
 	l->switches = agent_switches(l->model);
+	/* Connections of what has left the configuration go on for a while: what was once used stays. */
+	l->switches.without_ipv6 &= now->without_ipv6;
+	l->switches.without_nat &= now->without_nat;
+	l->switches.without_dsr &= now->without_dsr;
 	if (l->slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&l->switches, now, sizeof(*now)) == 0) {
 		finish(l, take(l));
 		return;

@@ -326,6 +326,9 @@ int program_prepare(struct lb_bpf *lb, const struct instance *i, const struct da
 	lb->rodata->flow_key.k[0] = i->flow_key.k[0];
 	lb->rodata->flow_key.k[1] = i->flow_key.k[1];
 	lb->rodata->resets_per_jiffy = RESETS_PER_SECOND / i->hz;
+	lb->rodata->with_ipv6 = !s->without_ipv6;
+	lb->rodata->with_nat = !s->without_nat;
+	lb->rodata->with_dsr = !s->without_dsr;
 	lb->rodata->death_jiffies = s->heartbeat ? DATAPLANE_DEATH_MS * i->hz / 1000 : 0;
 	return set_sizes(lb, i);
 }
@@ -396,6 +399,8 @@ static int meet_the_past(struct dataplane *d, const struct dataplane_options *o,
 	case PINS_FIT:
 		pins_drop_unfit(d->pin_dir, d->lb, found);
 		d->maps.taken_over = true;
+		/* Connections that were found may be of any kind, whatever the configuration says now. */
+		d->switches.without_ipv6 = d->switches.without_nat = d->switches.without_dsr = false;
 		return 0;
 	case PINS_ALIEN:
 		pins_attached(d->pin_dir, names, sizeof(names));
