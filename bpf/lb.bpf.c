@@ -5,6 +5,7 @@
  * (alwayson/abi.h); CONTINUE means that the next one decides.
  */
 #include "fragment.h"
+#include "trace.h"
 
 enum action { ACTION_PASS, ACTION_DROP, ACTION_TX, ACTION_SEND };
 
@@ -126,6 +127,9 @@ int lb(struct xdp_md *ctx)
 	p.end = (void *)(long)ctx->data_end;
 	p.length = p.end - (void *)p.eth;
 	p.haze = word >> 32;
+	p.trace = word;
+	if (trace_is_on(&p))
+		trace_came(ctx);
 	if (death_jiffies && agent_is_dead(c))
 		verdict = VERDICT_AGENT_DEAD;
 	else if ((void *)(p.eth + 1) > p.end)
@@ -152,6 +156,8 @@ int lb(struct xdp_md *ctx)
 	}
 	explain_end(verdict, p.way_out, p.server);
 	account_verdict(verdict, p.length);
+	if (trace_is_on(&p))
+		trace_left(ctx, &p, verdict, action);
 	return action;
 }
 

@@ -79,6 +79,7 @@ struct packet {
 	__u16 server;      /* id of the server it is steered to */
 	__u32 id;          /* of the datagram, when in fragments; as it lies in the packet */
 	__u32 haze;        /* 0, which the verifier does not know: see packet_blur() */
+	__u32 trace;       /* low half of the control word, kept for trace_is_on(): lb() has no stack to spare */
 };
 
 /*

@@ -94,6 +94,8 @@ struct control {
 };
 
 #define CONTROL_HALF            1ULL        /* which half of services4/6, services and servers is active */
+#define CONTROL_TRACE_SHIFT     1
+#define CONTROL_TRACE           2ULL        /* packets are told to the agent (trace.h) */
 #define CONTROL_SIZE4_SHIFT     8           /* log2 of the entries in use of a half of services4 ... */
 #define CONTROL_SIZE6_SHIFT     16          /* ... and of services6 */
 #define CONTROL_SIZE_MASK       0xffULL

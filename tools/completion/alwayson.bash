@@ -14,6 +14,7 @@ show interfaces
 explain config
 explain server SERVER
 explain packet SERVICE SOURCE PACKET --pcap --interface
+trace --service --source --verdict --rate --count --snap --pcap
 server drain SERVER
 server maint SERVER
 server ready SERVER
@@ -55,12 +56,12 @@ _alwayson() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--name | --limit | --last | --timeout | --from | --address | --interface) return ;;
+	--name | --limit | --last | --timeout | --from | --address | --interface | --service | --source | --verdict | --rate | --count | --snap) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-s | --socket | --name) _alwayson_ask+=("${COMP_WORDS[i]}" "${COMP_WORDS[++i]}") ;;
-		--limit | --last | --timeout | --from | --address | --file | --pcap | --interface) i=$((i + 1)) ;;
+		--limit | --last | --timeout | --from | --address | --file | --pcap | --interface | --service | --source | --verdict | --rate | --count | --snap) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+=("${COMP_WORDS[i]}") ;;
 		esac

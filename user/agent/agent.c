@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/agent.h"
 #include "agent/explain_packet.h"
+#include "agent/trace.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -512,6 +513,7 @@ void agent_stop(struct agent *a)
 	a->watches = NULL; /* events go on */
 	control_free(a->control);
 	explainer_free(a->explainer);
+	tracer_free(a->tracer);
 	monitor_free(a->monitor);
 	health_free(a->health);
 	plugins_free(a->plugins);

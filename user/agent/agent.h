@@ -68,6 +68,7 @@ struct restart;
 struct monitor;
 struct watches;
 struct explainer;
+struct tracer;
 
 struct agent {
 	const struct agent_options *options;
@@ -89,6 +90,7 @@ struct agent {
 	struct control *control;
 	struct monitor *monitor;
 	struct watches *watches;
+	struct tracer *tracer; /* NULL until one is asked for */
 	struct explainer *explainer; /* NULL until a packet is to be explained */
 	struct event *run_event, *beat, *first_round_timer, *signals[3];
 	struct vec(struct agent_interface) interfaces;

@@ -267,7 +267,8 @@ static int flip(struct reconcile *r)
 	r->half = other;
 	r->size4_log2 = log4;
 	r->size6_log2 = log6;
-	store_word((uint64_t *)&m->control->word, other | (uint64_t)log4 << CONTROL_SIZE4_SHIFT |
+	store_word((uint64_t *)&m->control->word, other | (m->control->word & CONTROL_TRACE) |
+							  (uint64_t)log4 << CONTROL_SIZE4_SHIFT |
 							  (uint64_t)log6 << CONTROL_SIZE6_SHIFT);
 	r->epoch++;
 	r->flipped = true;

@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/explain_packet.h"
+#include "agent/trace.h"
 #include "agent/restart.h"
 #include "agent/watch.h"
 
@@ -256,6 +257,10 @@ const struct control_verb agent_verbs[] = {
 	{ "explain config", "", 0, 0, MODEL_LEVEL_USER, verb_explain_config },
 	{ "explain server", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_USER, verb_explain_server },
 	{ "explain packet", "SERVICE SRC:PORT [syn|ack|fin|rst]", 2, 3, MODEL_LEVEL_ADMIN, verb_explain_packet },
+	{ "trace next", "NUMBER [WAIT_MS]", 1, 2, MODEL_LEVEL_ADMIN, verb_trace_next },
+	{ "trace stop", "NUMBER", 1, 1, MODEL_LEVEL_ADMIN, verb_trace_stop },
+	{ "trace", "[service S] [source PREFIX] [verdict V] [rate N] [snap N]", 0, 20, MODEL_LEVEL_ADMIN,
+	  verb_trace_start },
 	{ "explain frame", "IFACE LENGTH HEX [COPY]", 3, 4, MODEL_LEVEL_ADMIN, verb_explain_frame },
 	{ "server drain", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_drain },
 	{ "server maint", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_maint },

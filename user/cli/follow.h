@@ -11,6 +11,7 @@
 
 int follow_watch(const struct cli_options *o, const struct cli_output *to);
 int follow_explain_packet(const struct cli_options *o, const struct cli_output *to);
+int follow_trace(const struct cli_options *o, const struct cli_output *to);
 int follow_top(const struct cli_options *o, const struct cli_output *to);
 
 /* top.c: a picture of any size, cut to a terminal of that one, from its upper left corner on. */

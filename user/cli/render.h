@@ -19,6 +19,7 @@ int render_verdicts(const json_t *reply, const struct render *to);
 int render_interfaces(const json_t *reply, const struct render *to);
 int render_explain_server(const json_t *reply, const struct render *to);
 int render_explain_packet(const json_t *reply, const struct render *to);
+int render_trace(const json_t *event, const struct render *to); /* trace.c; of one event */
 int render_server(const json_t *reply, const struct render *to);
 int render_drained(const json_t *reply, const struct render *to);
 int render_top(const json_t *sample, const struct render *to); /* cli/sample.h */

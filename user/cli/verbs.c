@@ -15,7 +15,7 @@
 #include "cli/units.h"
 #include "control/words.h"
 
-enum { FLOWS_MAX = 1000000, EVENTS_MAX = 256 /* what the agent keeps */ };
+enum { FLOWS_MAX = 1000000, EVENTS_MAX = 256 /* what the agent keeps */, SYNOPSIS_MAX = 256 };
 
 static int read_number(const char *text, unsigned max, unsigned *ret)
 {
@@ -73,6 +73,23 @@ static bool is_interface(const char *text)
 	return true;
 }
 
+static bool is_service(const char *text)
+{
+	const size_t length = strlen(text);
+
+	for (const char *c = text; *c; c++)
+		if (!isgraph((unsigned char)*c))
+			return false;
+	return length > 0 && length < 2 * MODEL_NAME_MAX;
+}
+
+static bool is_count(const char *text)
+{
+	unsigned n;
+
+	return read_number(text, 999999999, &n) == 0 && n;
+}
+
 const struct cli_verb cli_verbs[] = {
 	{ "status", "", .timeout_ms = CLI_ANSWER_MS, .render = render_status,
 	  .summary = "how the agent is: interfaces, servers, flows, last reload, notices" },
@@ -105,6 +122,19 @@ const struct cli_verb cli_verbs[] = {
 	  .help = "The first packet of SRC:PORT to a service, or another of its connection. --pcap: the packets of a\n"
 		  "capture of Ethernet frames, at most 1000, each after the others, as if they came in by --interface\n"
 		  "(the first one that is steered on). -j: one JSON object a packet. Needs level admin." },
+	{ "trace", "",
+	  .lists = { { "--service", "S", false, is_service, "a service's name; `alwayson show services` lists them" },
+		     { "--source", "PREFIX", false, decap_is_prefix, "a prefix such as 192.0.2.0/24, or an address" },
+		     { "--verdict", "V", false, is_service, "a verdict; `alwayson show verdicts` lists them" },
+		     { "--rate", "N", false, is_count, "a number" }, { "--count", "N", false, is_count, "a number" },
+		     { "--snap", "N", false, is_count, "a number" },
+		     { "--pcap", "FILE", false, capture_is_path, "a file" } },
+	  .timeout_ms = CLI_ANSWER_MS, .render = render_trace, .follow = follow_trace,
+	  .summary = "packets as they came and as they left, as they do",
+	  .help = "--service, --source (clients), --verdict: only those; several verdicts may be given. --rate: at most N a\n"
+		  "second (1000). --count: ends after N. --snap: N bytes of a packet (256). --pcap: writes a pcapng file for\n"
+		  "tshark and wireshark instead of text. -j: one JSON object a packet. Ends with Ctrl-C. One trace at a\n"
+		  "time. Needs level admin." },
 	{ "server drain", "BACKEND/SERVER", 1, 1, { CLI_SERVER }, .timeout_ms = CLI_ANSWER_MS, .render = render_server,
 	  .summary = "give the server no new connections; those it has go on, and so do its checks",
 	  .help = "Survives reload and restart, until `server ready`. See `wait drained`." },
@@ -248,16 +278,6 @@ static bool is_xdp_mode(const char *text)
 	return strcmp(text, "native") == 0 || strcmp(text, "generic") == 0 || strcmp(text, "auto") == 0;
 }
 
-static bool is_service(const char *text)
-{
-	const size_t length = strlen(text);
-
-	for (const char *c = text; *c; c++)
-		if (!isgraph((unsigned char)*c))
-			return false;
-	return length > 0 && length < 2 * MODEL_NAME_MAX;
-}
-
 /* The agent reads it; here only that it is one word with a colon. */
 static bool is_source(const char *text)
 {
@@ -324,7 +344,7 @@ int cli_verb_synopsis(const struct cli_verb *v, char *buf, size_t size)
 
 void cli_usage_line(FILE *to, const struct cli_verb *v)
 {
-	char text[128];
+	char text[SYNOPSIS_MAX];
 
 	cli_verb_synopsis(v, text, sizeof(text));
 	fprintf(to, "usage: alwayson %s[-j] %s\n", v->run && !v->may_ask ? "" : "[-s SOCKET] [--name N] ", text);
@@ -347,7 +367,7 @@ static bool begins_with(const struct cli_verb *v, const char *const *words, unsi
 
 void cli_help_verbs(FILE *to, const char *const *words, unsigned count)
 {
-	char text[128];
+	char text[SYNOPSIS_MAX];
 	int width = 0;
 
 	for (size_t i = 0; i < cli_verb_count; i++) {

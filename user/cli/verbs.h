@@ -25,7 +25,7 @@ enum cli_argument {
 	CLI_PACKET,            /* which of a connection's packets */
 };
 
-enum { CLI_ARGUMENTS_MAX = 3, CLI_LISTS_MAX = 2, CLI_VALUE_MAX = 16, CLI_ERROR_MAX = 512 };
+enum { CLI_ARGUMENTS_MAX = 3, CLI_LISTS_MAX = 7, CLI_VALUE_MAX = 16, CLI_ERROR_MAX = 512 };
 
 /* What a renderer may know besides the reply. */
 struct render {

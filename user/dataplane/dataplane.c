@@ -285,6 +285,8 @@ static int map_all(struct dataplane *d)
 		{ d->lb->maps.flows6, &m->flows6 },
 		{ d->lb->maps.verdict_counters, &m->verdict_counters },
 		{ d->lb->maps.event_counters, &m->event_counters },
+		{ d->lb->maps.trace_filters, &m->trace_filter },
+		{ d->lb->maps.trace_states, &m->trace_state },
 		{ d->lb->maps.service_counters, &m->service_counters },
 		{ d->lb->maps.server_counters, &m->server_counters },
 	};
@@ -531,6 +533,7 @@ int dataplane_open(const struct dataplane_options *options, struct dataplane **r
 		dataplane_close(d, d->maps.taken_over || r == -EEXIST);
 		return r;
 	}
+	d->maps.control->word &= ~CONTROL_TRACE; /* an agent that was killed left it on */
 	*ret = d;
 	return 0;
 }

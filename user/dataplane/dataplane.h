@@ -16,6 +16,7 @@
 #include <alwayson/abi.h>
 #include <alwayson/explain.h>
 #include <alwayson/hash.h>
+#include <alwayson/trace.h>
 
 #include "model/model.h"
 
@@ -69,6 +70,8 @@ struct dataplane_maps {
 	struct bucket4 *flows4;
 	struct bucket6 *flows6;
 	const struct counter *verdict_counters; /* [cpu * VERDICT_MAX + verdict] */
+	struct trace_filter *trace_filter;
+	struct trace_state *trace_state;
 	const uint64_t *event_counters;         /* [cpu * EVENT_MAX + event] */
 	struct traffic *service_counters; /* [cpu * MAX_SERVICES + id] */
 	struct traffic *server_counters;  /* [cpu * MAX_SERVERS + id] */

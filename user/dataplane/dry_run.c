@@ -38,6 +38,8 @@ static const struct {
 	{ "servers", SHARED, 0 },
 	{ "addresses", SHARED, 0 },
 	{ "devices", SHARED, 0 },
+	{ "trace_filters", SHARED, 0 },
+	{ "trace_ring", SCRATCH, 4096 }, /* nobody reads it */
 	{ "locks", SCRATCH, 0 },
 	{ "verdict_counters", SCRATCH, 1 },
 	{ "event_counters", SCRATCH, 1 },

@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# alwayson trace: packets as they came and as they left, filtered in the program, in words, as JSON, and in a file that
+# tcpdump reads; and when who asked has left, it is over.
+. "$(dirname "$0")/lib.sh"
+
+# trace_into FILE ARGUMENT...: in the background, once it runs and the one before has ended; its process id is in $tracer.
+trace_into() {
+	local file=$1
+
+	shift
+	wait_until 10 "the trace's begin" trace_begins "$file" "$@" || cat "$file.err"
+}
+
+trace_begins() {
+	local file=$1
+
+	shift
+	nsenter --net="$(lab_netns_path balancer)" "$LAB_BUILD/alwayson" -s "$LAB_DIR/sock" trace "$@" \
+		>"$file" 2>"$file.err" &
+	tracer=$!
+	wait_until 5 "a word of it" test -s "$file.err" && grep -q tracing "$file.err"
+}
+
+trace_ended() {
+	! kill -0 "$tracer" 2>/dev/null
+}
+
+# Whatever ran has ended: another begins, and is ended.
+none_runs() {
+	trace_begins "$LAB_DIR/probe" --verdict internal
+	kill "$tracer" 2>/dev/null
+	grep -q tracing "$LAB_DIR/probe.err"
+}
+
+in_file() {
+	wait_until 10 "'$2' in $(basename "$1")" grep -qE -- "$2" "$1" || { cat "$1" "$1.err"; return 1; }
+}
+
+# dump FILTER: packets of the pcapng file, as tcpdump reads them.
+dump() {
+	tcpdump -nr "$LAB_DIR/trace.pcapng" "$@" 2>/dev/null
+}
+
+begin
+write_config <<CFG
+global
+	stats socket $LAB_DIR/sock
+$(quick_defaults)
+
+listen web
+	bind $VIP4:80
+$(servers 2)
+listen other
+	bind $VIP4:81
+	server node1 192.168.1.100:80
+CFG
+agent_start "$CONFIG"
+lab_ctl() {
+	lab_in balancer "$LAB_BUILD/alwayson" -s "$LAB_DIR/sock" "$@"
+}
+agent_wait_ready "$READY_S" || give_up start "not ready"
+wait_up web/node1
+wait_up web/node2
+
+trace_into "$LAB_DIR/text" --service web
+client curl -s --local-port 45001 "http://$VIP4:81/" >/dev/null
+client curl -s --local-port 45000 "http://$VIP4/" >/dev/null
+check "a client's packet" in_file "$LAB_DIR/text" ' nat_request eth0 .*:45000 > 192.168.1.10:80 tcp SYN, ttl 64'
+check "and as it left" in_file "$LAB_DIR/text" '^    -> eth0 192.168.1.10:[0-9]+ > 192.168.1.10[01]:80 tcp SYN, ttl 63'
+check "the server's reply" in_file "$LAB_DIR/text" '^    -> eth0 192.168.1.10:80 > .*:45000 tcp SYN.ACK, ttl 63'
+check "nothing of another service" expect "its packets" "$(grep -c 45001 "$LAB_DIR/text")" -eq 0
+kill "$tracer"
+check "it is over when who asked has left" 
+trace_into "$LAB_DIR/json" -j --verdict no_service --verdict rejected --count 1
+client curl -s -m 3 "http://$VIP4:9999/" >/dev/null
+check "a verdict's packets alone" in_file "$LAB_DIR/json" '"verdict":"no_service"'
+check "and it ends with the count" wait_until 5 "the end" trace_ended
+check "nothing left" expect "out" "$(jq -c .out "$LAB_DIR/json")" = null
+
+trace_into "$LAB_DIR/none" -j --source 203.0.113.0/24
+client curl -s "http://$VIP4/" >/dev/null
+kill "$tracer"
+check "another client's packets are not told" expect "bytes" "$(wc -c <"$LAB_DIR/none")" -eq 0
+
+trace_into "$LAB_DIR/out" --pcap "$LAB_DIR/trace.pcapng" --source "$(lab_ctl -j show flows | jq -r '.flows[0].client' | cut -d: -f1)/32"
+client curl -s --local-port 45002 "http://$VIP4/" >/dev/null
+check "the file has the whole connection" wait_until 5 "a FIN both ways" bash -c \
+	'[ "$(tcpdump -nr "$1" "tcp port 45002 and tcp[13] & 1 != 0" 2>/dev/null | grep -c .)" -ge 2 ]' - "$LAB_DIR/trace.pcapng"
+kill "$tracer"
+check "tcpdump sees packets as they came" expect "SYNs of the client" "$(dump 'tcp[13] = 2 and src port 45002' | wc -l)" -eq 1
+check "and as they left" expect "SYNs to a server" "$(dump "tcp[13] = 2 and src host 192.168.1.10" | wc -l)" -eq 1
+check "replies came" expect "SYN+ACKs of a server" "$(dump 'tcp[13] = 18 and dst host 192.168.1.10' | wc -l)" -eq 1
+check "and left" expect "SYN+ACKs to the client" "$(dump 'tcp[13] = 18 and dst port 45002' | wc -l)" -eq 1
+
+trace_into "$LAB_DIR/few" -j --rate 1
+for _ in 1 2 3; do client curl -s "http://$VIP4/" >/dev/null; done
+check "what is above the rate is counted" in_file "$LAB_DIR/few.err" 'not shown so far: [1-9][0-9]* above the rate'
+
+# asked LINE PATTERN: what the agent answers to a line of the protocol.
+asked() {
+	lab_in balancer socat -t 5 - "UNIX-CONNECT:$LAB_DIR/sock" <<<"$1" >"$LAB_DIR/answer"
+	grep -q -- "$2" "$LAB_DIR/answer" || { cat "$LAB_DIR/answer"; return 1; }
+}
+
+check "a rate above the limit" asked "trace rate 100001" '"code":2'
+check "a snap above the limit" asked "trace snap 257" '"code":2'
+check "no such word" asked "trace colour red" 'colour is not service'
+check "a word without value" asked "trace rate" 'rate needs a value'
+check "a second one is refused" asked "trace" "a trace is running already"
+kill "$tracer"
+check "no such trace" asked "trace next 4711" 'trace 4711 has ended'
+trace_into "$LAB_DIR/reloaded" -j --verdict nat_request
+reload >/dev/null
+client curl -s --local-port 45003 "http://$VIP4/" >/dev/null
+check "a reload does not end it" in_file "$LAB_DIR/reloaded" '"verdict":"nat_request"'
