@@ -258,6 +258,26 @@ password_file_open_to_others() {
 		chmod 600 "$(mysql_password_file)" && reload && expect "where writes go" "$(who_answers 3306 3)" = 1
 }
 
+# Nothing but the password differs: that is a change, and the next checks log in with it.
+password_changes() {
+	local kept=$LAB_DIR/kept.password
+
+	cp -p "$(mysql_password_file)" "$kept"
+	echo wrong >"$(mysql_password_file)"
+	expect "a reload changes something" "$(lab_ctl -j reload | jq -r .changed)" = true || return
+	wait_says primary/db1 'Access denied' || return
+	cat "$kept" >"$(mysql_password_file)"
+	expect "a reload changes something" "$(lab_ctl -j reload | jq -r .changed)" = true && wait_writer 1 &&
+		expect "a reload changes something" "$(lab_ctl -j reload | jq -r .changed)" = false
+}
+
+# `show config` is a configuration again, the file named, the password not.
+shown_as_configured() {
+	lab_ctl show config >"$LAB_DIR/shown.cfg" &&
+		grep -q "option mysql-check password-file $(mysql_password_file) user check role primary" "$LAB_DIR/shown.cfg" &&
+		"$LAB_BUILD/alwaysond" -c -f "$LAB_DIR/shown.cfg"
+}
+
 words_the_plugin_refuses() {
 	config 3 | sed 's/option mysql-check.*role primary/option plugin-check mysql user/' >"$CONFIG"
 	! reload >"$LAB_DIR/out" 2>&1 &&
@@ -308,6 +328,8 @@ check old_primary_comes_back_writable old_primary_comes_back_writable
 check frozen_primary frozen_primary
 check workers_killed_and_stopped workers_killed_and_stopped
 check password_file_open_to_others password_file_open_to_others
+check password_changes password_changes
+check shown_as_configured shown_as_configured
 check words_the_plugin_refuses words_the_plugin_refuses
 check missing_right_is_named missing_right_is_named
 check heartbeat heartbeat

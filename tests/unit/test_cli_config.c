@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,6 +62,7 @@ static const char everything[] =
 	"    tunnel-source 2001:db8:1::/64\n"
 	"    server four 192.0.2.12 check port 80\n"
 	"    server six [2001:db8::5]\n"
+	"    server way 192.0.2.13 check via vip\n"
 	"backend talks\n"
 	"    on-all-down last-known\n"
 	"    panic-threshold 40\n"
@@ -177,11 +179,55 @@ static void everything_comes_back(void **state)
 	free(path);
 }
 
+/* Passwords stay where they are: the file is named again. */
+static void checks_by_plugins_come_back(void **state)
+{
+	char *password = temporary("secret\n"), *text, *path;
+
+	assert_true(asprintf(&text,
+		"defaults\n"
+		"    timeout connect 1s\n"
+		"    timeout client 1h\n"
+		"    timeout server 1h\n"
+		"    default-server check\n"
+		"frontend f\n"
+		"    bind 192.0.2.1:3306\n"
+		"    default_backend w\n"
+		"backend w\n"
+		"    option mysql-check user 'a b' password-file %s role primary max-writers 2 on-conflict none tls verify "
+		"ca-file /a.pem crt /c.pem\n"
+		"    server one 192.0.2.10:3306\n"
+		"backend r\n"
+		"    option mysql-check user u post-41 role replica or-primary max-lag 10s recover-lag 2500 weight-by-lag "
+		"channel main lag-source heartbeat ops.beat\n"
+		"    server one 192.0.2.10:3306\n"
+		"backend r2\n"
+		"    option mysql-check user u role replica lag-source seconds-behind\n"
+		"    server one 192.0.2.10:3306\n"
+		"backend any\n"
+		"    option mysql-check user u tls noverify\n"
+		"    server one 192.0.2.10:3306\n"
+		"backend p\n"
+		"    option plugin-check ssh password-file %s min-version 2.0 ''\n"
+		"    server one 192.0.2.10:22\n"
+		"backend q\n"
+		"    option plugin-check mysql user ask\n"
+		"    server one 192.0.2.10:22\n", password, password) > 0);
+	path = temporary(text);
+	assert_comes_back(path);
+	unlink(path);
+	unlink(password);
+	free(path);
+	free(text);
+	free(password);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_reference_file_comes_back),
 		cmocka_unit_test(everything_comes_back),
+		cmocka_unit_test(checks_by_plugins_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

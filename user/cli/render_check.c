@@ -93,6 +93,55 @@ static void print_step(FILE *to, const json_t *step)
 	fputc('\n', to);
 }
 
+/* The words that the plugin itself reads, but for `ask`, which a role stands for. */
+static void print_plugin_words(FILE *to, const json_t *check, bool mysql)
+{
+	const json_t *word;
+	size_t i;
+
+	json_array_foreach(json_object_get(check, "words"), i, word) {
+		const char *text = json_string_value(word);
+
+		if (mysql && strcmp(text, "ask") == 0)
+			continue;
+		if (mysql && strcmp(text, "heartbeat") == 0)
+			fputs(" lag-source", to);
+		fputc(' ', to);
+		render_word(to, text);
+	}
+}
+
+static void print_role(FILE *to, const json_t *check)
+{
+	if (field_is(check, "role", "any"))
+		return;
+	fprintf(to, " role %s", field_text(check, "role"));
+	fputs(field_true(check, "or_primary") ? " or-primary" : "", to);
+	if (field_number(check, "max_lag_ms"))
+		render_time(to, " max-lag", check, "max_lag_ms");
+	if (field_number(check, "recover_lag_ms"))
+		render_time(to, " recover-lag", check, "recover_lag_ms");
+	fputs(field_true(check, "weight_by_lag") ? " weight-by-lag" : "", to);
+	if (field_is(check, "role", "primary"))
+		fprintf(to, " max-writers %" JSON_INTEGER_FORMAT " on-conflict %s", field_number(check, "max_writers"),
+			field_text(check, "on_conflict"));
+}
+
+/* `option mysql-check` has a number of writers; `option plugin-check mysql` has none. */
+static void print_plugin(FILE *to, const json_t *check)
+{
+	const bool mysql = field_number(check, "max_writers") > 0;
+
+	fprintf(to, "    option %s", mysql ? "mysql-check" : "plugin-check ");
+	if (!mysql)
+		render_word(to, field_text(check, "plugin"));
+	print_option(to, "password-file", check, "password_file");
+	print_plugin_words(to, check, mysql);
+	if (mysql)
+		print_role(to, check);
+	fputc('\n', to);
+}
+
 void render_check(FILE *to, const json_t *check)
 {
 	const json_t *steps = json_object_get(check, "steps"), *step;
@@ -115,6 +164,8 @@ void render_check(FILE *to, const json_t *check)
 		print_option(to, "name", check, "name");
 		print_option(to, "type", check, "type");
 		fputc('\n', to);
+	} else if (field_is(check, "kind", "plugin")) {
+		print_plugin(to, check);
 	} else if (field_is(check, "kind", "external")) {
 		fputs("    option external-check\n", to);
 		fputs("    external-check", to);

@@ -59,7 +59,7 @@ static const char *read_password(const char *path, char buf[PLUGIN_SECRET_MAX + 
 	return NULL;
 }
 
-static void take_password(struct parser *p, const struct config_word *file, const char **to)
+static void take_password(struct parser *p, const struct config_word *file, struct plugin_settings *to)
 {
 	char buf[PLUGIN_SECRET_MAX + 3];
 	size_t length;
@@ -67,8 +67,10 @@ static void take_password(struct parser *p, const struct config_word *file, cons
 
 	if (why)
 		parser_error(p, file, "the password file '%s' cannot be used: %s", file->text, why);
-	else
-		*to = parser_keep(p, buf);
+	else {
+		to->secret = parser_keep(p, buf);
+		to->file = parser_keep(p, file->text);
+	}
 	explicit_bzero(buf, sizeof(buf));
 }
 
@@ -124,7 +126,7 @@ void parse_mysql_user(struct parser *p, const struct config_word *args, size_t c
 
 void parse_mysql_password_file(struct parser *p, const struct config_word *args, size_t count)
 {
-	take_password(p, &args[0], &p->settings->plugin.secret);
+	take_password(p, &args[0], &p->settings->plugin);
 }
 
 /* HAProxy's word for the login of MySQL 4.1 and later, which is the only one here. */
@@ -285,7 +287,7 @@ void parse_option_plugin_check(struct parser *p, const struct config_word *args,
 			parser_error(p, &args[1], "'password-file' lacks its file");
 			return;
 		}
-		take_password(p, &args[2], &s->plugin.secret);
+		take_password(p, &args[2], &s->plugin);
 		first = 3;
 	}
 	if (count - first > PLUGIN_ARGS_MAX) {
@@ -332,6 +334,7 @@ static void pack_words(struct parser *p, const struct plugin_settings *s, struct
 		at += strlen(texts[i]) + 1;
 	}
 	to->count = (unsigned)count;
+	to->password_file = s->file ? parser_model_string(p, s->file) : NULL;
 	to->place = parser_model_place(p, s->place);
 }
 

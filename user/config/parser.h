@@ -102,7 +102,7 @@ struct dns_settings {
 
 /* A check by a plugin; its strings are in the arena. */
 struct plugin_settings {
-	const char *name, *secret; /* NULL = none */
+	const char *name, *secret, *file; /* file: the secret's; NULL = none */
 	const char **words;
 	size_t count;
 	struct place place;

@@ -54,6 +54,7 @@ static void backend_done(struct model_backend *b)
 	if (b->plugin.words)
 		explicit_bzero(b->plugin.words, b->plugin.length);
 	free(b->plugin.words);
+	free(b->plugin.password_file);
 	free(b->name);
 }
 

@@ -200,6 +200,7 @@ struct model_plugin_check {
 	char *words;
 	size_t length;
 	unsigned count;
+	char *password_file;       /* where the password was read from; NULL = there is none */
 	struct model_place place;
 };
 

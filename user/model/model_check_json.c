@@ -94,18 +94,16 @@ static json_t *plugin_json(const struct model_backend *b)
 	const struct model_roles *r = &b->roles;
 	const char *text = b->plugin.words, *name = text;
 	json_t *words = json_array();
-	bool secret = false;
 
 	for (unsigned i = 0; i < b->plugin.count; i++, text += strlen(text) + 1) {
-		if (i == 1)
-			secret = *text;
-		else if (i > 1 && json_array_append_new(words, model_path_json(text))) {
+		if (i > 1 && json_array_append_new(words, model_path_json(text))) {
 			json_decref(words);
 			return NULL;
 		}
 	}
-	return json_pack("{s:s, s:s, s:o, s:b, s:s, s:b, s:b, s:i, s:i, s:i, s:s}", "kind", "plugin", "plugin", name, "words",
-			 words, "password", secret, "role", model_role_name(r->role), "or_primary", r->or_primary,
+	return json_pack("{s:s, s:s, s:o, s:b, s:o, s:s, s:b, s:b, s:i, s:i, s:i, s:s}", "kind", "plugin", "plugin", name, "words",
+			 words, "password", b->plugin.password_file != NULL, "password_file",
+			 model_path_json(b->plugin.password_file), "role", model_role_name(r->role), "or_primary", r->or_primary,
 			 "weight_by_lag", r->weight_by_lag, "max_writers", (int)r->max_writers, "max_lag_ms",
 			 (int)r->max_lag_ms, "recover_lag_ms", (int)r->recover_lag_ms, "on_conflict",
 			 r->keep ? "keep" : "none");
