@@ -462,6 +462,43 @@ static void an_answer_that_came_while_the_loop_was_busy_counts(void **state)
 
 #define CHECK_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
+/* disable-on-404: up, and left alone by new connections, until it answers otherwise. */
+static void a_404_drains_a_server_that_is_up(void **state)
+{
+	struct world *w = *state;
+	struct model_backend *b = backend_new(w, "b", MODEL_CHECK_HTTP);
+	struct peer *p = peer_new(w, ANSWER, "HTTP/1.1 200 OK\r\n\r\n");
+
+	b->http.disable_on_404 = true;
+	server_new(b, "s", p);
+	world_configure(w);
+	world_until(w, view(w, 0, 0).accepts_new);
+	p->text = "HTTP/1.1 404 Not Found\r\n\r\n";
+	world_until(w, view(w, 0, 0).admin == HEALTH_DRAIN);
+	assert_string_equal(view(w, 0, 0).last_result, "L7OKC/404: Not Found");
+	assert_true(view(w, 0, 0).up);
+	assert_false(view(w, 0, 0).accepts_new);
+	assert_int_equal(view(w, 0, 0).failures, 0);
+	p->text = "HTTP/1.1 200 OK\r\n\r\n";
+	world_until(w, view(w, 0, 0).accepts_new);
+	assert_int_equal(view(w, 0, 0).admin, HEALTH_READY);
+	assert_int_equal(view(w, 0, 0).transitions, 1);
+}
+
+/* For one that is down it is a failure as any other. */
+static void a_404_does_not_bring_a_server_up(void **state)
+{
+	struct world *w = *state;
+	struct model_backend *b = backend_new(w, "b", MODEL_CHECK_HTTP);
+
+	b->http.disable_on_404 = true;
+	server_new(b, "s", peer_new(w, ANSWER, "HTTP/1.1 404 Not Found\r\n\r\n"));
+	world_configure(w);
+	world_until(w, view(w, 0, 0).checks >= 3);
+	assert_int_equal(view(w, 0, 0).check, HEALTH_DOWN);
+	assert_string_equal(view(w, 0, 0).last_result, "L7STS/404: Not Found");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,6 +512,8 @@ int main(void)
 		CHECK_TEST(http_200_is_l7ok),
 		CHECK_TEST(http_302_is_l7ok),
 		CHECK_TEST(http_503_is_l7sts),
+		CHECK_TEST(a_404_drains_a_server_that_is_up),
+		CHECK_TEST(a_404_does_not_bring_a_server_up),
 		CHECK_TEST(garbage_is_l7rsp),
 		CHECK_TEST(an_endless_line_is_l7rsp_without_reading_on),
 		CHECK_TEST(a_status_line_beyond_the_limit_is_l7rsp),

@@ -297,6 +297,130 @@ static void scripts_are_told_apart(void **state)
 	script_unref(b);
 }
 
+/* ---- sequences of HTTP requests ---- */
+
+static struct model_check_step *status(struct stage *t, uint16_t low, uint16_t high)
+{
+	const struct model_status_range range = { low, high };
+	struct model_check_step *s = step_add(&t->b, MODEL_STEP_EXPECT, "");
+
+	free(s->data);
+	s->data = malloc(sizeof(range) + 1);
+	memcpy(s->data, &range, sizeof(range));
+	s->length = sizeof(range);
+	s->match = MODEL_MATCH_STATUS;
+	return s;
+}
+
+static void asks(struct stage *t, const char *request)
+{
+	size_t length;
+
+	assert_int_equal(t->run.want, SCRIPT_SEND);
+	assert_memory_equal(script_out(&t->run, &length), request, strlen(request));
+	script_sent(&t->run);
+}
+
+static void ends(const struct stage *t, enum check_code code, const char *detail)
+{
+	assert_int_equal(t->run.want, SCRIPT_DONE);
+	assert_int_equal(t->run.result.code, code);
+	assert_string_equal(t->run.result.detail, detail);
+}
+
+/* Two requests over one connection: the second one waits for the first answer's end, and sees its own answer only. */
+static void http_requests_follow_each_other(void **state)
+{
+	struct stage *t = *state;
+
+	t->b.check_http = true;
+	step_add(&t->b, MODEL_STEP_SEND, "GET /a");
+	status(t, 200, 299);
+	step_add(&t->b, MODEL_STEP_SEND, "GET /b");
+	expect(t, MODEL_MATCH_STRING, "ready");
+	begin(t);
+	asks(t, "GET /a");
+	take(t, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nrea");
+	take(t, "dy");
+	asks(t, "GET /b");
+	take(t, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nre");
+	take(t, "ady");
+	ends(t, CHECK_L7OK, "");
+	assert_int_equal(t->run.result.http_status, 200);
+}
+
+static void http_status_is_judged_at_once(void **state)
+{
+	struct stage *t = *state;
+
+	t->b.check_http = true;
+	step_add(&t->b, MODEL_STEP_SEND, "GET /a");
+	status(t, 200, 399);
+	begin(t);
+	asks(t, "GET /a");
+	take(t, "HTTP/1.1 503 Busy\r\n");
+	ends(t, CHECK_L7STS, "Busy at step 2 (expect status '200-399')");
+	assert_int_equal(t->run.result.http_status, 503);
+}
+
+static void http_text_is_one_of_the_body(void **state)
+{
+	struct stage *t = *state;
+
+	t->b.check_http = true;
+	step_add(&t->b, MODEL_STEP_SEND, "GET /a");
+	expect(t, MODEL_MATCH_REGEX, "^rea.y$");
+	expect(t, MODEL_MATCH_STRING, "X-Ready")->negated = true;
+	begin(t);
+	asks(t, "GET /a");
+	take(t, "HTTP/1.1 200 OK\r\nX-Ready: 1\r\nContent-Length: 5\r\n\r\nready");
+	ends(t, CHECK_L7OK, "");
+}
+
+static void http_text_that_is_not_there(void **state)
+{
+	struct stage *t = *state;
+
+	t->b.check_http = true;
+	step_add(&t->b, MODEL_STEP_SEND, "GET /a");
+	expect(t, MODEL_MATCH_STRING, "ready");
+	begin(t);
+	asks(t, "GET /a");
+	take(t, "HTTP/1.0 200 OK\r\n\r\nrea");
+	script_closed(&t->run);
+	ends(t, CHECK_L7RSP, "not in the answer at step 2 (expect string 'ready')");
+}
+
+static void http_noise(void **state)
+{
+	struct stage *t = *state;
+
+	t->b.check_http = true;
+	step_add(&t->b, MODEL_STEP_SEND, "GET /a");
+	expect(t, MODEL_MATCH_STRING, "ready");
+	begin(t);
+	asks(t, "GET /a");
+	take(t, "ready or not");
+	ends(t, CHECK_L7RSP, "not HTTP/1.x at step 2 (expect string 'ready')");
+}
+
+static void http_head_has_no_body(void **state)
+{
+	struct stage *t = *state;
+
+	t->b.check_http = true;
+	step_add(&t->b, MODEL_STEP_SEND, "HEAD /a");
+	expect(t, MODEL_MATCH_STATUS_REGEX, "^2..$");
+	step_add(&t->b, MODEL_STEP_SEND, "GET /b");
+	status(t, 200, 200);
+	begin(t);
+	asks(t, "HEAD /a");
+	take(t, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n");
+	asks(t, "GET /b");
+	script_closed(&t->run);
+	ends(t, CHECK_L7RSP, "no answer, closed at step 4 (expect status '200')");
+}
+
 int main(void)
 {
 #define SCRIPT_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -318,6 +442,12 @@ int main(void)
 		SCRIPT_TEST(and_not_beyond_it),
 		SCRIPT_TEST(a_lost_datagram_is_sent_again),
 		SCRIPT_TEST(scripts_are_told_apart),
+		SCRIPT_TEST(http_requests_follow_each_other),
+		SCRIPT_TEST(http_status_is_judged_at_once),
+		SCRIPT_TEST(http_text_is_one_of_the_body),
+		SCRIPT_TEST(http_text_that_is_not_there),
+		SCRIPT_TEST(http_noise),
+		SCRIPT_TEST(http_head_has_no_body),
 	};
 
 	return cmocka_run_group_tests_name("health_script", tests, NULL, NULL);

@@ -23,6 +23,12 @@ static void print_option(FILE *to, const char *word, const json_t *of, const cha
 	render_word(to, field_text(of, key));
 }
 
+static void print_404(FILE *to, const json_t *check)
+{
+	if (field_true(check, "disable_on_404"))
+		fputs("\n    http-check disable-on-404", to);
+}
+
 static void print_http(FILE *to, const json_t *check)
 {
 	const json_t *expect = json_object_get(check, "expect"), *range;
@@ -35,6 +41,7 @@ static void print_http(FILE *to, const json_t *check)
 	render_word(to, field_text(check, "uri"));
 	fprintf(to, " ver %s", field_text(check, "version"));
 	print_option(to, "hdr Host", check, "host");
+	print_404(to, check);
 	fprintf(to, "\n    http-check expect %sstatus ", field_true(expect, "not") ? "! " : "");
 	json_array_foreach(ranges, i, range) {
 		json_int_t low = json_integer_value(json_array_get(range, 0));
@@ -49,6 +56,8 @@ static void print_http(FILE *to, const json_t *check)
 
 static void print_match(FILE *to, const json_t *step)
 {
+	print_option(to, "status", step, "status");
+	print_option(to, "rstatus", step, "rstatus");
 	print_option(to, "string", step, "string");
 	print_option(to, "rstring", step, "rstring");
 	print_option(to, "binary", step, "binary");
@@ -74,11 +83,54 @@ static void print_connect(FILE *to, const json_t *step)
 	print_option(to, "comment", step, "comment");
 }
 
-static void print_step(FILE *to, const json_t *step)
+/* One line of a request: "NAME: VALUE"; what the check writes itself is left out. */
+static void print_header(FILE *to, const char *line, size_t length)
 {
-	fputs("    tcp-check", to);
+	const char *colon = memchr(line, ':', length);
+	_cleanup_free_ char *name = NULL, *value = NULL;
+
+	if (!colon)
+		return;
+	name = strndup(line, (size_t)(colon - line));
+	value = strndup(colon + 2, length - (size_t)(colon - line) - 2);
+	if (!name || !value || strcmp(name, "Connection") == 0 || strcmp(name, "Content-Length") == 0)
+		return;
+	fputs(" hdr ", to);
+	render_word(to, name);
+	fputc(' ', to);
+	render_word(to, value);
+}
+
+/* The request of an http-check send, taken apart again. */
+static void print_request(FILE *to, const json_t *step)
+{
+	static const char *const words[] = { " meth ", " uri ", " ver " };
+	const char *text = field_text(step, "string"), *end = strstr(text, "\r\n");
+
+	fputs(" send", to);
+	for (size_t i = 0; end && i < array_size(words); i++) {
+		size_t length = strcspn(text, " \r");
+		_cleanup_free_ char *word = strndup(text, length);
+
+		fputs(words[i], to);
+		render_word(to, word ? word : "");
+		text += length + (text[length] == ' ');
+	}
+	for (text = end ? end + 2 : ""; (end = strstr(text, "\r\n")) && end != text; text = end + 2)
+		print_header(to, text, (size_t)(end - text));
+	if (end && end[2]) {
+		fputs(" body ", to);
+		render_word(to, end + 2);
+	}
+}
+
+static void print_step(FILE *to, const json_t *step, bool http)
+{
+	fputs(http ? "    http-check" : "    tcp-check", to);
 	if (field_is(step, "step", "connect")) {
 		print_connect(to, step);
+	} else if (http && field_is(step, "step", "send")) {
+		print_request(to, step);
 	} else if (field_is(step, "step", "send")) {
 		print_send(to, step);
 		print_option(to, "comment", step, "comment");
@@ -155,10 +207,14 @@ void render_check(FILE *to, const json_t *check)
 		fputs(" expect", to);
 		print_match(to, json_array_get(steps, 1));
 		fputc('\n', to);
-	} else if (field_is(check, "kind", "script")) {
-		fputs("    option tcp-check\n", to);
+	} else if (field_is(check, "kind", "script") || field_is(check, "kind", "http-script")) {
+		const bool http = field_is(check, "kind", "http-script");
+
+		fputs(http ? "    option httpchk" : "    option tcp-check", to);
+		print_404(to, check);
+		fputc('\n', to);
 		json_array_foreach(steps, i, step)
-			print_step(to, step);
+			print_step(to, step, http);
 	} else if (field_is(check, "kind", "dns")) {
 		fputs("    option dns-check", to);
 		print_option(to, "name", check, "name");

@@ -21,25 +21,6 @@ static char *copy(struct parser *p, const char *text)
 	return text ? parser_model_string(p, text) : NULL;
 }
 
-static void build_http(struct parser *p, const struct proxy *x, struct model_backend *b)
-{
-	const struct http_settings *h = &x->settings.http;
-
-	snprintf(b->http.method, sizeof(b->http.method), "%s", h->method);
-	snprintf(b->http.uri, sizeof(b->http.uri), "%s", h->uri);
-	snprintf(b->http.version, sizeof(b->http.version), "%s", h->version);
-	if (h->host.name)
-		b->http.host = parser_model_string(p, h->host.name);
-	else if (!strcmp(h->version, "HTTP/1.1"))
-		parser_notice_at(p, x->place,
-				 "the checks of %s '%s' speak HTTP/1.1 without a Host header, which servers may "
-				 "refuse: add 'http-check send hdr Host NAME'",
-				 kind(x), x->name);
-	b->http.expect_negated = h->expect_negated;
-	b->http.expect_count = h->expect_count;
-	memcpy(b->http.expect, h->expect, sizeof(b->http.expect));
-}
-
 static void build_steps(struct parser *p, const struct script_settings *from, struct model_backend *b)
 {
 	for (size_t i = 0; i < from->count; i++) {
@@ -174,7 +155,7 @@ static void build_tls(struct parser *p, const struct server_draft *draft, const 
 		parser_error_at(p, draft->place,
 				"server '%s' is checked over TLS, and its certificate is verified unless 'verify none' "
 				"is written: add 'ca-file FILE' (or '@system-ca')", draft->name);
-	if (b->check == MODEL_CHECK_HTTP && set->check_alpn && strcmp(set->check_alpn, "http/1.1") &&
+	if ((b->check == MODEL_CHECK_HTTP || b->check_http) && set->check_alpn && strcmp(set->check_alpn, "http/1.1") &&
 	    strcmp(set->check_alpn, "http/1.0"))
 		parser_error_at(p, set->tls_place, "the check of server '%s' speaks HTTP/1: 'check-alpn http/1.1'",
 				draft->name);

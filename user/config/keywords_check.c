@@ -6,54 +6,54 @@
 
 static const struct keyword keywords_http_check_items[] = {
 	NOTICE("comment", 0, 0, "it is kept as a comment"),
-	REFUSED("connect", 0, 0, WHY_SEQUENCE),
-	REFUSED("disable-on-404", 0, 0, WHY_LATER),
-	WORKS("expect", 0, 1, KEYWORD_ANY, "[!] status CODES", expect),
-	WORKS("send", 0, 1, KEYWORD_ANY, "[meth METHOD] [uri URI] [ver VERSION] [hdr Host NAME]", send),
-	REFUSED("send-state", 0, 0, WHY_LAYER7),
-	REFUSED("set-var", 0, 0, WHY_SEQUENCE),
-	REFUSED("set-var-fmt", 0, 0, WHY_SEQUENCE),
-	REFUSED("unset-var", 0, 0, WHY_SEQUENCE),
+	WORKS("connect", 0, 0, KEYWORD_ANY, "[OPTION ...]", http_connect),
+	WORKS("disable-on-404", 0, 0, 0, NULL, disable_on_404),
+	WORKS("expect", 0, 1, KEYWORD_ANY, "[!] status CODES|rstatus REGEX|string TEXT|rstring REGEX", expect),
+	WORKS("send", 0, 1, KEYWORD_ANY, "[meth METHOD] [uri URI] [ver VERSION] [hdr NAME VALUE] [body TEXT]", send),
+	REFUSED("send-state", 0, 0, "a server is not told how it is seen: each balancer may see it otherwise"),
+	REFUSED("set-var", 0, 0, WHY_EXPRESSION),
+	REFUSED("set-var-fmt", 0, 0, WHY_EXPRESSION),
+	REFUSED("unset-var", 0, 0, WHY_EXPRESSION),
 };
 
 KEYWORD_TABLE(keywords_http_check, "http-check keyword", "http-check ", "");
 
 static const struct keyword keywords_http_check_expect_items[] = {
 	WORKS("!", 0, 1, 2, "status CODES", expect_not),
-	REFUSED("!fhdr", 0, 1, WHY_EXPECT),
-	REFUSED("!hdr", 0, 1, WHY_EXPECT),
-	REFUSED("!rstatus", 0, 1, WHY_EXPECT),
-	REFUSED("!rstring", 0, 1, WHY_EXPECT),
+	REFUSED("!fhdr", 0, 1, WHY_HEADERS),
+	REFUSED("!hdr", 0, 1, WHY_HEADERS),
+	WORKS("!rstatus", 0, 1, 1, "REGEX", expect_not_rstatus),
+	WORKS("!rstring", 0, 1, 1, "REGEX", expect_not_rstring),
 	WORKS("!status", 0, 1, 1, "CODES", expect_not_status),
-	REFUSED("!string", 0, 1, WHY_EXPECT),
-	REFUSED("!string-lf", 0, 1, WHY_EXPECT),
-	NOTICE("comment", 0, 1, "it is kept as a comment"),
-	REFUSED("error-status", 0, 1, WHY_EXPECT),
-	REFUSED("fhdr", 0, 1, WHY_EXPECT),
-	REFUSED("hdr", 0, 1, WHY_EXPECT),
-	REFUSED("min-recv", 0, 1, WHY_EXPECT),
-	REFUSED("ok-status", 0, 1, WHY_EXPECT),
-	REFUSED("on-error", 0, 1, WHY_EXPECT),
-	REFUSED("on-success", 0, 1, WHY_EXPECT),
-	REFUSED("rstatus", 0, 1, WHY_EXPECT),
-	REFUSED("rstring", 0, 1, WHY_EXPECT),
+	WORKS("!string", 0, 1, 1, "TEXT", expect_not_string),
+	REFUSED("!string-lf", 0, 1, WHY_EXPRESSION),
+	WORKS("comment", 0, 1, 1, "TEXT", step_comment),
+	REFUSED("error-status", 0, 1, WHY_STATUS),
+	REFUSED("fhdr", 0, 1, WHY_HEADERS),
+	REFUSED("hdr", 0, 1, WHY_HEADERS),
+	REFUSED("min-recv", 0, 1, "an HTTP answer says itself how long it is"),
+	REFUSED("ok-status", 0, 1, WHY_STATUS),
+	REFUSED("on-error", 0, 1, WHY_EXPRESSION),
+	REFUSED("on-success", 0, 1, WHY_EXPRESSION),
+	WORKS("rstatus", 0, 1, 1, "REGEX", expect_rstatus),
+	WORKS("rstring", 0, 1, 1, "REGEX", expect_rstring),
 	WORKS("status", 0, 1, 1, "CODES", expect_status),
-	REFUSED("status-code", 0, 1, WHY_EXPECT),
-	REFUSED("string", 0, 1, WHY_EXPECT),
-	REFUSED("string-lf", 0, 1, WHY_EXPECT),
-	REFUSED("tout-status", 0, 1, WHY_EXPECT),
+	REFUSED("status-code", 0, 1, WHY_EXPRESSION),
+	WORKS("string", 0, 1, 1, "TEXT", expect_string),
+	REFUSED("string-lf", 0, 1, WHY_EXPRESSION),
+	REFUSED("tout-status", 0, 1, WHY_STATUS),
 };
 
 KEYWORD_TABLE(keywords_http_check_expect, "word", "", " of http-check expect");
 
 static const struct keyword keywords_http_check_send_items[] = {
-	REFUSED("body", 0, 1, WHY_LATER_BODY),
-	REFUSED("body-lf", 0, 1, WHY_LATER_BODY),
+	WORKS("body", 0, 1, 1, "TEXT", send_body),
+	REFUSED("body-lf", 0, 1, WHY_EXPRESSION),
 	NOTICE("comment", 0, 1, "it is kept as a comment"),
-	WORKS("hdr", 0, 2, 2, "Host NAME", send_hdr),
+	WORKS("hdr", 0, 2, 2, "NAME VALUE", send_hdr),
 	WORKS("meth", 0, 1, 1, "METHOD", send_meth),
 	WORKS("uri", 0, 1, 1, "URI", send_uri),
-	REFUSED("uri-lf", 0, 1, WHY_LATER_BODY),
+	REFUSED("uri-lf", 0, 1, WHY_EXPRESSION),
 	WORKS("ver", 0, 1, 1, "VERSION", send_ver),
 };
 
@@ -96,7 +96,7 @@ static const struct keyword keywords_tcp_check_connect_items[] = {
 	REFUSED("via-socks4", 0, 0, "a layer-4 balancer cannot speak SOCKS"),
 };
 
-KEYWORD_TABLE(keywords_tcp_check_connect, "word", "", " of tcp-check connect");
+KEYWORD_TABLE(keywords_tcp_check_connect, "word", "", " of connect");
 
 static const struct keyword keywords_tcp_check_expect_items[] = {
 	WORKS("!", 0, 2, 2, "string|rstring|binary PATTERN", match_not),

@@ -64,10 +64,7 @@
 #define WHY_UNIX "it belongs to a UNIX socket: write it on the `stats socket` line"
 #define WHY_ENVIRONMENT "it changes the environment of the process; set the variable where alwaysond is started"
 #define WHY_OFF "it is off anyway"
-#define WHY_EXPECT "only `[!] status` is understood yet"
-#define WHY_SEQUENCE \
-	"checks of several steps come in a later version; one request and `http-check expect status` work"
-#define WHY_LATER_BODY "bodies and log-format expressions in checks come in a later version"
+#define WHY_HEADERS "headers of an answer are not looked at: expect a status, or a text of the body"
 #define WHY_EXPRESSION "variables and log-format expressions are not evaluated in checks"
 #define WHY_STATUS "a result has the name that HAProxy gives it by default; `comment` names the step"
 

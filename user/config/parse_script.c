@@ -12,9 +12,9 @@
 #include "config/value.h"
 
 /* The first line of a section about its tcp-check drops all steps that its defaults gave it, as with http-check. */
-static struct step_setting *step_new(struct parser *p, const struct config_word *word, enum model_step kind)
+struct step_setting *step_new(struct parser *p, struct script_settings *s, const struct config_word *word,
+			      enum model_step kind)
 {
-	struct script_settings *s = &p->settings->script;
 	struct step_setting *step;
 
 	if (!s->own) {
@@ -27,7 +27,7 @@ static struct step_setting *step_new(struct parser *p, const struct config_word 
 		}
 	}
 	if (s->count == MODEL_CHECK_STEPS_MAX) {
-		parser_error(p, word, "more than %d steps of a tcp-check (MODEL_CHECK_STEPS_MAX)",
+		parser_error(p, word, "more than %d steps of a check (MODEL_CHECK_STEPS_MAX)",
 			     MODEL_CHECK_STEPS_MAX);
 		return NULL;
 	}
@@ -36,7 +36,7 @@ static struct step_setting *step_new(struct parser *p, const struct config_word 
 	return step;
 }
 
-static void keep_bytes(struct parser *p, struct step_setting *s, const void *bytes, size_t length)
+void step_keep_bytes(struct parser *p, struct step_setting *s, const void *bytes, size_t length)
 {
 	uint8_t *copy = arena_alloc(&p->arena, length + 1);
 
@@ -49,7 +49,7 @@ static void keep_bytes(struct parser *p, struct step_setting *s, const void *byt
 	s->length = length;
 }
 
-static bool take_string(struct parser *p, const struct config_word *word, struct step_setting *s)
+bool step_take_string(struct parser *p, const struct config_word *word, struct step_setting *s)
 {
 	size_t length = strlen(word->text);
 
@@ -59,7 +59,7 @@ static bool take_string(struct parser *p, const struct config_word *word, struct
 		return false;
 	}
 	s->match = MODEL_MATCH_STRING;
-	keep_bytes(p, s, word->text, length);
+	step_keep_bytes(p, s, word->text, length);
 	return true;
 }
 
@@ -90,7 +90,7 @@ static bool take_binary(struct parser *p, const struct config_word *word, struct
 		bytes[i] = (uint8_t)(high << 4 | low);
 	}
 	s->match = MODEL_MATCH_BINARY;
-	keep_bytes(p, s, bytes, length);
+	step_keep_bytes(p, s, bytes, length);
 	return true;
 }
 
@@ -107,7 +107,7 @@ static bool has_back_reference(const char *pattern)
 	return false;
 }
 
-static bool take_regex(struct parser *p, const struct config_word *word, struct step_setting *s)
+bool step_take_regex(struct parser *p, const struct config_word *word, struct step_setting *s)
 {
 	char why[128];
 	regex_t regex;
@@ -131,7 +131,7 @@ static bool take_regex(struct parser *p, const struct config_word *word, struct 
 	}
 	regfree(&regex);
 	s->match = MODEL_MATCH_REGEX;
-	keep_bytes(p, s, word->text, strlen(word->text));
+	step_keep_bytes(p, s, word->text, strlen(word->text));
 	return true;
 }
 
@@ -153,15 +153,15 @@ static void take_comment(struct parser *p, const struct config_word *args, size_
 /* tcp-check send DATA [comment TEXT] */
 void parse_step_send(struct parser *p, const struct config_word *args, size_t count)
 {
-	struct step_setting *s = step_new(p, &args[-1], MODEL_STEP_SEND);
+	struct step_setting *s = step_new(p, &p->settings->script, &args[-1], MODEL_STEP_SEND);
 
-	if (s && take_string(p, &args[0], s))
+	if (s && step_take_string(p, &args[0], s))
 		take_comment(p, args + 1, count - 1, s);
 }
 
 void parse_step_send_binary(struct parser *p, const struct config_word *args, size_t count)
 {
-	struct step_setting *s = step_new(p, &args[-1], MODEL_STEP_SEND);
+	struct step_setting *s = step_new(p, &p->settings->script, &args[-1], MODEL_STEP_SEND);
 
 	if (s && take_binary(p, &args[0], s))
 		take_comment(p, args + 1, count - 1, s);
@@ -170,7 +170,12 @@ void parse_step_send_binary(struct parser *p, const struct config_word *args, si
 /* tcp-check connect [default] [port PORT] [addr ADDRESS] [ssl] [sni NAME] [alpn LIST] [linger] [comment TEXT] */
 void parse_step_connect(struct parser *p, const struct config_word *args, size_t count)
 {
-	struct step_setting *s = step_new(p, &args[-1], MODEL_STEP_CONNECT);
+	step_connect(p, &p->settings->script, args, count);
+}
+
+void step_connect(struct parser *p, struct script_settings *to, const struct config_word *args, size_t count)
+{
+	struct step_setting *s = step_new(p, to, &args[-1], MODEL_STEP_CONNECT);
 
 	if (!s)
 		return;
@@ -236,7 +241,7 @@ void parse_step_comment(struct parser *p, const struct config_word *args, size_t
 /* tcp-check expect [min-recv N] [comment TEXT] [!] string|rstring|binary PATTERN */
 void parse_step_expect(struct parser *p, const struct config_word *args, size_t count)
 {
-	struct step_setting *s = step_new(p, &args[-1], MODEL_STEP_EXPECT);
+	struct step_setting *s = step_new(p, &p->settings->script, &args[-1], MODEL_STEP_EXPECT);
 	size_t errors = p->errors;
 
 	if (!s)
@@ -266,7 +271,7 @@ static bool has_pattern(struct parser *p, const struct config_word *args)
 void parse_match_string(struct parser *p, const struct config_word *args, size_t count)
 {
 	if (!has_pattern(p, args))
-		take_string(p, &args[0], p->step);
+		step_take_string(p, &args[0], p->step);
 }
 
 void parse_match_binary(struct parser *p, const struct config_word *args, size_t count)
@@ -278,7 +283,7 @@ void parse_match_binary(struct parser *p, const struct config_word *args, size_t
 void parse_match_rstring(struct parser *p, const struct config_word *args, size_t count)
 {
 	if (!has_pattern(p, args))
-		take_regex(p, &args[0], p->step);
+		step_take_regex(p, &args[0], p->step);
 }
 
 void parse_match_not_string(struct parser *p, const struct config_word *args, size_t count)
@@ -303,11 +308,11 @@ void parse_match_not_rstring(struct parser *p, const struct config_word *args, s
 static void take_match(struct parser *p, const struct config_word *args, struct step_setting *s)
 {
 	if (!strcmp(args[0].text, "string"))
-		take_string(p, &args[1], s);
+		step_take_string(p, &args[1], s);
 	else if (!strcmp(args[0].text, "binary"))
 		take_binary(p, &args[1], s);
 	else if (!strcmp(args[0].text, "rstring"))
-		take_regex(p, &args[1], s);
+		step_take_regex(p, &args[1], s);
 	else
 		parser_error(p, &args[0], "'%s': string, rstring or binary is expected", args[0].text);
 }
@@ -348,7 +353,7 @@ void parse_option_udp_check(struct parser *p, const struct config_word *args, si
 	if (binary)
 		take_binary(p, &args[1], &s->steps[0]);
 	else
-		take_string(p, &args[1], &s->steps[0]);
+		step_take_string(p, &args[1], &s->steps[0]);
 	take_match(p, &args[3], &s->steps[1]);
 	p->settings->check_kind = MODEL_CHECK_SCRIPT;
 	p->settings->tcp_check = false;

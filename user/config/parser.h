@@ -60,14 +60,29 @@ struct server_settings {
 	const struct origin *origins;
 };
 
-struct http_settings {
-	bool own; /* this section has a line about it, and so inherits nothing of it */
+/* A request of an HTTP check; all but `host` and what is NULL has a default. */
+struct request_setting {
 	const char *method, *uri, *version;
 	struct name_setting host;
+	const char *headers; /* others, "NAME: VALUE\r\n" each; NULL = none */
+	const char *body;    /* NULL = none */
+};
+
+struct script_settings {
+	bool own; /* this section has a line about it, and so inherits nothing of it */
+	struct place place; /* of the section's own first line */
+	struct step_setting *steps;
+	size_t count;
+};
+
+struct http_settings {
+	bool own; /* likewise */
+	struct request_setting request; /* the first one: option httpchk, and the first http-check send */
+	bool sent;     /* there is an http-check send */
+	bool sequence; /* more than one request and one status */
+	bool disable_on_404;
 	struct place expect_place, send_place; /* of this section's own lines; line 0 = inherited or none */
-	bool expect_negated;
-	struct model_status_range expect[MODEL_STATUS_RANGES_MAX];
-	size_t expect_count;
+	struct script_settings script; /* steps but for the first request */
 };
 
 /* A step of a tcp-check or udp-check; its strings are in the arena. See struct model_check_step. */
@@ -81,13 +96,7 @@ struct step_setting {
 	size_t length;
 	enum model_match match;
 	unsigned min_recv;
-};
-
-struct script_settings {
-	bool own; /* as with http_settings */
-	struct place place; /* of the section's own first line */
-	struct step_setting *steps;
-	size_t count;
+	const struct request_setting *request; /* http-check send */
 };
 
 struct external_settings {
@@ -247,6 +256,7 @@ struct parser {
 	bool bind_v4v6, bind_v6only;
 	struct server_settings *server; /* ... of a `server` or `default-server` line */
 	struct step_setting *step; /* ... of a `tcp-check` line */
+	struct request_setting *request; /* ... of an `http-check send` line */
 	struct mysql_settings *mysql; /* ... of an `option mysql-check` line */
 
 	struct model *model;       /* files and global are filled as they are read */
@@ -322,7 +332,9 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 	X(tunnel_source)                                                                                             \
 	X(timeout_check) X(timeout_client) X(timeout_connect) X(timeout_server) X(timeout_tunnel) X(use_backend) X(udp_persist)    \
 	X(expect) X(expect_status) X(expect_not) X(expect_not_status) X(send) X(send_hdr) X(send_meth) X(send_uri)   \
-	X(send_ver)                                                                                                  \
+	X(send_ver) X(send_body) X(http_connect) X(disable_on_404)                                                    \
+	X(expect_rstatus) X(expect_string) X(expect_rstring) X(expect_not_rstatus) X(expect_not_string)               \
+	X(expect_not_rstring)                                                                                                  \
 	X(bind_name) X(bind_v4v6) X(bind_v6only)                                                                     \
 	X(server_addr) X(server_backup) X(server_check) X(server_disabled) X(server_downinter) X(server_enabled)     \
 	X(server_fall) X(server_fastinter) X(server_init_state) X(server_inter) X(server_no_backup) X(server_via)   \
@@ -364,6 +376,15 @@ void build_server_check(struct parser *p, const struct server_draft *draft, cons
 void build_plugin_check(struct parser *p, const struct proxy *x, struct model_backend *b);
 /* Wipes what was read from password files. */
 void parser_forget_passwords(struct parser *p);
+/* parse_script.c: what the steps of tcp-check and http-check share. NULL or false: an error was reported. */
+struct step_setting *step_new(struct parser *p, struct script_settings *s, const struct config_word *word,
+			      enum model_step kind);
+void step_keep_bytes(struct parser *p, struct step_setting *s, const void *bytes, size_t length);
+bool step_take_string(struct parser *p, const struct config_word *word, struct step_setting *s);
+bool step_take_regex(struct parser *p, const struct config_word *word, struct step_setting *s);
+void step_connect(struct parser *p, struct script_settings *to, const struct config_word *args, size_t count);
+/* build_http.c */
+void build_http(struct parser *p, const struct proxy *x, struct model_backend *b);
 /* build_via.c: where checks via vip go; after all services. */
 void build_vias(struct parser *p);
 /* Once all backends are there: whom a server tracks. */

@@ -25,6 +25,8 @@ struct server_status health_server_status(const struct health_server *s)
 		now.admin = s->admin_override;
 	if (s->agent)
 		now.admin = stricter(now.admin, s->agent->admin);
+	if (s->disabled_by_404 && s->tally.state == HEALTH_UP)
+		now.admin = stricter(now.admin, HEALTH_DRAIN);
 	now.check = s->settings.check ? s->tally.state : HEALTH_UNCHECKED;
 	if (now.check == HEALTH_UP && health_server_is_misplaced(s))
 		now.check = HEALTH_DOWN;

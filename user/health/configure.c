@@ -199,6 +199,7 @@ static enum restart adopt(struct health_server *s, struct server_settings *setti
 	} else if (!attempt_target_equal(&old.target, &s->settings.target)) {
 		/* The state stands until checks of the new target contradict it often enough. */
 		tally_forget(&s->tally);
+		s->disabled_by_404 = false;
 		restart = CHECK_ANEW;
 	} else {
 		health_server_hasten(s);

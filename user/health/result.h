@@ -23,6 +23,7 @@ enum check_outcome {
 	X(L6TOUT, FAILED)  /* connected, but no TLS in time */                  \
 	X(L6RSP, FAILED)   /* TLS refused, broken, or a bad certificate */      \
 	X(L7OK, PASSED)    /* an answer that was expected */                    \
+	X(L7OKC, PASSED)   /* 404 with disable-on-404: no new connections */    \
 	X(L7TOUT, FAILED)  /* connected, but no complete answer in time */      \
 	X(L7RSP, FAILED)   /* an answer that is none, or a broken connection */ \
 	X(L7STS, FAILED)   /* an answer with another status */                  \

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "health/http_answer.h"
+
 struct script_step {
 	struct model_check_step s; /* its own copies of the strings */
 	regex_t regex;
@@ -21,6 +23,7 @@ struct script_step {
 
 struct script {
 	unsigned references;
+	bool http;           /* answers are HTTP's */
 	size_t count;
 	struct script_step steps[];
 };
@@ -46,7 +49,8 @@ static int step_init(struct script_step *to, const struct model_check_step *from
 		return -ENOMEM;
 	memcpy(to->s.data, from->data ? (const void *)from->data : "", from->length);
 	to->s.data[from->length] = '\0';
-	if (from->kind != MODEL_STEP_EXPECT || from->match != MODEL_MATCH_REGEX)
+	if (from->kind != MODEL_STEP_EXPECT ||
+	    (from->match != MODEL_MATCH_REGEX && from->match != MODEL_MATCH_STATUS_REGEX))
 		return 0;
 	if (regcomp(&to->regex, (const char *)to->s.data, REG_EXTENDED))
 		return -EINVAL;
@@ -72,6 +76,7 @@ int script_new(const struct model_backend *b, struct script **ret)
 	if (!s)
 		return -ENOMEM;
 	s->references = 1;
+	s->http = b->check_http;
 	for (size_t i = 0; i < b->steps.count && !r; i++, s->count++)
 		r = step_init(&s->steps[i], &b->steps.items[i]);
 	if (r < 0) {
@@ -115,7 +120,7 @@ bool script_equal(const struct script *a, const struct script *b)
 {
 	if (a == b || !a || !b)
 		return a == b;
-	if (a->count != b->count)
+	if (a->count != b->count || a->http != b->http)
 		return false;
 	for (size_t i = 0; i < a->count; i++)
 		if (!same_step(&a->steps[i].s, &b->steps[i].s))
@@ -128,10 +133,20 @@ static const struct model_check_step *step_at(const struct script_run *r)
 	return r->step < r->script->count ? &r->script->steps[r->step].s : NULL;
 }
 
+static void show_ranges(const struct model_check_step *s, char *text, size_t size)
+{
+	for (size_t i = 0, at = 0; i < s->length / sizeof(struct model_status_range) && at < size; i++) {
+		struct model_status_range r;
+
+		memcpy(&r, s->data + i * sizeof(r), sizeof(r));
+		at += (size_t)snprintf(text + at, size - at, r.low == r.high ? "%s%u" : "%s%u-%u", i ? "," : "", r.low, r.high);
+	}
+}
+
 const char *script_where(const struct script_run *r, char buf[static CHECK_DETAIL_MAX])
 {
 	static const char *const kinds[] = { "connect", "send", "expect" };
-	static const char *const matches[] = { "string", "binary", "rstring" };
+	static const char *const matches[] = { "string", "binary", "rstring", "status", "rstatus" };
 	const size_t at = r->want == SCRIPT_RECEIVE ? r->waits : r->step;
 	const struct model_check_step *s = at < r->script->count ? &r->script->steps[at].s : NULL;
 	char shown[32] = "";
@@ -145,7 +160,9 @@ const char *script_where(const struct script_run *r, char buf[static CHECK_DETAI
 	else {
 		for (size_t i = 0; i < s->length && s->match == MODEL_MATCH_BINARY && i < 12; i++)
 			snprintf(shown + 2 * i, 3, "%02x", s->data[i]);
-		if (s->match != MODEL_MATCH_BINARY)
+		if (s->match == MODEL_MATCH_STATUS)
+			show_ranges(s, shown, sizeof(shown));
+		else if (s->match != MODEL_MATCH_BINARY)
 			snprintf(shown, sizeof(shown), "%.30s", (const char *)s->data);
 		for (char *c = shown; *c; c++)
 			*c = *c < ' ' || *c > '~' ? '?' : *c;
@@ -199,22 +216,114 @@ static const char *complaint(const struct script_run *r, const struct script_ste
 	return r->kept == SCRIPT_ANSWER_MAX ? "not within 16384 bytes" : "not in the answer";
 }
 
+/* ---- answers that are HTTP's ---- */
+
+/* Was the last request one whose answer has no body? */
+static bool asked_head(const struct script_run *r)
+{
+	for (size_t i = r->step; i-- > 0;)
+		if (r->script->steps[i].s.kind == MODEL_STEP_SEND)
+			return !strncmp((const char *)r->script->steps[i].s.data, "HEAD ", 5);
+	return false;
+}
+
+/* What there is of the answer; its body is behind it in the buffer. */
+static void read_http(struct script_run *r, struct http_answer *ret)
+{
+	http_answer_read(r->answer, r->kept, asked_head(r), r->answer + SCRIPT_ANSWER_MAX, ret);
+	r->http_status = ret->status;
+	ret->complete |= r->final;
+}
+
+static bool status_matches(const struct script_step *t, unsigned status)
+{
+	struct model_status_range range;
+	char text[16];
+
+	if (t->s.match == MODEL_MATCH_STATUS_REGEX) {
+		snprintf(text, sizeof(text), "%u", status);
+		return !regexec(&t->regex, text, 0, NULL, 0);
+	}
+	for (size_t i = 0; i < t->s.length / sizeof(range); i++) {
+		memcpy(&range, t->s.data + i * sizeof(range), sizeof(range));
+		if (status >= range.low && status <= range.high)
+			return true;
+	}
+	return false;
+}
+
+static bool is_about_status(const struct script_step *t)
+{
+	return t->s.match == MODEL_MATCH_STATUS || t->s.match == MODEL_MATCH_STATUS_REGEX;
+}
+
+static enum verdict_of_step look_http(const struct script_run *r, const struct script_step *t, const struct http_answer *a)
+{
+	bool found;
+
+	if (a->bad)
+		return STEP_BAD;
+	if (is_about_status(t)) {
+		if (a->status)
+			return status_matches(t, a->status) != t->s.negated ? STEP_GOOD : STEP_BAD;
+		return r->final ? STEP_BAD : STEP_WAITS;
+	}
+	if (!a->head)
+		return r->final ? STEP_BAD : STEP_WAITS;
+	found = a->body_length && matches(t, r->answer + SCRIPT_ANSWER_MAX, a->body_length);
+	if (!found && !a->complete)
+		return STEP_WAITS;
+	return found != t->s.negated ? STEP_GOOD : STEP_BAD;
+}
+
+static void finish_http(struct script_run *r, const struct script_step *t, const struct http_answer *a)
+{
+	if (!r->kept)
+		finish(r, CHECK_L7RSP, "no answer, closed");
+	else if (a->bad || !a->status)
+		finish(r, CHECK_L7RSP, a->bad ? "not HTTP/1.x" : "closed within the status line");
+	else if (is_about_status(t))
+		finish(r, CHECK_L7STS, a->reason);
+	else
+		finish(r, CHECK_L7RSP, t->s.negated ? "unwanted answer" : r->kept == SCRIPT_ANSWER_MAX ?
+		       "not within 16384 bytes" : "not in the answer");
+	r->result.http_status = r->result.code == CHECK_L7STS ? a->status : 0;
+}
+
+/* Before the next request over the same connection: the rest of the answer must not be taken for the next one. */
+static bool is_read_to_its_end(struct script_run *r)
+{
+	struct http_answer a;
+
+	if (!r->script->http || !r->kept || r->final)
+		return true;
+	read_http(r, &a);
+	return a.complete || a.bad;
+}
+
 static void expect(struct script_run *r)
 {
 	const struct script_step *t = &r->script->steps[r->step];
+	struct http_answer http;
 
+	/* The second half is an HTTP answer's body. */
 	if (!r->answer)
-		r->answer = malloc(SCRIPT_ANSWER_MAX);
+		r->answer = malloc((r->script->http ? 2 : 1) * SCRIPT_ANSWER_MAX);
 	if (!r->answer) {
 		finish(r, CHECK_SOCKERR, "out of memory");
 		return;
 	}
-	switch (look(r, t)) {
+	if (r->script->http)
+		read_http(r, &http);
+	switch (r->script->http ? look_http(r, t, &http) : look(r, t)) {
 	case STEP_GOOD:
 		r->step++;
 		break;
 	case STEP_BAD:
-		finish(r, CHECK_L7RSP, complaint(r, t));
+		if (r->script->http)
+			finish_http(r, t, &http);
+		else
+			finish(r, CHECK_L7RSP, complaint(r, t));
 		break;
 	case STEP_WAITS:
 		r->want = SCRIPT_RECEIVE;
@@ -246,11 +355,17 @@ static void go_on(struct script_run *r)
 			r->want = SCRIPT_CONNECT;
 		} else if (!s) {
 			check_result_set(&r->result, CHECK_L7OK, NULL);
+			r->result.http_status = r->http_status;
 			r->want = SCRIPT_DONE;
 		} else if (s->kind == MODEL_STEP_CONNECT) {
 			drop_answer(r);
 			r->want = SCRIPT_CONNECT;
 		} else if (s->kind == MODEL_STEP_SEND) {
+			if (!is_read_to_its_end(r)) {
+				r->want = SCRIPT_RECEIVE;
+				r->waits = r->step;
+				return;
+			}
 			drop_answer(r);
 			r->want = SCRIPT_SEND;
 		} else {

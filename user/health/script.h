@@ -35,9 +35,10 @@ struct script_run {
 	bool connected;      /* once, by the first step or by what stands in for it */
 	size_t waits;        /* the expect that has not seen enough, while SCRIPT_RECEIVE */
 	size_t kept;         /* bytes of the answer */
+	unsigned http_status; /* of the last answer, where answers are HTTP's; 0 = none yet */
 	bool final;          /* nothing that follows them will be looked at: closed, or no room for more */
 	struct check_result result; /* of SCRIPT_DONE */
-	char *answer;        /* SCRIPT_ANSWER_MAX; allocated by the first expect */
+	char *answer;        /* SCRIPT_ANSWER_MAX, twice for HTTP; allocated by the first expect */
 };
 
 /* Begins; takes a reference. A script that does not begin with a connect step gets an implied one. */

@@ -204,16 +204,32 @@ static void add_role(const struct health_server *s, char *reason, size_t size)
 		snprintf(reason + used, size - used, "%s%s", used ? "; " : "", s->role.text);
 }
 
+/* disable-on-404, as in HAProxy: for a server that is up 404 is no failure, but the wish to be left alone. */
+static void judge_404(struct health_server *s, struct check_result *r)
+{
+	const bool disabled = s->settings.target.disable_on_404 && r->code == CHECK_L7STS && r->http_status == 404 &&
+			      s->tally.state == HEALTH_UP;
+
+	if (disabled)
+		r->code = CHECK_L7OKC;
+	if (check_result_outcome(r) != CHECK_UNKNOWN)
+		s->disabled_by_404 = disabled;
+}
+
 /* The funnel: whatever a check was and however it ended, its result comes by here. */
-static void on_result(struct attempt *a, const struct check_result *r)
+static void on_result(struct attempt *a, const struct check_result *found)
 {
 	struct health_server *s = (struct health_server *)((char *)a - offsetof(struct health_server, attempt));
-	const enum check_outcome outcome = check_result_outcome(r);
-	const bool first = s->tally.first_decides;
+	struct check_result judged = *found;
+	const struct check_result *r = &judged;
+	enum check_outcome outcome;
+	const bool first = s->tally.first_decides, was_disabled = s->disabled_by_404;
 	const uint64_t now = attempt_clock_ms();
 	char reason[HEALTH_REASON_MAX] = "";
 	unsigned rise = s->settings.rise, percent = s->role.weight_percent;
 
+	judge_404(s, &judged);
+	outcome = check_result_outcome(r);
 	s->checks++;
 	if (outcome == CHECK_FAILED) {
 		s->failures++;
@@ -233,6 +249,8 @@ static void on_result(struct attempt *a, const struct check_result *r)
 			damping_went_down(&s->damping, s->settings.flap_count, s->settings.flap_ms, now);
 		describe(s, r, first, reason, sizeof(reason));
 	}
+	if (was_disabled != s->disabled_by_404 && !reason[0])
+		snprintf(reason, sizeof(reason), "%s%s", s->last_result, was_disabled ? "" : "; disable-on-404");
 	health_roles_result(s, outcome == CHECK_PASSED, r->facts);
 	schedule_next(s, now);
 	stop_awaiting(s);

@@ -53,6 +53,7 @@ struct health_server {
 	unsigned weight_override;
 
 	struct server_status told; /* what others know; its part in the pool's counts */
+	bool disabled_by_404;    /* up, but its last check says that it wants no new connections: disable-on-404 */
 	bool held;               /* down, but kept in service by its pool */
 	uint64_t down_ms;        /* when it went down, having been up before; 0 = it was never up, or is */
 	struct health_server *tracked, *trackers, *tracker_next; /* whom it follows; who follows it */

@@ -102,11 +102,13 @@ struct model_http_check {
 	bool expect_negated; /* `! status ...` */
 	struct model_status_range expect[MODEL_STATUS_RANGES_MAX];
 	size_t expect_count; /* 0 = the default, 200-399 */
+	bool disable_on_404; /* a server that is up and answers 404 takes no new connections */
 };
 
 /* One line of a tcp-check, or one half of an udp-check. Steps hold what is needed to write them down again. */
 enum model_step { MODEL_STEP_CONNECT, MODEL_STEP_SEND, MODEL_STEP_EXPECT };
-enum model_match { MODEL_MATCH_STRING, MODEL_MATCH_BINARY, MODEL_MATCH_REGEX };
+/* STATUS: of HTTP; data is an array of struct model_status_range. STATUS_REGEX: of its three digits. */
+enum model_match { MODEL_MATCH_STRING, MODEL_MATCH_BINARY, MODEL_MATCH_REGEX, MODEL_MATCH_STATUS, MODEL_MATCH_STATUS_REGEX };
 
 struct model_check_step {
 	enum model_step kind;
@@ -232,6 +234,7 @@ struct model_backend {
 	uint32_t udp_persist_ms;   /* udp-persist: pause after which a UDP flow is forgotten; 0 = not set */
 	enum model_check check;
 	bool check_datagram;       /* MODEL_CHECK_SCRIPT over UDP: option udp-check */
+	bool check_http;           /* MODEL_CHECK_SCRIPT whose answers are HTTP's: several http-check lines */
 	struct model_http_check http;
 	struct vec(struct model_check_step) steps; /* MODEL_CHECK_SCRIPT */
 	struct model_dns_check dns;

@@ -27,12 +27,31 @@ static json_t *expect_json(const struct model_http_check *h)
 	return json_pack("{s:b, s:o}", "not", h->expect_negated, "status", array);
 }
 
+/* "200-299,301" */
+static json_t *ranges_json(const struct model_check_step *s)
+{
+	char text[MODEL_STATUS_RANGES_MAX * 8 + 1] = "";
+
+	for (size_t i = 0, at = 0; i < s->length / sizeof(struct model_status_range); i++) {
+		struct model_status_range r;
+
+		memcpy(&r, s->data + i * sizeof(r), sizeof(r));
+		at += (size_t)snprintf(text + at, sizeof(text) - at, r.low == r.high ? "%s%u" : "%s%u-%u", i ? "," : "", r.low,
+				       r.high);
+	}
+	return json_string(text);
+}
+
 /* Bytes as the configuration writes them: as text where they are some, else as hexadecimal digits. */
 static int set_bytes(json_t *to, const struct model_check_step *s)
 {
 	_cleanup_free_ char *hex = NULL;
 	json_t *text;
 
+	if (s->match == MODEL_MATCH_STATUS)
+		return json_object_set_new(to, "status", ranges_json(s));
+	if (s->match == MODEL_MATCH_STATUS_REGEX)
+		return json_object_set_new(to, "rstatus", model_path_json((const char *)s->data));
 	if (s->match == MODEL_MATCH_REGEX)
 		return json_object_set_new(to, "rstring", model_path_json((const char *)s->data));
 	text = s->match == MODEL_MATCH_STRING ? json_string((const char *)s->data) : NULL;
@@ -85,7 +104,8 @@ static json_t *script_json(const struct model_backend *b)
 			return NULL;
 		}
 	}
-	return json_pack("{s:s, s:o}", "kind", b->check_datagram ? "udp" : "script", "steps", steps);
+	return json_pack("{s:s, s:b, s:o}", "kind", b->check_datagram ? "udp" : b->check_http ? "http-script" : "script",
+			 "disable_on_404", b->http.disable_on_404, "steps", steps);
 }
 
 /* Name and words of a plugin's check. The second text, the password, is never shown. */
@@ -113,7 +133,8 @@ json_t *model_check_json(const struct model_backend *b)
 {
 	switch (b->check) {
 	case MODEL_CHECK_HTTP:
-		return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:o}", "kind", "http", "method", b->http.method, "uri",
+		return json_pack("{s:s, s:b, s:s, s:s, s:s, s:s?, s:o}", "kind", "http", "disable_on_404",
+				 b->http.disable_on_404, "method", b->http.method, "uri",
 				 b->http.uri, "version", b->http.version, "host", b->http.host, "expect",
 				 expect_json(&b->http));
 	case MODEL_CHECK_SCRIPT:
