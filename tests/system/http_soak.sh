@@ -84,9 +84,9 @@ share() {
 report() {
 	local requests=$1 first=$2 retried=$3 failed=$4 longest=$5
 
-	printf 'soak: %s requests in %s s, %s failures of a server: %s answered without a retry, %s with one, %s not at all; the longest took %s ms\n' \
+	printf 'soak: %s requests in %s s, %s failures of a server: %s answered without a retry, %s with one, %s not at all; the longest took %s ms (the load was held up for %s ms)\n' \
 		"$requests" $((PERIODS * PERIOD_S)) "$PERIODS" "$(share "$first" "$requests")" \
-		"$(share $((first + retried)) "$requests")" "$failed" "$longest"
+		"$(share $((first + retried)) "$requests")" "$failed" "$longest" "$6"
 }
 
 begin --backends 3
@@ -109,9 +109,9 @@ nsenter --net="$(lab_netns_path client)" "$LAB_BUILD/tests/system/http_load" "$V
 load=$!
 check failures_are_seen failures
 wait "$load"
-check the_load_ran_to_its_end grep -q '^requests' "$LAB_DIR/load"
-read -r _ requests _ first _ retried _ failed _ longest < <(tail -n 1 "$LAB_DIR/load")
-report "$requests" "$first" "$retried" "$failed" "$longest"
+grep -q '^requests' "$LAB_DIR/load" || give_up the_load_ran_to_its_end "$(cat "$LAB_DIR/load")"
+read -r _ requests _ first _ retried _ failed _ longest _ held < <(tail -n 1 "$LAB_DIR/load")
+report "$requests" "$first" "$retried" "$failed" "$longest" "$held"
 check all_were_sent expect "requests" "$requests" -eq $((RATE * PERIODS * PERIOD_S))
 check failures_were_met expect "requests that needed a second attempt" $((retried + failed)) -gt 0
 check answered_with_one_retry expect "answered of 10000, with one retry" $(((first + retried) * 10000 / requests)) -ge "$GOAL"
