@@ -177,10 +177,8 @@ static void excuse(void)
 		return;
 	held_up_ms += late;
 	start_ms += late;
-	for (size_t i = 0; i < REQUESTS_MAX; i++) {
+	for (size_t i = 0; i < REQUESTS_MAX; i++)
 		all[i].due_ms += late;
-		all[i].began_ms += late;
-	}
 }
 
 static void turn(void)
