@@ -131,6 +131,43 @@ static void on_seen(int level, const char *event, const char *pairs, void *ctx)
 	snprintf(r->seen, sizeof(r->seen), "%s|%s", event, pairs);
 }
 
+/* The level that was set while running is every target's, until it is taken back; new targets get it too. */
+static void a_level_set_while_running_wins(void **state)
+{
+	struct rig *r = *state;
+	struct model_log *m = vec_push(&r->g.logs);
+	struct log_target_view first, second;
+	bool wants[3], one, two;
+	uint64_t held;
+
+	*m = (struct model_log){ .kind = MODEL_LOG_STDERR, .length_max = 1024, .level = LOG_WARNING };
+	capture_pipe(r, STDERR_FILENO);
+	log_new(r->base, &r->l);
+	wants[0] = log_wants(r->l, LOG_DEBUG);
+	for (unsigned i = 0; i < LOG_RATE_MAX + 1; i++)
+		log_event(r->l, LOG_DEBUG, "a", "%s", "");
+	held = log_suppressed(r->l);
+	log_set_level(r->l, LOG_DEBUG);
+	wants[1] = log_wants(r->l, LOG_DEBUG);
+	log_event(r->l, LOG_DEBUG, "a", "n=%d", 1);
+	log_configure(r->l, &r->g);
+	one = log_target(r->l, 0, &first);
+	two = log_target(r->l, 1, &second);
+	log_event(r->l, LOG_DEBUG, "a", "n=%d", 2);
+	log_set_level(r->l, LOG_ERR);
+	log_event(r->l, LOG_WARNING, "a", "n=%d", 3);
+	log_set_level(r->l, -1);
+	wants[2] = log_wants(r->l, LOG_NOTICE);
+	log_event(r->l, LOG_WARNING, "a", "n=%d", 4);
+	log_event(r->l, LOG_NOTICE, "a", "n=%d", 5);
+	release(r);
+	assert_string_equal(r->heard, "debug event=a n=1\ndebug event=a n=2\nwarning event=a n=4\n");
+	assert_true(!wants[0] && wants[1] && !wants[2] && held == 0);
+	assert_true(one && !two);
+	assert_string_equal(first.kind, "stderr");
+	assert_true(first.level == LOG_DEBUG && first.level_configured == LOG_WARNING && !first.lost && !first.dropped);
+}
+
 static void an_observer_sees_what_is_logged(void **state)
 {
 	struct rig *r = *state;
@@ -565,6 +602,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(writes_to_stderr_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_level_set_while_running_wins, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_observer_sees_what_is_logged, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_journal_gets_its_prefix, setup, teardown),
 		cmocka_unit_test_setup_teardown(cuts_a_line_at_its_limit, setup, teardown),

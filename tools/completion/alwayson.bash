@@ -11,6 +11,7 @@ show flows --limit
 show config
 show verdicts
 show interfaces
+show log
 explain config
 explain server SERVER
 explain packet SERVICE SOURCE PACKET --pcap --interface
@@ -22,6 +23,7 @@ server weight SERVER WEIGHT
 wait drained SERVER --timeout
 top --once
 watch BACKEND --last
+log level LEVEL
 reload
 restart
 load IFACE MODE
@@ -44,6 +46,7 @@ _alwayson_kind() {
 	MODE) printf 'native\ngeneric\nauto\n' ;;
 	SERVICE) "${_alwayson_ask[@]}" show services 2>/dev/null | awk 'NR > 1 { print $1 }' ;;
 	PACKET) printf 'syn\nack\nfin\nrst\n' ;;
+	LEVEL) printf '%s\n' emerg alert crit err warning notice info debug default ;;
 	esac
 }
 

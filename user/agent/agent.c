@@ -153,11 +153,14 @@ static void begin(struct agent *a)
 	restart_answer(a);
 }
 
-static void on_check_result(size_t backend, uint32_t duration_us, void *ctx)
+static void on_check_result(size_t backend, const char *server, const char *result, uint32_t duration_us, void *ctx)
 {
 	const struct agent *a = ctx;
 
 	monitor_count_check(a->monitor, backend, duration_us);
+	if (log_wants(a->log, LOG_DEBUG) && backend < a->model->backends.count)
+		log_event(a->log, LOG_DEBUG, "check", "backend=%s server=%s duration_us=%u result=%s",
+			  a->model->backends.items[backend].name, server, duration_us, log_quoted(result));
 }
 
 static void on_first_round(void *ctx)

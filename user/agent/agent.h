@@ -181,6 +181,9 @@ void verb_show_servers(struct control_request *r, unsigned argc, const char *con
 void verb_show_flows(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_show_config(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_show_verdicts(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+/* show_log.c */
+void verb_show_log(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_log_level(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 /* explain.c */
 void verb_explain_server(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_explain_config(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);

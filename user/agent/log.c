@@ -40,6 +40,7 @@ struct log {
 	struct log_writer *err, *out; /* out: only once a target wants it */
 	struct target *targets;       /* none: stderr, LOG_INFO and graver */
 	size_t target_count;
+	int level;                    /* instead of the targets' own; -1 = none */
 	uint64_t dropped_before;      /* of targets that are no more */
 	void (*seen)(int level, const char *event, const char *pairs, void *ctx);
 	void *seen_ctx;
@@ -112,19 +113,25 @@ static bool to_target(struct log *l, struct target *t, int level, const char *li
 	return r == 0;
 }
 
+/* What a target takes: up to which level. */
+static int level_of(const struct log *l, const struct target *t)
+{
+	return l->level >= 0 ? l->level : t ? t->level : LOG_INFO;
+}
+
 static void deliver(struct log *l, int level, const char *line, size_t length)
 {
 	bool wanted = false, taken = false;
 
 	if (l->target_count == 0) {
-		if (level <= LOG_INFO)
+		if (level <= level_of(l, NULL))
 			to_stderr(l, level, line, length);
 		return;
 	}
 	for (size_t i = 0; i < l->target_count; i++) {
 		struct target *t = &l->targets[i];
 
-		if (level > t->level)
+		if (level > level_of(l, t))
 			continue;
 		wanted = true;
 		if (to_target(l, t, level, line, length) || t->kind == MODEL_LOG_STDERR)
@@ -190,6 +197,9 @@ void log_event(struct log *l, int level, const char *event, const char *format, 
 	int length;
 
 	assert(level >= LOG_EMERG && level <= LOG_DEBUG && is_kind(event));
+	/* What nobody wants costs nothing, and uses up no line that somebody does. */
+	if (level == LOG_DEBUG && !log_wants(l, level))
+		return;
 	if (!admit(l, event, level))
 		return;
 	head = (size_t)snprintf(raw, sizeof(raw), "event=%s%s", event, *format ? " " : "");
@@ -202,7 +212,7 @@ void log_event(struct log *l, int level, const char *event, const char *format, 
 		length = 0;
 	}
 	written = log_text_line(line, sizeof(line), raw, head + (size_t)length >= sizeof(raw));
-	if (l->seen)
+	if (l->seen && level < LOG_DEBUG)
 		l->seen(level, event, written > head ? line + head : "", l->seen_ctx);
 	deliver(l, level, line, written);
 }
@@ -272,6 +282,7 @@ int log_new(struct event_base *base, struct log **ret)
 	if (!l)
 		return r;
 	l->base = base;
+	l->level = -1;
 	l->timer = evtimer_new(base, on_timer, l);
 	if (l->timer)
 		r = log_writer_new(STDERR_FILENO, is_journal(STDERR_FILENO), LOG_QUEUE_MAX, &l->err);
@@ -297,6 +308,54 @@ void log_free(struct log *l)
 	log_writer_free(l->err, LOG_FLUSH_MS);
 	event_free(l->timer);
 	free(l);
+}
+
+void log_set_level(struct log *l, int level)
+{
+	assert(level >= -1 && level <= LOG_DEBUG);
+	l->level = level;
+}
+
+int log_level(const struct log *l)
+{
+	return l->level;
+}
+
+bool log_wants(const struct log *l, int level)
+{
+	if (l->target_count == 0)
+		return level <= level_of(l, NULL);
+	for (size_t i = 0; i < l->target_count; i++)
+		if (level <= level_of(l, &l->targets[i]))
+			return true;
+	return false;
+}
+
+bool log_target(struct log *l, size_t i, struct log_target_view *ret)
+{
+	static const char *const kinds[] = {
+		[MODEL_LOG_SOCKET] = "socket", [MODEL_LOG_UDP] = "udp", [MODEL_LOG_STDOUT] = "stdout",
+		[MODEL_LOG_STDERR] = "stderr",
+	};
+	const struct target *t = i < l->target_count ? &l->targets[i] : NULL;
+	struct log_writer *w = !t || t->kind == MODEL_LOG_STDERR ? l->err : t->kind == MODEL_LOG_STDOUT ? l->out : NULL;
+
+	if (!t && (l->target_count || i))
+		return false;
+	*ret = (struct log_target_view){
+		.kind = kinds[t ? t->kind : MODEL_LOG_STDERR], .level = level_of(l, t),
+		.level_configured = t ? t->level : LOG_INFO, .lost = t && t->error,
+		.dropped = w ? log_writer_dropped(w) : t->dropped,
+	};
+	ret->name = t && !is_stream(t) ? t->name : ret->kind;
+	return true;
+}
+
+const char *log_level_name(int level)
+{
+	static const char *const names[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug" };
+
+	return level >= LOG_EMERG && level <= LOG_DEBUG ? names[level] : "-";
 }
 
 void log_observe(struct log *l, void (*seen)(int level, const char *event, const char *pairs, void *ctx), void *ctx)

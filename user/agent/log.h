@@ -11,6 +11,7 @@
 #ifndef AGENT_LOG_H
 #define AGENT_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <syslog.h>
@@ -63,7 +64,31 @@ const char *log_quote(char *buf, size_t size, const char *value);
 #define log_quoted(value) log_quote((char[LOG_QUOTE_MAX]){ "" }, LOG_QUOTE_MAX, (value))
 
 /*
- * Has every event that is logged told to seen too: its kind, and the key=value pairs behind it. One observer; NULL =
+ * The least important level that is logged, whatever the configuration says for its targets; -1 = as it says. Kept by
+ * log_configure().
+ */
+void log_set_level(struct log *l, int level);
+int log_level(const struct log *l);
+/* Would any target take an event of this level? For those that cost something to make. */
+bool log_wants(const struct log *l, int level);
+
+/* What `show log` shows of a target. */
+struct log_target_view {
+	const char *kind;   /* "stderr", "stdout", "socket", "udp" */
+	const char *name;   /* its path or address; as kind for the streams */
+	int level;          /* in force */
+	int level_configured;
+	bool lost;          /* it was not there at the last event */
+	uint64_t dropped;   /* lines it did not take in time */
+};
+
+/* The i-th target, from 0; false behind the last. Without `log` lines stderr is the only one. */
+bool log_target(struct log *l, size_t i, struct log_target_view *ret);
+/* "emerg" .. "debug" for LOG_EMERG .. LOG_DEBUG. */
+const char *log_level_name(int level);
+
+/*
+ * Has every event that is logged, but those of LOG_DEBUG, told to seen too: its kind, and the key=value pairs behind it. One observer; NULL =
  * none. seen must not log.
  */
 void log_observe(struct log *l, void (*seen)(int level, const char *event, const char *pairs, void *ctx), void *ctx);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/log_writer.h"
 
+#include "agent/log.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -43,17 +45,10 @@ struct log_writer {
 	uint64_t told;         /* of dropped, how many the stream was told of */
 };
 
-static const char *level_name(int level)
-{
-	static const char *const names[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug" };
-
-	return names[level & 7];
-}
-
 static size_t prefix(const struct log_writer *w, int level, char *buf, size_t size)
 {
 	return (size_t)(w->journal ? snprintf(buf, size, "<%d>", level & 7) :
-				     snprintf(buf, size, "%s ", level_name(level)));
+				     snprintf(buf, size, "%s ", log_level_name(level & 7)));
 }
 
 /* Called with the lock held. */

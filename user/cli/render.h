@@ -16,6 +16,8 @@ int render_servers(const json_t *reply, const struct render *to);
 int render_flows(const json_t *reply, const struct render *to);
 int render_config(const json_t *reply, const struct render *to);
 int render_verdicts(const json_t *reply, const struct render *to);
+int render_log(const json_t *reply, const struct render *to);
+int render_log_level(const json_t *reply, const struct render *to);
 int render_interfaces(const json_t *reply, const struct render *to);
 int render_explain_server(const json_t *reply, const struct render *to);
 int render_explain_packet(const json_t *reply, const struct render *to);

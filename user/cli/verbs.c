@@ -108,6 +108,8 @@ const struct cli_verb cli_verbs[] = {
 	  .summary = "what became of the packets: one counter for each reason" },
 	{ "show interfaces", "", .timeout_ms = CLI_ANSWER_MS, .render = render_interfaces,
 	  .summary = "the interfaces packets are steered on" },
+	{ "show log", "", .timeout_ms = CLI_ANSWER_MS, .render = render_log,
+	  .summary = "where the agent's log goes, how much of it, and what was lost" },
 	{ "explain config", "", .timeout_ms = CLI_ANSWER_MS, .render = render_config,
 	  .summary = "the configuration in force, and where each setting of it came from",
 	  .help = "As `show config`; the comments say in which line a setting was written, or that it is a default." },
@@ -158,6 +160,9 @@ const struct cli_verb cli_verbs[] = {
 	{ "top", "", .option = { .name = "--once" }, .follow = follow_top,
 	  .summary = "rates, shares and states, each second anew; --once: one time, for scripts",
 	  .help = "q quits. What does not fit on the terminal is cut off. -j: one JSON object a line." },
+	{ "log level", "LEVEL", 1, 1, { CLI_LOG_LEVEL }, .timeout_ms = CLI_ANSWER_MS, .render = render_log_level,
+	  .summary = "log up to this level: emerg, alert, crit, err, warning, notice, info or debug; default: as configured",
+	  .help = "For all targets, until `log level default` or the agent's end; a reload keeps it. debug has every check." },
 	{ "reload", "", .timeout_ms = CLI_RELOAD_MS, .render = render_reload, .summary = "read the configuration again",
 	  .help = "A bad file changes nothing: its errors are printed and the exit code is 3." },
 	{ "restart", "", .timeout_ms = CLI_RELOAD_MS, .render = render_restart,
@@ -273,6 +278,18 @@ static bool is_weight(const char *text)
 	return read_number(text, MODEL_WEIGHT_MAX, &n) == 0;
 }
 
+static bool is_log_level(const char *text)
+{
+	static const char *const levels[] = {
+		"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug", "default",
+	};
+
+	for (size_t i = 0; i < array_size(levels); i++)
+		if (strcmp(text, levels[i]) == 0)
+			return true;
+	return false;
+}
+
 static bool is_xdp_mode(const char *text)
 {
 	return strcmp(text, "native") == 0 || strcmp(text, "generic") == 0 || strcmp(text, "auto") == 0;
@@ -300,6 +317,7 @@ static const struct {
 	[CLI_BACKEND_OR_SERVER] = { is_backend_or_server, "BACKEND or BACKEND/SERVER" },
 	[CLI_WEIGHT] = { is_weight, "a weight from 0 to 256" },
 	[CLI_INTERFACE] = { is_interface, "an interface's name; `ip link` lists them" },
+	[CLI_LOG_LEVEL] = { is_log_level, "emerg, alert, crit, err, warning, notice, info, debug or default" },
 	[CLI_XDP_MODE] = { is_xdp_mode, "native, generic or auto" },
 	[CLI_SERVICE] = { is_service, "a service's name; `alwayson show services` lists them" },
 	[CLI_SOURCE] = { is_source, "ADDR:PORT; IPv6: [ADDR]:PORT" },

@@ -23,6 +23,7 @@ enum cli_argument {
 	CLI_SERVICE,
 	CLI_SOURCE,            /* ADDR:PORT */
 	CLI_PACKET,            /* which of a connection's packets */
+	CLI_LOG_LEVEL,
 };
 
 enum { CLI_ARGUMENTS_MAX = 3, CLI_LISTS_MAX = 7, CLI_VALUE_MAX = 16, CLI_ERROR_MAX = 512 };
