@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# alwayson log level: more or less is logged from now on, without a restart; a reload keeps it. What a target that takes nothing costs is in unit/agent_log.
+# alwayson log level: more or less is logged from now on, without a restart; a reload keeps it. What a target that takes
+# nothing costs is in unit/agent_log.
 . "$(dirname "$0")/lib.sh"
 
 # logged PATTERN: a line that comes from now on.
