@@ -72,7 +72,7 @@ TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo check check-long tests bench lint mutants install man uninstall clean help deps
+.PHONY: all demo check check-long tests fuzzers fuzz bench lint mutants install man uninstall clean help deps
 all: $(PROGRAMS) ## build the programs: $(BUILD)/alwaysond, $(BUILD)/alwayson
 	@$(BUILD)/alwaysond --version >/dev/null
 
@@ -83,13 +83,13 @@ demo: ## install what is missing, build, run the reference configuration in a la
 
 check: ## install what is missing, build, run every test that this machine can run
 	@tools/deps --for check
-	@$(MAKE) --no-print-directory -s all tests
+	@$(MAKE) --no-print-directory -s all tests fuzzers
 	@$(BUILD)/tests/bench/verified $(BPF_OBJ)
 	@BUILD=$(BUILD) tests/run
 
 check-long: ## as check, and the long forms of the tests
 	@tools/deps --for check,vm
-	@$(MAKE) --no-print-directory -s all tests
+	@$(MAKE) --no-print-directory -s all tests fuzzers
 	@BUILD=$(BUILD) LONG=1 tests/run --timeout 3600 unit packet system vm
 
 tests: all $(TEST_PLUGINS) $(BUILD)/tests/checker/alwayson-checker $(UNITS) $(PACKETS) $(TEST_BPF_OBJ) $(TOOLS)
@@ -103,7 +103,7 @@ mutants: ## break the code on purpose, one way at a time: the suite that guards 
 	@tools/deps --for check
 	@tests/mutants
 
-SCRIPTS := .ci/run tools/deps tools/lab tools/man tools/completion/alwayson.bash $(wildcard tools/lab.d/*.sh) tests/run tests/mutants tests/bare-machine \
+SCRIPTS := .ci/run tools/deps tools/lab tools/man tools/completion/alwayson.bash $(wildcard tools/lab.d/*.sh) tests/run tests/mutants tests/bare-machine tests/fuzz/seeds \
            $(addprefix tests/bench/,run report throughput mpps start) $(wildcard tests/system/*.sh) \
            $(addprefix tests/vm/,run boot guest) $(wildcard tests/vm/*.sh)
 
@@ -241,5 +241,39 @@ $(BUILD)/tests/system/%: tests/system/%.c $(LIB) | $(TEST_SKELS)
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB) | $(TEST_SKELS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TOOL_CFLAGS) $(ALL_LDFLAGS) $< $(LIB) $(TOOL_LIBS) $(LDLIBS) -lm -o $@
+
+# Fuzzers: tests/fuzz/fuzz_*.c, each with clang's libFuzzer and the parsers it feeds, all with ASan and UBSan.
+FUZZ := $(BUILD)/fuzz
+FUZZ_CLANG ?= clang
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZERS := $(FUZZ_SRC:tests/fuzz/%.c=$(FUZZ)/%)
+# The rooms of parsers, and what they lean on; nothing that loads programs into the kernel.
+FUZZ_PARTS := $(wildcard $(addsuffix /*.c,$(addprefix user/,base config control health metrics model net table web))) \
+              $(filter-out user/checker/main.c,$(wildcard user/checker/*.c)) \
+              user/agent/state_file.c user/agent/log_text.c user/plugins/mysql/facts.c
+FUZZ_OBJ := $(FUZZ_PARTS:%.c=$(FUZZ)/%.o)
+FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FUZZ_CFLAGS := -std=gnu11 -O1 -g $(WARN) -D_GNU_SOURCE -DALWAYSON_VERSION='"fuzz"' -Iinclude -Iuser -Itests -isystem \
+               /usr/include/mariadb -MMD -MP $(FUZZ_SAN)
+FUZZ_LIBS_mysql_facts := -lmariadb
+FUZZ_LIBS := -levent_core -lmnl -ljansson -lcap-ng -lseccomp -lssl -lcrypto -ldl -lpthread
+
+fuzzers: $(FUZZERS)
+
+fuzz: ## feed every parser of strangers' bytes with noise: SECONDS=n for each (60); TARGET=name for one
+	@tools/deps --for check
+	@$(MAKE) --no-print-directory -s fuzzers
+	@BUILD=$(BUILD) FUZZ_SECONDS=$(or $(SECONDS),60) FUZZ_TARGET=$(TARGET) tests/system/fuzz.sh
+
+$(FUZZ)/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
+
+$(FUZZ)/libfuzzed.a: $(FUZZ_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(FUZZ)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ)/libfuzzed.a
+	$(FUZZ_CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $< $(FUZZ)/libfuzzed.a $(FUZZ_LIBS) $(FUZZ_LIBS_$*) -o $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -316,7 +316,8 @@ static void pack_words(struct parser *p, const struct plugin_settings *s, struct
 	const char *texts[PLUGIN_ARGS_MAX + 2] = { s->name, s->secret ? s->secret : "" };
 	size_t count = s->count + 2, at = 0, i;
 
-	memcpy(texts + 2, s->words, s->count * sizeof(texts[0]));
+	if (s->count)
+		memcpy(texts + 2, s->words, s->count * sizeof(texts[0]));
 	for (i = 0; i < count; i++)
 		to->length += strlen(texts[i]) + 1;
 	if (to->length > MODEL_PLUGIN_WORDS_MAX) {

@@ -187,27 +187,32 @@ static void read_rss(const struct devices *all, struct device *d)
 /* The number of an offload among the kernel's; -ENOENT, -errno. */
 static int offload_index(const struct devices *d, const char *name, const char *offload, uint32_t *ret_count)
 {
-	struct { struct ethtool_sset_info info; uint32_t count; } set = {
-		.info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES },
-	};
+	_cleanup_free_ struct ethtool_sset_info *set = calloc(1, sizeof(*set) + sizeof(set->data[0]));
 	_cleanup_free_ struct ethtool_gstrings *s = NULL;
-	int r = ethtool(d, name, &set);
+	uint32_t known;
+	int r;
 
+	if (!set)
+		return -ENOMEM;
+	set->cmd = ETHTOOL_GSSET_INFO;
+	set->sset_mask = 1ULL << ETH_SS_FEATURES;
+	r = ethtool(d, name, set);
 	if (r < 0)
 		return r;
-	if (!set.info.sset_mask || !set.count || set.count > DEVICE_STRINGS_MAX)
+	known = set->sset_mask ? set->data[0] : 0;
+	if (!known || known > DEVICE_STRINGS_MAX)
 		return -EOPNOTSUPP;
-	s = calloc(1, sizeof(*s) + (size_t)set.count * ETH_GSTRING_LEN);
+	s = calloc(1, sizeof(*s) + (size_t)known * ETH_GSTRING_LEN);
 	if (!s)
 		return -ENOMEM;
 	s->cmd = ETHTOOL_GSTRINGS;
 	s->string_set = ETH_SS_FEATURES;
-	s->len = set.count;
+	s->len = known;
 	r = ethtool(d, name, s);
 	if (r < 0)
 		return r;
-	*ret_count = set.count;
-	for (uint32_t i = 0; i < set.count && i < s->len; i++)
+	*ret_count = known;
+	for (uint32_t i = 0; i < known && i < s->len; i++)
 		if (strncmp((const char *)s->data + (size_t)i * ETH_GSTRING_LEN, offload, ETH_GSTRING_LEN) == 0)
 			return (int)i;
 	return -ENOENT;
