@@ -245,6 +245,22 @@ static void limits_the_size_of_a_reply(void **state)
 	assert_int_equal(r->control->pending, 0);
 }
 
+/* Replies that wait to be read take so much memory together and no more. What others hold is made up: 128 MiB are slow. */
+static void limits_what_unread_replies_take(void **state)
+{
+	enum { SMALLEST = 1024 }; /* what a short reply takes */
+	struct rig *r = *state;
+
+	r->control->pending = CONTROL_PENDING_MAX - SMALLEST;
+	assert_done(rig_ask(r, "echo\n"));
+	assert_int_equal(r->control->pending, CONTROL_PENDING_MAX - SMALLEST);
+	r->control->pending++;
+	assert_refused(rig_ask(r, "echo\n"), CONTROL_FAILED, "too many replies wait to be read");
+	assert_int_equal(r->control->pending, CONTROL_PENDING_MAX - SMALLEST + 1);
+	r->control->pending = 0;
+	assert_done(rig_ask(r, "echo\n"));
+}
+
 static void answers_later(void **state)
 {
 	struct rig *r = *state;
@@ -447,6 +463,7 @@ int main(void)
 		with_rig(streams_nothing_as_an_empty_array),
 		with_rig(breaks_off_a_stream_that_fails),
 		with_rig(limits_the_size_of_a_reply),
+		with_rig(limits_what_unread_replies_take),
 		with_rig(answers_later),
 		with_rig(tells_a_verb_that_its_client_is_gone),
 		with_rig(survives_an_answer_to_nobody),

@@ -112,15 +112,23 @@ static void turn(void)
 	nanosleep(&nap, NULL);
 }
 
-static int dial(void)
+/* From 127.0.0.HOST: every address of the loopback is a client of its own. */
+static int dial_from(unsigned host)
 {
-	struct sockaddr_storage to;
+	struct endpoint from = { .addr = addr_from_v4(htonl(INADDR_LOOPBACK - 1 + host)) };
+	struct sockaddr_storage to, own;
 	socklen_t length = endpoint_to_sockaddr(&w.at, &to);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	assert_int_equal(bind(fd, (struct sockaddr *)&own, endpoint_to_sockaddr(&from, &own)), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&to, length), 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	return fd;
+}
+
+static int dial(void)
+{
+	return dial_from(1);
 }
 
 static void say(int fd, const char *text)
@@ -346,6 +354,54 @@ static void many_connections_are_capped(void **state)
 	wait_connections(0);
 }
 
+/* Many addresses together have no more than there is; whoever comes last is served. */
+static void many_addresses_share_the_room(void **state)
+{
+	int fds[6 * WEB_PEER_MAX];
+	_cleanup_free_ char *got = NULL;
+	unsigned open = 0;
+
+	_Static_assert(sizeof(fds) / sizeof(fds[0]) > WEB_CONNECTIONS_MAX, "more than there is room for");
+	for (size_t i = 0; i < array_size(fds); i++) {
+		fds[i] = dial_from(1 + i / WEB_PEER_MAX);
+		say(fds[i], "GET");
+		turn();
+		assert_true(counts().connections <= WEB_CONNECTIONS_MAX);
+	}
+	while (counts().evicted < array_size(fds) - WEB_CONNECTIONS_MAX)
+		turn();
+	for (size_t i = 0; i < array_size(fds); i++)
+		open += !is_closed(fds[i]);
+	assert_int_equal(open, WEB_CONNECTIONS_MAX);
+	got = ASK(fds[array_size(fds) - 1], " / HTTP/1.1\r\nHost: x\r\n\r\n", "hello\n");
+	assert_non_null(strstr(got, "200 OK"));
+	for (size_t i = 0; i < array_size(fds); i++)
+		close(fds[i]);
+	wait_connections(0);
+}
+
+/* The same for replies that are made while they are sent: the next one is told to come back, the others go on. */
+static void streams_of_many_addresses_are_capped(void **state)
+{
+	int fds[WEB_STREAMS_MAX + 1];
+	_cleanup_free_ char *got = NULL, *whole = NULL;
+
+	for (size_t i = 0; i < array_size(fds); i++) {
+		fds[i] = dial_from(1 + i / WEB_PEER_STREAMS_MAX);
+		say(fds[i], "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+		while (counts().requests <= i)
+			turn();
+	}
+	got = hear(fds[WEB_STREAMS_MAX], "\r\n\r\n", 4096);
+	assert_memory_equal(got, "HTTP/1.1 503", 12);
+	whole = hear(fds[0], "\r\n0\r\n\r\n", 64 << 20);
+	assert_non_null(strstr(whole, "\r\n0\r\n\r\n"));
+	for (size_t i = 0; i < array_size(fds); i++)
+		close(fds[i]);
+	wait_connections(0);
+	assert_int_equal(w.streams, w.streams_done);
+}
+
 /* A client that asks for much and reads nothing: what is made for it stops at a limit. */
 static void slow_readers_cost_little(void **state)
 {
@@ -446,6 +502,8 @@ int main(void)
 		TEST(huge_heads_are_refused),
 		TEST(dripping_requests_end),
 		TEST(many_connections_are_capped),
+		TEST(many_addresses_share_the_room),
+		TEST(streams_of_many_addresses_are_capped),
 		TEST(slow_readers_cost_little),
 		TEST(streams_are_capped),
 		TEST(broken_streams_show),
