@@ -66,6 +66,17 @@ void doctor_driver(struct doctor *d, struct doctor_nic *n)
 	}
 }
 
+/* Does the configuration say `xdp shared` of it? */
+static bool is_shared(const struct doctor *d, const char *name)
+{
+	const struct model *m = d->subject->model;
+
+	for (size_t i = 0; m && i < m->global.interfaces.count; i++)
+		if (strcmp(m->global.interfaces.items[i].name, name) == 0)
+			return m->global.interfaces.items[i].mode == MODEL_XDP_SHARED;
+	return false;
+}
+
 void doctor_program(struct doctor *d, struct doctor_nic *n)
 {
 	char name[INSPECT_NAME_MAX] = "", instance[INSPECT_INSTANCE_MAX];
@@ -90,6 +101,10 @@ void doctor_program(struct doctor *d, struct doctor_nic *n)
 		return;
 	}
 	inspect_program_name(at->program, name);
+	if (strcmp(name, "xdp_dispatcher") == 0 && is_shared(d, at->name)) {
+		doctor_say(d, DOCTOR_OK, at->name, "", "libxdp's dispatcher is attached, and `xdp shared` goes along with it");
+		return;
+	}
 	doctor_say(d, DOCTOR_FAIL, at->name,
 		   strcmp(name, "xdp_dispatcher") == 0 ? doctor_remedy("xdp-loader unload %s --all", at->name) :
 							 doctor_remedy("ip link set dev %s xdp off", at->name),
