@@ -35,6 +35,9 @@ ARRAY(use, struct server_use, MAX_SERVERS);
 ARRAY(flows4, struct bucket4, 1); /* sized by the loader */
 ARRAY(flows6, struct bucket6, 1); /* sized by the loader */
 ARRAY(locks, __u64, LOCK_COUNT);
+ARRAY(rates, struct rate_bucket, RATE_BUCKETS);
+ARRAY(access4, __u64, ACCESS_BOUNDS4);
+ARRAY(access6, struct access_bound6, ACCESS_BOUNDS6);
 /* Entries for each CPU, the CPU's number in the index: sized by the loader. */
 ARRAY(verdict_counters, struct counter, VERDICT_MAX);
 ARRAY(event_counters, __u64, EVENT_MAX);

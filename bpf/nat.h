@@ -155,6 +155,34 @@ static __always_inline void nat_note_reply(const struct packet *p, struct flow *
 	}
 }
 
+/* Counts a reply of a service on all ports: what the look-up by port did not find. */
+static __always_inline void nat_count_all_ports(const struct place *p, __u32 bytes)
+{
+	struct traffic *t = p->address ? account_service(p->service) : NULL;
+
+	if (t) {
+		t->packets_out += 1;
+		t->bytes_out += bytes;
+	}
+}
+
+__noinline int nat_count_all_ports4(__u64 word, __be32 addr, __u8 protocol, __u32 bytes)
+{
+	const struct place p = service_find4(word, addr, 0, protocol, ENTRY_ALL_PORTS);
+
+	nat_count_all_ports(&p, bytes);
+	return 0;
+}
+
+__noinline int nat_count_all_ports6(__u64 word, __u64 high, __u64 low, __u8 protocol, __u32 bytes)
+{
+	const __u64 addr[2] = { high, low };
+	const struct place p = service_find6(word, addr, 0, protocol, ENTRY_ALL_PORTS);
+
+	nat_count_all_ports(&p, bytes);
+	return 0;
+}
+
 /*
  * Is this the reply of a server? Own address and a NAT port: an exact hit is; anything else goes on to the service
  * look-up. Fills p->way_out.
@@ -211,6 +239,11 @@ static __always_inline enum verdict nat_reply(struct packet *p, __u64 word, cons
 	if (traffic) {
 		traffic->packets_out += 1;
 		traffic->bytes_out += p->length;
+	} else if (word & CONTROL_ALL_PORTS) {
+		if (v6)
+			nat_count_all_ports6(word, t.from[0], t.from[1], p->protocol, p->length);
+		else
+			nat_count_all_ports4(word, t.from[0], p->protocol, p->length);
 	}
 	traffic = account_server(FLOW_SERVER(f.value));
 	if (traffic) {

@@ -179,8 +179,10 @@ static __always_inline enum verdict related_to_server(struct packet *p, struct q
 	enum verdict verdict;
 	struct flow f;
 
-	s.place = v6 ? service_find6(word, (const __u64 *)&q->ip6->saddr, q->ports[0], q->protocol, ENTRY_SERVICE) :
-		       service_find4(word, q->ip4->saddr, q->ports[0], q->protocol, ENTRY_SERVICE);
+	if (v6)
+		service_of6(&s.place, word, (const __u64 *)&q->ip6->saddr, q->ports[0], q->protocol);
+	else
+		service_of4(&s.place, word, q->ip4->saddr, q->ports[0], q->protocol);
 	if (!s.place.address)
 		return VERDICT_OTHER_PROTOCOL;
 	explain_service(s.place.service);

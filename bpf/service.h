@@ -79,6 +79,41 @@ static __always_inline struct place service_find6(__u64 word, const __u64 addr[2
 	return none;
 }
 
+/*
+ * The service on all ports of an address: asked for when no service has the packet's port, and only where the agent
+ * says that there is one at all. Global functions: they stand on the way of every packet for no service.
+ */
+__noinline int service_all_ports4(struct place *ret, __u64 word, __be32 addr, __u8 protocol)
+{
+	if (ret)
+		*ret = service_find4(word, addr, 0, protocol, ENTRY_ALL_PORTS);
+	return 0;
+}
+
+__noinline int service_all_ports6(struct place *ret, __u64 word, __u64 high, __u64 low, __u8 protocol)
+{
+	const __u64 addr[2] = { high, low };
+
+	if (ret)
+		*ret = service_find6(word, addr, 0, protocol, ENTRY_ALL_PORTS);
+	return 0;
+}
+
+/* Whose service this address, port and protocol are. Port 0 is nobody's. */
+static __always_inline void service_of4(struct place *ret, __u64 word, __be32 addr, __be16 port, __u8 protocol)
+{
+	*ret = service_find4(word, addr, port, protocol, ENTRY_SERVICE);
+	if (!ret->address && word & CONTROL_ALL_PORTS && port)
+		service_all_ports4(ret, word, addr, protocol);
+}
+
+static __always_inline void service_of6(struct place *ret, __u64 word, const __u64 addr[2], __be16 port, __u8 protocol)
+{
+	*ret = service_find6(word, addr, port, protocol, ENTRY_SERVICE);
+	if (!ret->address && word & CONTROL_ALL_PORTS && port)
+		service_all_ports6(ret, word, addr[0], addr[1], protocol);
+}
+
 static __always_inline struct service *service_get(__u64 word, __u32 id)
 {
 	__u32 index = (word & CONTROL_HALF) * MAX_SERVICES + id;

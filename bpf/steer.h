@@ -7,6 +7,7 @@
 #ifndef BPF_STEER_H
 #define BPF_STEER_H
 
+#include "guard.h"
 #include "nat.h"
 #include "reject.h"
 #include "tunnel.h"
@@ -248,6 +249,13 @@ static __always_inline enum verdict steer_no_server(const struct steer *s)
 	return s->service->all_down == ALL_DOWN_DROP ? VERDICT_NO_SERVER : VERDICT_REJECTED;
 }
 
+static __always_inline enum verdict steer_guard(const struct packet *p, const struct steer *s, const bool v6)
+{
+	if (v6)
+		return guard6(s->word, s->place.service, *(__u64 *)&p->ip6->saddr, ((__u64 *)&p->ip6->saddr)[1]);
+	return guard4(s->word, s->place.service, p->ip4->saddr);
+}
+
 /* A packet without a record where every flow has one: chooses a server for a new connection. */
 static __always_inline enum verdict steer_choose(struct packet *p, struct steer *s, const bool v6)
 {
@@ -260,6 +268,12 @@ static __always_inline enum verdict steer_choose(struct packet *p, struct steer 
 		if (!id)
 			return VERDICT_NO_FLOW;
 	} else {
+		if (s->service->flags & SERVICE_GUARDED && !packet_is_tcp(p)) {
+			const enum verdict verdict = steer_guard(p, s, v6);
+
+			if (verdict)
+				return verdict;
+		}
 		id = select_server(p, s->service, s->word, v6);
 	}
 	if (!steer_load_server(s, id))
@@ -395,7 +409,8 @@ static __always_inline enum verdict steer_refuse(struct packet *p, const struct 
 {
 	if (!packet_is_tcp(p) || packet_opens(p))
 		account_refused(s->place.service);
-	if (verdict == VERDICT_REJECTED || verdict == VERDICT_NO_FLOW)
+	if (verdict == VERDICT_REJECTED || verdict == VERDICT_NO_FLOW ||
+	    verdict == VERDICT_ACCESS_DENIED || verdict == VERDICT_RATE_LIMITED)
 		return v6 ? reject6(p, verdict) : reject4(p, verdict);
 	return verdict;
 }
@@ -407,8 +422,10 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 	enum verdict verdict;
 
 	s.word = word;
-	s.place = v6 ? service_find6(word, (const __u64 *)&p->ip6->daddr, p->dport, p->protocol, ENTRY_SERVICE) :
-		       service_find4(word, p->ip4->daddr, p->dport, p->protocol, ENTRY_SERVICE);
+	if (v6)
+		service_of6(&s.place, word, (const __u64 *)&p->ip6->daddr, p->dport, p->protocol);
+	else
+		service_of4(&s.place, word, p->ip4->daddr, p->dport, p->protocol);
 	if (!s.place.address)
 		return VERDICT_NO_SERVICE;
 	explain_service(s.place.service);
@@ -417,6 +434,13 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 	s.service = service_get(word, s.place.service);
 	if (!s.service)
 		return VERDICT_INTERNAL;
+	/* Who may open it: asked of each SYN; of UDP where it has no record (steer_choose), or where nothing is recorded. */
+	if (s.service->flags & SERVICE_GUARDED &&
+	    (packet_opens(p) || (!packet_is_tcp(p) && !(s.service->flags & SERVICE_RECORDS)))) {
+		verdict = steer_guard(p, &s, v6);
+		if (verdict)
+			return steer_refuse(p, &s, verdict, v6);
+	}
 	verdict = s.service->flags & SERVICE_RECORDS || !with_dsr ? steer_by_record(p, &s, v6) :
 								    steer_by_slot(p, &s, v6);
 	if (verdict)

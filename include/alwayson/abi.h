@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define ABI_VERSION 1
+#define ABI_VERSION 2
 
 /*
  * The verdicts: X(NAME, action, label, what it means). One line here is the counter's index, the metric's label, and,
@@ -26,6 +26,8 @@
 	X(REJECTED, TX, "rejected", "no server was up; the client was told (RST, ICMP unreachable)")                \
 	X(ECHO, TX, "echo", "an ICMP echo request to a service's address that the host does not own; answered")     \
 	X(TOO_BIG_TOLD, TX, "too_big_told", "larger than the MTU of the way out; the sender was told by ICMP")      \
+	X(ACCESS_DENIED, TX, "access_denied", "the client's address may not open connections to the service; told so") \
+	X(RATE_LIMITED, TX, "rate_limited", "the client has opened too many connections lately; told so")              \
 	X(NO_FLOW, TX, "no_flow", "a TCP packet that belongs to no known connection; answered with RST")            \
 	X(NOT_IP, PASS, "not_ip", "neither IPv4 nor IPv6; given to the host")                                       \
 	X(OTHER_PROTOCOL, PASS, "other_protocol", "neither TCP nor UDP; given to the host")                         \
@@ -75,6 +77,10 @@ enum verdict {
 #define EXTENSION_BYTES_MAX 512    /* ... and their length together */
 #define VLAN_TAGS_MAX       2      /* 802.1Q, 802.1ad */
 #define FRAGMENTS_MAX       16384  /* datagrams in fragments that are remembered at a time, for each family */
+#define ACCESS_BOUNDS4      262144 /* bounds of ranges of addresses that services refuse, in all ... */
+#define ACCESS_BOUNDS6      131072 /* ... of IPv6 */
+#define ACCESS_STEPS        18     /* of the search: 2^18 is more than a part can have */
+#define RATE_BUCKETS        32768  /* of four: 131 072 sources whose new connections are counted */
 #define RESETS_PER_SECOND   10000  /* RST and ICMP answers of our own, for each CPU */
 
 enum abi_forward { FORWARD_NAT, FORWARD_DSR, FORWARD_IPIP };
@@ -96,6 +102,7 @@ struct control {
 #define CONTROL_HALF            1ULL        /* which half of services4/6, services and servers is active */
 #define CONTROL_TRACE_SHIFT     1
 #define CONTROL_TRACE           2ULL        /* packets are told to the agent (trace.h) */
+#define CONTROL_ALL_PORTS       4ULL        /* some service has all ports of its address */
 #define CONTROL_SIZE4_SHIFT     8           /* log2 of the entries in use of a half of services4 ... */
 #define CONTROL_SIZE6_SHIFT     16          /* ... and of services6 */
 #define CONTROL_SIZE_MASK       0xffULL
@@ -105,6 +112,7 @@ struct control {
 #define ENTRY_SERVICE 1 /* address, port and protocol of a service */
 #define ENTRY_OWN     2 /* an own address of a source pool; port and protocol are 0 */
 #define ENTRY_ADDRESS 3 /* a service's address; port and protocol are 0; service: 1 = the host does not own it */
+#define ENTRY_ALL_PORTS 4 /* address and protocol of a service on all ports; port is 0. An ENTRY_SERVICE beats it */
 
 /* services4[half * SERVICE_TABLE_MAX + i]: open addressing, linear probing. agent, the inactive half only. */
 struct service_entry4 {
@@ -137,6 +145,9 @@ struct service_entry6 {
 
 #define SERVICE_RECORDS 1 /* every flow is remembered: nat, round robin and least connections need it */
 #define SERVICE_PERSISTS 2 /* with SERVICE_RECORDS: only its datagrams are, by udp-persist; the slots have states */
+#define SERVICE_ACCESS   4 /* some addresses may not open connections: `access` */
+#define SERVICE_RATE     8 /* a source may open so many connections in a time: `rate_*` */
+#define SERVICE_GUARDED (SERVICE_ACCESS | SERVICE_RATE) /* something is asked of who opens a connection */
 
 /* services[half * MAX_SERVICES + id]: one bind of a frontend. agent; `slots` also in the active half, one store. */
 struct service {
@@ -152,6 +163,36 @@ struct service {
 	__u64 old_slots;   /* of a table that was replaced less than X ago: what dirty slots without previous ask; else 0 */
 	__u64 old_key[2];
 	__u64 zeros[1];
+	/* The second cache line: read for new connections only, and of services with SERVICE_GUARDED. */
+	__u64 access;      /* its part of access4 or access6: offset << 32 | number of bounds */
+	__u64 rate_table;  /* whose sources: frontend and family */
+	__u64 rate_mask[2]; /* of the source's address, in host order */
+	__u32 rate_period; /* jiffies, not 0 */
+	__u32 rate_max;    /* connections in that time */
+	__u64 zeros2[3];
+};
+
+/* rates[i]: sources by a keyed hash of table and address. program; the rest of an entry is for who looks at it. */
+#define RATE_WAYS 4
+#define RATE_COUNT_MAX   0xfffffULL
+#define RATE_WINDOW_MASK 0xffffffULL
+#define RATE_WINDOW(word)   ((word) >> 40)
+#define RATE_CURRENT(word)  ((word) >> 20 & RATE_COUNT_MAX)
+#define RATE_PREVIOUS(word) ((word) & RATE_COUNT_MAX)
+
+struct rate_source {
+	__u64 key;         /* 0 = free */
+	__u64 word;        /* number of the window, 24 bits; connections in it and in the one before, 20 bits each */
+	__u64 high, low;   /* the source, masked, in host order */
+};
+
+struct rate_bucket {
+	struct rate_source sources[RATE_WAYS];
+};
+
+/* access6[i]: a bound, in host order. access4[i] is a plain __u64. agent; a part changes as slots do, by the flip. */
+struct access_bound6 {
+	__u64 high, low;
 };
 
 /* slots[offset + i]. agent, one release store. */
@@ -328,6 +369,7 @@ struct traffic {
 #define EVENTS(X)                                                                                  \
 	X(EARLY_REUSE, "early_reuse", "an own port was used again before its time")                \
 	X(EVICTED, "evicted", "an unproven record gave way to a new one in a full bucket")         \
+	X(SOURCE_FORGOTTEN, "source_forgotten", "a source's count gave way to another's: the table of rates was full") \
 	X(UNRECORDED, "unrecorded", "a flow was steered by hash alone as the flow table was full") \
 	X(HOPS_FULL, "hops_full", "no room for a client's next hop; looked up for each packet")
 
@@ -343,7 +385,10 @@ enum lb_event {
 _Static_assert(sizeof(struct control) == 64, "control");
 _Static_assert(sizeof(struct service_entry4) == 16, "service_entry4");
 _Static_assert(sizeof(struct service_entry6) == 32, "service_entry6");
-_Static_assert(sizeof(struct service) == 64, "service");
+_Static_assert(sizeof(struct service) == 128, "service");
+_Static_assert(sizeof(struct rate_bucket) == 128, "rate_bucket");
+_Static_assert(sizeof(struct access_bound6) == 16, "access_bound6");
+_Static_assert(1 << ACCESS_STEPS >= ACCESS_BOUNDS4 && ACCESS_BOUNDS4 >= ACCESS_BOUNDS6, "ACCESS_STEPS");
 _Static_assert(sizeof(struct server) == 128, "server");
 _Static_assert(sizeof(struct server_use) == 64, "server_use");
 _Static_assert(sizeof(struct cursor) == 64, "cursor");

@@ -190,6 +190,63 @@ static void one_address_for_both(void **state)
 	expect(r, "a service on a port of the pool", syn, NAT_REQUEST, .out = sent, .connections = 1);
 }
 
+/* A service on all ports has those that nobody else has; of its own protocol and address, and not port 0. */
+static void all_ports_of_an_address(void **state)
+{
+	struct rig *r = *state;
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		const char *vip = v6 ? VIP6 : VIP4, *other = v6 ? "2001:db8::11" : "192.0.2.11";
+		const char *plain = v6 ? "2001:db8::12" : "192.0.2.12";
+		int all, specific, udp;
+
+		rig_clear(state);
+		all = add(r, vip, 0, TCP);
+		specific = add(r, vip, 443, TCP);
+		udp = add(r, other, 0, UDP);
+		add(r, plain, 80, TCP);
+		world_publish(r);
+		assert_int_equal(find(r, vip, 1, TCP), all);
+		assert_int_equal(find(r, vip, 442, TCP), all);
+		assert_int_equal(find(r, vip, 65535, TCP), all);
+		assert_int_equal(find(r, vip, 443, TCP), specific);
+		assert_int_equal(find(r, vip, 443, UDP), -1);
+		assert_int_equal(find(r, other, 53, UDP), udp);
+		assert_int_equal(find(r, other, 53, TCP), -1);
+		assert_int_equal(find(r, plain, 81, TCP), -1);
+		assert_int_equal(find(r, vip, 0, TCP), -1);
+	}
+}
+
+/* The destination's port is the server's, and the replies, and what is counted of them, come by the same service. */
+static void all_ports_through_nat(void **state)
+{
+	struct rig *r = *state;
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct world_server server = { .addr = v6 ? "fd00::1" : "10.0.0.1", .ports = 16,
+					       .own = v6 ? OWN6 : OWN4 };
+		struct packet request, sent, answer;
+		struct world_service s = { .addr = v6 ? VIP6 : VIP4, .protocol = TCP };
+		uint32_t id;
+
+		rig_clear(state);
+		id = world_server(r, &server);
+		world_service(r, &s, &id, 1);
+		world_own(r, server.own);
+		world_publish(r);
+		request = to(s.addr, 4711, TCP);
+		sent = towards_server(&request, r, id, 0);
+		expect(r, "to port 4711", request, NAT_REQUEST, .out = sent, .server = id, .connections = 1);
+		answer = server_answer(&sent, SYN | ACK);
+		expect(r, "from port 4711", answer, NAT_REPLY, .out = towards_client(&answer, &request), .server = id);
+		frame_build(&answer, &frame);
+		rig_run(r, &frame, 0, &outcome);
+		assert_int_equal(outcome.service, 0);
+		assert_int_equal(outcome.traffic.packets_out, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +255,8 @@ int main(void)
 		rig_test(as_many_as_there_can_be),
 		rig_test(a_flip_shows_the_new_half_only),
 		rig_test(one_address_for_both),
+		rig_test(all_ports_of_an_address),
+		rig_test(all_ports_through_nat),
 	};
 
 	return cmocka_run_group_tests_name("service", tests, rig_open, rig_close);

@@ -184,7 +184,7 @@ uint32_t world_service(struct rig *r, const struct world_service *s, const uint3
 	e->addr = parse(s->addr);
 	e->port = s->port;
 	e->protocol = s->protocol;
-	e->kind = ENTRY_SERVICE;
+	e->kind = s->port ? ENTRY_SERVICE : ENTRY_ALL_PORTS;
 	e->service = id;
 	e->address = world_address(r, s->addr);
 	service->entry = (struct service){
@@ -210,11 +210,14 @@ void world_publish(struct rig *r)
 {
 	const uint64_t half = (r->m->control->word & CONTROL_HALF) ^ 1;
 	unsigned size4 = 0, size6 = 0;
+	bool all_ports = false;
 
 	assert_int_equal(services_layout4(r->entries.items, r->entries.count,
 					  r->m->services4 + half * SERVICE_TABLE_MAX, &size4), 0);
 	assert_int_equal(services_layout6(r->entries.items, r->entries.count,
 					  r->m->services6 + half * SERVICE_TABLE_MAX, &size6), 0);
+	for (size_t i = 0; i < r->entries.count; i++)
+		all_ports |= r->entries.items[i].kind == ENTRY_ALL_PORTS;
 	for (size_t i = 0; i < r->services.count; i++)
 		r->m->services[half * MAX_SERVICES + i] = r->services.items[i].entry;
 	for (uint32_t id = 1; id < r->server_count; id++)
@@ -222,7 +225,7 @@ void world_publish(struct rig *r)
 	r->m->control->nat_low = PORT_LOW;
 	r->m->control->nat_high = PORT_LOW + RIG_PORTS - 1;
 	__atomic_store_n(&r->m->control->word,
-			 half | (uint64_t)size4 << CONTROL_SIZE4_SHIFT | (uint64_t)size6 << CONTROL_SIZE6_SHIFT,
+			 half | (all_ports ? CONTROL_ALL_PORTS : 0) | (uint64_t)size4 << CONTROL_SIZE4_SHIFT | (uint64_t)size6 << CONTROL_SIZE6_SHIFT,
 			 __ATOMIC_RELEASE);
 	rig_catch_up(r);
 }

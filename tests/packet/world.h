@@ -36,7 +36,7 @@ struct world_server {
 
 struct world_service {
 	const char *addr;
-	uint16_t port;
+	uint16_t port;          /* 0 = all of them */
 	uint8_t protocol;
 	enum abi_forward forward;
 	enum abi_balance balance;

@@ -21,6 +21,7 @@ static const char *const kinds[] = {
 	[CLI_INTERFACE] = " IFACE", [CLI_XDP_MODE] = " MODE", [CLI_SERVICE] = " SERVICE", [CLI_SOURCE] = " SOURCE",
 	[CLI_PACKET] = " PACKET",
 	[CLI_LOG_LEVEL] = " LEVEL",
+	[CLI_ACL] = " ACL", [CLI_PREFIX] = " PREFIX", [CLI_ADDRESS] = " ADDRESS",
 };
 
 /* A verb's line as completion has it: words, kinds of arguments, options. */

@@ -133,7 +133,7 @@ static void words_of_haproxy_are_classed(void **state)
 		{ &keywords_proxy, "errorfile", KEYWORD_NOTICE },
 		{ &keywords_proxy, "acl", KEYWORD_REFUSED },
 		{ &keywords_proxy, "http-request", KEYWORD_REFUSED },
-		{ &keywords_proxy, "stick-table", KEYWORD_REFUSED },
+		{ &keywords_proxy, "stick", KEYWORD_REFUSED },
 		{ &keywords_proxy, "udp-persist", KEYWORD_WORKS },
 		{ &keywords_option, "httplog", KEYWORD_NOTICE },
 		{ &keywords_option, "forwardfor", KEYWORD_REFUSED },

@@ -450,10 +450,28 @@ static void limit_of_ports(void **state)
 	static const char head[] = "defaults\n " TIMES "backend b\nfrontend f\n default_backend b\n";
 	char text[512];
 
-	snprintf(text, sizeof(text), "%s bind 192.0.2.1:1-65535,192.0.2.2:1\n", head);
+	/* All ports of an address are one entry of the table. */
+	snprintf(text, sizeof(text), "%s bind 192.0.2.1:1-65534,192.0.2.2:1-65535,192.0.2.3:1\n", head);
 	assert_loaded(load_text(text));
-	snprintf(text, sizeof(text), "%s bind 192.0.2.1:1-65535,192.0.2.2:1-2\n", head);
+	snprintf(text, sizeof(text), "%s bind 192.0.2.1:1-65534,192.0.2.2:1-65535,192.0.2.3:1-2\n", head);
 	assert_refused(load_text(text), "MODEL_PORTS_MAX");
+}
+
+static void all_ports_give_way(void **state)
+{
+	static const char head[] = "defaults\n " TIMES "backend b\nfrontend f\n default_backend b\n";
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s bind 192.0.2.1:80\n bind 192.0.2.1:1-65535\n bind 192.0.2.1:443-444\n", head);
+	assert_loaded(load_text(text));
+	assert_true(model_service_has_all_ports(&model->services.items[1]));
+	assert_false(model_service_has_all_ports(&model->services.items[2]));
+	snprintf(text, sizeof(text), "%s bind 192.0.2.1:1-65535\n bind 192.0.2.1:1-65535\n", head);
+	assert_refused(load_text(text), "this bind is given twice");
+	snprintf(text, sizeof(text), "%s bind 192.0.2.1:1-65535,192.0.2.1:80,192.0.2.1:70-90\n", head);
+	assert_refused(load_text(text), "the ports overlap: TCP port 80");
+	snprintf(text, sizeof(text), "%s bind *:1-65535\n", head);
+	assert_refused(load_text(text), "name the address");
 }
 
 static void limit_of_messages(void **state)
@@ -567,6 +585,7 @@ int main(void)
 		cmocka_unit_test(limit_of_backends),
 		cmocka_unit_test(limit_of_services),
 		cmocka_unit_test(limit_of_ports),
+		cmocka_unit_test(all_ports_give_way),
 		cmocka_unit_test(limit_of_messages),
 		cmocka_unit_test(limit_of_a_file),
 		cmocka_unit_test(limit_of_files),

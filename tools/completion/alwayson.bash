@@ -12,6 +12,12 @@ show config
 show verdicts
 show interfaces
 show log
+show table --top
+show acl ACL
+get acl ACL ADDRESS
+add acl ACL PREFIX
+del acl ACL PREFIX
+clear acl ACL
 explain config
 explain server SERVER
 explain packet SERVICE SOURCE PACKET --pcap --interface
@@ -42,6 +48,7 @@ _alwayson_kind() {
 	case $1 in
 	SERVER) "${_alwayson_ask[@]}" show servers 2>/dev/null | awk 'NR > 1 { print $1 }' ;;
 	BACKEND) "${_alwayson_ask[@]}" show servers 2>/dev/null | awk 'NR > 1 { print $1; sub("/.*", "", $1); print $1 }' ;;
+	ACL) "${_alwayson_ask[@]}" show acl 2>/dev/null | awk 'NR > 1 { print $1; if ($4 != $1) print $4 }' ;;
 	IFACE) for name in /sys/class/net/*; do echo "${name##*/}"; done ;;
 	MODE) printf 'native\ngeneric\nauto\n' ;;
 	SERVICE) "${_alwayson_ask[@]}" show services 2>/dev/null | awk 'NR > 1 { print $1 }' ;;
@@ -59,12 +66,12 @@ _alwayson() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--name | --limit | --last | --timeout | --from | --address | --interface | --service | --source | --verdict | --rate | --count | --snap) return ;;
+	--name | --limit | --top | --last | --timeout | --from | --address | --interface | --service | --source | --verdict | --rate | --count | --snap) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-s | --socket | --name) _alwayson_ask+=("${COMP_WORDS[i]}" "${COMP_WORDS[++i]}") ;;
-		--limit | --last | --timeout | --from | --address | --file | --pcap | --interface | --service | --source | --verdict | --rate | --count | --snap) i=$((i + 1)) ;;
+		--limit | --top | --last | --timeout | --from | --address | --file | --pcap | --interface | --service | --source | --verdict | --rate | --count | --snap) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+=("${COMP_WORDS[i]}") ;;
 		esac

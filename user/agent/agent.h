@@ -184,6 +184,14 @@ void verb_show_verdicts(struct control_request *r, unsigned argc, const char *co
 /* show_log.c */
 void verb_show_log(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_log_level(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+/* rate_verbs.c */
+void verb_show_table(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+/* acl_verbs.c */
+void verb_show_acl(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_get_acl(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_add_acl(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_del_acl(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_clear_acl(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 /* explain.c */
 void verb_explain_server(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_explain_config(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);

@@ -264,6 +264,8 @@ int reconcile_set_model(struct reconcile *r, const struct model *m, const struct
 		return e;
 	e = assign_ids(r, m, &a, error);
 	if (e == 0)
+		e = acls_set_model(&r->acls, m);
+	if (e == 0)
 		e = release_others(r, m, &a);
 	if (e < 0) {
 		give_back(r, m, &a, before);

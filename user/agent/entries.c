@@ -51,6 +51,11 @@ static int add_entries(struct reconcile *r, const struct model_service *service,
 			.addr = *addr, .port = port, .kind = ENTRY_SERVICE, .service = id, .address = address,
 			.protocol = service->protocol == MODEL_UDP ? IPPROTO_UDP : IPPROTO_TCP,
 		};
+		if (model_service_has_all_ports(service)) {
+			entry->port = 0;
+			entry->kind = ENTRY_ALL_PORTS;
+			break;
+		}
 	}
 	return 0;
 }
@@ -129,7 +134,7 @@ static int add_service_addresses(struct reconcile *r)
 						.address = service->address };
 		struct services_entry *new;
 
-		if (service->kind != ENTRY_SERVICE || seen[v6 * MAX_ADDRESSES + service->address])
+		if ((service->kind != ENTRY_SERVICE && service->kind != ENTRY_ALL_PORTS) || seen[v6 * MAX_ADDRESSES + service->address])
 			continue;
 		seen[v6 * MAX_ADDRESSES + service->address] = 1;
 		net_addresses(r->net, 0, visit_owner, &owner);
@@ -142,6 +147,18 @@ static int add_service_addresses(struct reconcile *r)
 	return 0;
 }
 
+/* Does one of the first `specific` entries, sorted, have what this one, of `*`, would take? */
+static bool is_beaten(const struct services_entry *first, size_t specific, const struct services_entry *e)
+{
+	struct services_entry all_ports = *e;
+
+	if (bsearch(e, first, specific, sizeof(*first), compare_entries))
+		return true;
+	all_ports.port = 0;
+	all_ports.kind = ENTRY_ALL_PORTS;
+	return e->kind == ENTRY_SERVICE && bsearch(&all_ports, first, specific, sizeof(*first), compare_entries);
+}
+
 /* Takes out what `*` gave and a specific bind has, and doubles. */
 static void drop_beaten(struct vec_entries *entries, size_t specific)
 {
@@ -152,7 +169,7 @@ static void drop_beaten(struct vec_entries *entries, size_t specific)
 		return;
 	qsort(first, specific, sizeof(*first), compare_entries);
 	for (size_t i = specific; i < entries->count; i++)
-		if (!bsearch(&first[i], first, specific, sizeof(*first), compare_entries))
+		if (!is_beaten(first, specific, &first[i]))
 			first[kept++] = first[i];
 	entries->count = kept;
 	qsort(first, entries->count, sizeof(*first), compare_entries);
@@ -209,6 +226,11 @@ size_t reconcile_service_of(const struct reconcile *r, uint16_t address, bool v6
 	if (!r->entries.count)
 		return SIZE_MAX;
 	found = bsearch(&key, r->entries.items, r->entries.count, sizeof(key), compare_entries);
+	if (!found) {
+		key.port = 0;
+		key.kind = ENTRY_ALL_PORTS;
+		found = bsearch(&key, r->entries.items, r->entries.count, sizeof(key), compare_entries);
+	}
 	for (size_t i = 0; found && i < r->model->services.count; i++)
 		if (r->at.services[i] == found->service)
 			return i;

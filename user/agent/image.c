@@ -195,11 +195,36 @@ static uint64_t region_word(const struct region *r)
 	return (uint64_t)r->offset << 32 | r->size;
 }
 
-void image_services(struct reconcile *r)
+/* The high or low half of an IPv6 mask of this length; an IPv4 address is the low half's low bits. */
+static uint64_t mask_half(unsigned length)
 {
+	return length >= 64 ? UINT64_MAX : length ? ~(UINT64_MAX >> length) : 0;
+}
+
+static void image_rate(struct reconcile *r, const struct model_service *service, struct service *image)
+{
+	const struct model_rate *rate = &service->rate;
+	const bool v6 = service->addr.family == AF_INET6;
+	uint64_t period = (uint64_t)rate->period_ms * r->maps->hz / 1000;
+
+	/* A table of the frontend, whatever becomes of its binds. */
+	image->rate_table = identity_of("rate %s %d", service->frontend, v6 ? 6 : 4);
+	image->rate_mask[0] = v6 ? mask_half(rate->length6) : 0;
+	image->rate_mask[1] = v6 ? mask_half(rate->length6 > 64 ? rate->length6 - 64 : 0) :
+				   mask_half(32 + rate->length4) & UINT32_MAX;
+	image->rate_period = period ? period : 1;
+	image->rate_max = rate->max;
+	image->flags |= SERVICE_RATE;
+}
+
+int image_services(struct reconcile *r)
+{
+	int e = 0;
+
+	acls_unwant_all(&r->acls);
 	memset(r->service_image, 0, MAX_SERVICES * sizeof(*r->service_image));
 	r->service_count = 0;
-	for (size_t i = 0; i < r->model->services.count; i++) {
+	for (size_t i = 0; e == 0 && i < r->model->services.count; i++) {
 		const struct model_service *service = &r->model->services.items[i];
 		const struct model_backend *backend = &r->model->backends.items[service->backend];
 		uint32_t id = r->at.services[i];
@@ -223,9 +248,15 @@ void image_services(struct reconcile *r)
 		image->flags = held->shape.records ? SERVICE_RECORDS : 0;
 		if (!held->shape.records && service->protocol == MODEL_UDP && backend->udp_persist_ms)
 			image->flags = SERVICE_RECORDS | SERVICE_PERSISTS;
+		e = acls_word(&r->acls, service->policy, service->addr.family == AF_INET6, (uint64_t *)&image->access);
+		if (image->access)
+			image->flags |= SERVICE_ACCESS;
+		if (service->rate.used)
+			image_rate(r, service, image);
 		if (id >= r->service_count)
 			r->service_count = id + 1;
 	}
+	return e;
 }
 
 

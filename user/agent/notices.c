@@ -100,6 +100,10 @@ static void check_addresses(struct agent *a)
 	for (size_t i = 0; i < a->model->services.count; i++) {
 		const struct model_service *s = &a->model->services.items[i];
 
+		if (model_service_has_all_ports(s) && is_owned(a, &s->addr))
+			add(a, "service %s takes all ports of %s, an address of this host: answers to connections that "
+			       "the host makes from it go to the backend; a second address for the service keeps them "
+			       "apart", s->name, addr_format(&s->addr, text));
 		if (!s->any_addr && !is_owned(a, &s->addr))
 			add(a, "service %s: no interface has the address %s: packets come here only if they are routed "
 			       "here, and nobody answers ARP or ND for it", s->name, addr_format(&s->addr, text));

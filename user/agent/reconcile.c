@@ -51,6 +51,24 @@ static void adopt_own_addresses(struct reconcile *r)
 	}
 }
 
+/* Parts of access lists. Of which family a service is, and so where its part lies, only its entry says. */
+static int adopt_access(struct reconcile *r)
+{
+	int e = 0;
+
+	for (uint32_t i = 0; e == 0 && i < SERVICE_TABLE_MAX; i++) {
+		const struct service_entry4 *e4 = &r->maps->services4[r->half * SERVICE_TABLE_MAX + i];
+		const struct service_entry6 *e6 = &r->maps->services6[r->half * SERVICE_TABLE_MAX + i];
+		const struct service *s = &r->maps->services[r->half * MAX_SERVICES];
+
+		if (e4->kind == ENTRY_SERVICE || e4->kind == ENTRY_ALL_PORTS)
+			e = acls_adopt(&r->acls, false, s[e4->service % MAX_SERVICES].access);
+		if (e == 0 && (e6->kind == ENTRY_SERVICE || e6->kind == ENTRY_ALL_PORTS))
+			e = acls_adopt(&r->acls, true, s[e6->service % MAX_SERVICES].access);
+	}
+	return e;
+}
+
 /*
  * Maps of an earlier agent: what their active half refers to stays as it is until the first flip, and is given back
  * after it; ids and addresses were kept by the maps themselves.
@@ -64,6 +82,7 @@ static int adopt(struct reconcile *r)
 	r->nat_low = r->maps->control->nat_low;
 	r->nat_high = r->maps->control->nat_high;
 	adopt_own_addresses(r);
+	e = adopt_access(r);
 	for (uint32_t id = 0; e == 0 && id < MAX_SERVICES; id++) {
 		const struct service *s = &r->maps->services[r->half * MAX_SERVICES + id];
 		struct region old = {};
@@ -127,6 +146,8 @@ int reconcile_new(struct dataplane *d, struct grace *grace, struct net *net, con
 		e = pools_init(&r->pools, maps->ports, maps->port_count);
 	if (e == 0)
 		e = region_init(&r->slots, maps->slot_count);
+	if (e == 0)
+		e = acls_init(&r->acls, maps->access4, maps->access6);
 	r->slot_count = maps->slot_count;
 	if (e == 0 && maps->taken_over)
 		e = adopt(r);
@@ -153,6 +174,7 @@ void reconcile_free(struct reconcile *r)
 	ids_done(&r->backends);
 	addresses_done(&r->addresses);
 	pools_done(&r->pools);
+	acls_done(&r->acls);
 	region_done(&r->slots);
 	vec_done(&r->entries);
 	vec_done(&r->garbage);
@@ -243,6 +265,14 @@ static void nat_range(struct reconcile *r)
 	r->nat_high = high;
 }
 
+static bool has_all_ports(const struct reconcile *r)
+{
+	for (size_t i = 0; i < r->entries.count; i++)
+		if (r->entries.items[i].kind == ENTRY_ALL_PORTS)
+			return true;
+	return false;
+}
+
 /* Fills the inactive half and makes it the active one. */
 static int flip(struct reconcile *r)
 {
@@ -268,6 +298,7 @@ static int flip(struct reconcile *r)
 	r->size4_log2 = log4;
 	r->size6_log2 = log6;
 	store_word((uint64_t *)&m->control->word, other | (m->control->word & CONTROL_TRACE) |
+		   (has_all_ports(r) ? CONTROL_ALL_PORTS : 0) |
 							  (uint64_t)log4 << CONTROL_SIZE4_SHIFT |
 							  (uint64_t)log6 << CONTROL_SIZE6_SHIFT);
 	r->epoch++;
@@ -328,6 +359,8 @@ static void on_grace(void *ctx)
 		r->epoch++;
 		if (!r->again)
 			pools_free_unwanted(&r->pools);
+		if (!r->again)
+			acls_free_unwanted(&r->acls);
 	}
 	if (r->again) {
 		r->again = false;
@@ -347,7 +380,9 @@ static int run(struct reconcile *r, const struct health *h)
 		return e;
 	structural = put_servers(r, true);
 	slots_error = slots_put(r, h);
-	image_services(r);
+	e = image_services(r);
+	if (e < 0)
+		return e;
 	structural |= put_service_words(r);
 	structural |= put_servers(r, false);
 	stale = r->entries_stale;
@@ -468,6 +503,11 @@ void reconcile_addresses_changed(struct reconcile *r)
 void reconcile_skip_port(struct reconcile *r, uint16_t port)
 {
 	pools_skip(&r->pools, port);
+}
+
+struct acls *reconcile_acls(struct reconcile *r)
+{
+	return &r->acls;
 }
 
 uint64_t reconcile_epoch(const struct reconcile *r)

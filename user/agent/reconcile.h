@@ -70,6 +70,10 @@ bool reconcile_served(const struct reconcile *r, size_t backend, size_t server, 
 /* Is it known of every server whether and how it can be reached? At start it takes the neighbours some time to answer. */
 bool reconcile_ways_are_known(const struct reconcile *r);
 
+/* The access lists; after a change reconcile_run() makes it so. */
+struct acls;
+struct acls *reconcile_acls(struct reconcile *r);
+
 /* Server ids of a backend's server, and back. ID_NONE / false when there is none. */
 uint32_t reconcile_server_id(const struct reconcile *r, size_t backend, size_t server);
 uint32_t reconcile_service_id(const struct reconcile *r, size_t service);

@@ -2,6 +2,7 @@
 /*
  * The reconciler from the inside: its state, and what its files call of each other. Not for others.
  *   assign.c    ids for a new model, and what leaves
+ *   acls.c      access lists, and their part of the maps
  *   image.c     what the program's tables ought to hold
  *   entries.c   the service table's entries
  *   slots.c     the backends' slots
@@ -11,6 +12,7 @@
 #ifndef AGENT_RECONCILE_INTERNAL_H
 #define AGENT_RECONCILE_INTERNAL_H
 
+#include "agent/acls.h"
 #include "agent/addresses.h"
 #include "agent/ids.h"
 #include "agent/layout.h"
@@ -53,6 +55,7 @@ struct reconcile {
 	struct ids servers, services, backends;
 	struct addresses addresses;
 	struct pools pools;
+	struct acls acls;
 	struct region_map slots;
 	uint32_t slot_count;             /* that `slots` and `foreign` know of */
 	struct held *held;
@@ -101,8 +104,8 @@ void reconcile_watch(struct reconcile *r, uint32_t id, const struct addr *addr);
 bool reconcile_has_way(const struct reconcile *r, uint32_t id, struct net_hop *ret);
 /* image.c: all of r->server_image; may mark entries stale. 0 or -errno. */
 int image_servers(struct reconcile *r, const struct health *h);
-/* image.c: all of r->service_image, after the slots are in place. */
-void image_services(struct reconcile *r);
+/* image.c: all of r->service_image, after the slots are in place. 0, or what acls_word() says. */
+int image_services(struct reconcile *r);
 /* entries.c: r->entries, sorted by key. 0 or -errno. */
 int entries_collect(struct reconcile *r);
 /* slots.c: every backend whose members changed. 0 or the first -errno; the others are done all the same. */

@@ -19,6 +19,10 @@ int render_verdicts(const json_t *reply, const struct render *to);
 int render_log(const json_t *reply, const struct render *to);
 int render_log_level(const json_t *reply, const struct render *to);
 int render_interfaces(const json_t *reply, const struct render *to);
+int render_table(const json_t *reply, const struct render *to);
+int render_acls(const json_t *reply, const struct render *to);
+int render_acl_match(const json_t *reply, const struct render *to);
+int render_acl_change(const json_t *reply, const struct render *to);
 int render_explain_server(const json_t *reply, const struct render *to);
 int render_explain_packet(const json_t *reply, const struct render *to);
 int render_trace(const json_t *event, const struct render *to); /* trace.c; of one event */

@@ -200,6 +200,46 @@ static void print_target(FILE *to, const json_t *s)
 		render_end(to, s, words);
 }
 
+static void print_rules(FILE *to, const json_t *s)
+{
+	const json_t *rules = json_object_get(s, "rules"), *rule;
+	size_t i;
+
+	json_array_foreach(rules, i, rule) {
+		fprintf(to, "    tcp-request connection %s ", field_text(rule, "action"));
+		print_safe(to, field_text(rule, "condition"));
+		print_place(to, rule);
+	}
+}
+
+/* Where both families are bound, the IPv4 one has it if any has. */
+static const json_t *rate_of(const json_t *services, const json_t *s)
+{
+	const json_t *other, *rate;
+	size_t i;
+
+	json_array_foreach(services, i, other) {
+		rate = json_object_get(other, "rate");
+		if (json_is_object(rate) && field_is(other, "frontend", field_text(s, "frontend")))
+			return rate;
+	}
+	return NULL;
+}
+
+static void print_rate(FILE *to, const json_t *services, const json_t *s)
+{
+	const json_t *rate = rate_of(services, s);
+
+	if (!rate)
+		return;
+	fprintf(to, "    stick-table type %s size 128k", field_text(rate, "type"));
+	render_time(to, " store conn_rate(", rate, "period_ms");
+	fprintf(to, ")\n    tcp-request connection track-sc0 src,ipmask(%" JSON_INTEGER_FORMAT ",%" JSON_INTEGER_FORMAT
+		    ")\n    tcp-request connection reject if { sc0_conn_rate gt %" JSON_INTEGER_FORMAT " }",
+		field_number(rate, "length4"), field_number(rate, "length6"), field_number(rate, "max"));
+	print_place(to, rate);
+}
+
 static void print_frontends(FILE *to, const json_t *services)
 {
 	const json_t *s, *other;
@@ -212,6 +252,8 @@ static void print_frontends(FILE *to, const json_t *services)
 		json_array_foreach(services, j, other)
 			if (field_is(other, "frontend", field_text(s, "frontend")))
 				print_bind(to, other);
+		print_rules(to, s);
+		print_rate(to, services, s);
 		render_time(to, "    timeout client", s, "timeout_client_ms");
 		render_end(to, s, "timeout client");
 		print_target(to, s);

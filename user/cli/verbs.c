@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addr.h"
 #include "base/cleanup.h"
 #include "cli/capture.h"
 #include "cli/decap.h"
@@ -15,7 +16,7 @@
 #include "cli/units.h"
 #include "control/words.h"
 
-enum { FLOWS_MAX = 1000000, EVENTS_MAX = 256 /* what the agent keeps */, SYNOPSIS_MAX = 256 };
+enum { FLOWS_MAX = 1000000, SOURCES_MAX = 100000, EVENTS_MAX = 256 /* what the agent keeps */, SYNOPSIS_MAX = 256 };
 
 static int read_number(const char *text, unsigned max, unsigned *ret)
 {
@@ -36,6 +37,16 @@ static int read_limit(const char *text, char ret[static CLI_VALUE_MAX])
 	unsigned n;
 
 	if (read_number(text, FLOWS_MAX, &n) < 0 || n == 0)
+		return -EINVAL;
+	snprintf(ret, CLI_VALUE_MAX, "%u", n);
+	return 0;
+}
+
+static int read_top(const char *text, char ret[static CLI_VALUE_MAX])
+{
+	unsigned n;
+
+	if (read_number(text, SOURCES_MAX, &n) < 0 || n == 0)
 		return -EINVAL;
 	snprintf(ret, CLI_VALUE_MAX, "%u", n);
 	return 0;
@@ -110,6 +121,24 @@ const struct cli_verb cli_verbs[] = {
 	  .summary = "the interfaces packets are steered on" },
 	{ "show log", "", .timeout_ms = CLI_ANSWER_MS, .render = render_log,
 	  .summary = "where the agent's log goes, how much of it, and what was lost" },
+	{ "show table", "", .option = { "--top", "N", "100", read_top, "a number from 1 to 100000" },
+	  .timeout_ms = CLI_ANSWER_MS, .render = render_table,
+	  .summary = "sources whose new connections are counted, the N (100) with the most",
+	  .help = "The frontends are those with a stick-table; `rejected`: over their limit now." },
+	{ "show acl", "[LIST]", 0, 1, { CLI_ACL }, .timeout_ms = CLI_ANSWER_MS, .render = render_acls,
+	  .summary = "the lists of addresses that rules name; with LIST what is in it",
+	  .help = "LIST is a file as the configuration names it, or #N." },
+	{ "get acl", "LIST ADDRESS", 2, 2, { CLI_ACL, CLI_ADDRESS }, .timeout_ms = CLI_ANSWER_MS,
+	  .render = render_acl_match, .summary = "whether an address is in a list, and by which prefix" },
+	{ "add acl", "LIST PREFIX", 2, 2, { CLI_ACL, CLI_PREFIX }, .timeout_ms = CLI_ANSWER_MS,
+	  .render = render_acl_change, .summary = "add a prefix to a list, for connections that are opened from now on",
+	  .help = "Until the list is read again, by a reload or a start; the file is not written." },
+	{ "del acl", "LIST PREFIX", 2, 2, { CLI_ACL, CLI_PREFIX }, .timeout_ms = CLI_ANSWER_MS,
+	  .render = render_acl_change, .summary = "take a prefix out of a list",
+	  .help = "Until the list is read again, by a reload or a start; the file is not written." },
+	{ "clear acl", "LIST", 1, 1, { CLI_ACL }, .timeout_ms = CLI_ANSWER_MS, .render = render_acl_change,
+	  .summary = "empty a list, all at once",
+	  .help = "Until the list is read again, by a reload or a start; the file is not written." },
 	{ "explain config", "", .timeout_ms = CLI_ANSWER_MS, .render = render_config,
 	  .summary = "the configuration in force, and where each setting of it came from",
 	  .help = "As `show config`; the comments say in which line a setting was written, or that it is a default." },
@@ -295,6 +324,36 @@ static bool is_xdp_mode(const char *text)
 	return strcmp(text, "native") == 0 || strcmp(text, "generic") == 0 || strcmp(text, "auto") == 0;
 }
 
+static bool is_acl(const char *text)
+{
+	return *text != '\0';
+}
+
+static bool is_prefix(const char *text)
+{
+	unsigned length;
+	struct addr a;
+
+	return addr_parse_prefix(text, &a, &length) == 0;
+}
+
+static bool is_address(const char *text)
+{
+	struct addr a;
+
+	return addr_parse(text, &a) == 0;
+}
+
+static bool is_service(const char *text)
+{
+	const size_t length = strlen(text);
+
+	for (const char *c = text; *c; c++)
+		if (!isgraph((unsigned char)*c))
+			return false;
+	return length > 0 && length < 2 * MODEL_NAME_MAX;
+}
+
 /* The agent reads it; here only that it is one word with a colon. */
 static bool is_source(const char *text)
 {
@@ -315,6 +374,9 @@ static const struct {
 } kinds[] = {
 	[CLI_SERVER] = { is_server, "BACKEND/SERVER; `alwayson show servers` lists them" },
 	[CLI_BACKEND_OR_SERVER] = { is_backend_or_server, "BACKEND or BACKEND/SERVER" },
+	[CLI_ACL] = { is_acl, "a list: its file, or #N; `alwayson show acl` has them" },
+	[CLI_PREFIX] = { is_prefix, "an IP address or a prefix such as 192.0.2.0/24" },
+	[CLI_ADDRESS] = { is_address, "an IP address" },
 	[CLI_WEIGHT] = { is_weight, "a weight from 0 to 256" },
 	[CLI_INTERFACE] = { is_interface, "an interface's name; `ip link` lists them" },
 	[CLI_LOG_LEVEL] = { is_log_level, "emerg, alert, crit, err, warning, notice, info, debug or default" },

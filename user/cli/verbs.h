@@ -20,6 +20,9 @@ enum cli_argument {
 	CLI_WEIGHT,
 	CLI_INTERFACE,
 	CLI_XDP_MODE,
+	CLI_ACL,               /* a list: its file, or #N */
+	CLI_PREFIX,
+	CLI_ADDRESS,
 	CLI_SERVICE,
 	CLI_SOURCE,            /* ADDR:PORT */
 	CLI_PACKET,            /* which of a connection's packets */

@@ -303,7 +303,7 @@ static char *service_name(struct parser *p, const struct proxy *x, const struct 
 	return parser_model_string(p, text);
 }
 
-static void build_service(struct parser *p, const struct proxy *x, const struct bind_draft *bind)
+static void build_service(struct parser *p, const struct proxy *x, const struct bind_draft *bind, size_t policy)
 {
 	struct model_service *s = vec_push(&p->model->services);
 	struct service_origin *origin = s ? vec_push(&p->services) : NULL;
@@ -324,6 +324,8 @@ static void build_service(struct parser *p, const struct proxy *x, const struct 
 	s->protocol = bind->protocol;
 	s->client_timeout_ms = x->settings.client.ms ? x->settings.client.ms : idle_default_ms(x->target);
 	s->backend = x->target->backend;
+	s->policy = policy;
+	build_rate(p, x, s);
 	origin_build(p, x->settings.origins, &s->origins);
 	s->place = parser_model_place(p, bind->place);
 	idle = model_idle_timeout_ms(p->model, s);
@@ -334,7 +336,7 @@ static void build_service(struct parser *p, const struct proxy *x, const struct 
 static void build_frontend(struct parser *p, const struct proxy *x)
 {
 	const struct model_backend *b = &p->model->backends.items[x->target->backend];
-	size_t i;
+	size_t policy, i;
 
 	if (x->settings.disabled) {
 		parser_notice_at(p, x->place, "%s '%s' is disabled: nothing is sent to it", kind(x), x->name);
@@ -344,8 +346,10 @@ static void build_frontend(struct parser *p, const struct proxy *x)
 		parser_notice_at(p, x->place,
 				 "%s '%s' does not set 'timeout client' (%s); what stands in parentheses is used",
 				 kind(x), x->name, is_mysql(x->target) ? "8h" : "1h");
+	policy = build_policy(p, x);
+	check_rate(p, x);
 	for (i = 0; i < x->binds.count && !p->failed; i++)
-		build_service(p, x, &x->binds.items[i]);
+		build_service(p, x, &x->binds.items[i], policy);
 }
 
 void build_model(struct parser *p)

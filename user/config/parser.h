@@ -189,6 +189,24 @@ struct server_draft {
 	struct place place;
 };
 
+/* A tcp-request line. */
+struct rule_setting {
+	bool negated;
+	uint16_t lists[MODEL_RULE_LISTS_MAX]; /* indices into the model's acls */
+	uint16_t list_count;
+	const char *text;
+	struct place place;
+};
+
+/* stick-table, track-sc0 and sc0_conn_rate; a place's line 0 = the line is not there. */
+struct rate_setting {
+	struct place table_place, track_place, limit_place;
+	bool v6;
+	uint32_t period_ms;
+	uint8_t length4, length6;
+	unsigned max;
+};
+
 /* A frontend, backend or listen section as written. */
 struct proxy {
 	enum section section;
@@ -198,6 +216,9 @@ struct proxy {
 	struct vec(struct bind_draft) binds;
 	struct vec(struct server_draft) servers;
 	struct name_setting use_backend;
+	struct rule_setting rules[MODEL_RULES_MAX];
+	size_t rule_count;
+	struct rate_setting rate;
 	bool broken; /* has an error: what it lacks may be what could not be read */
 	/* Filled by build.c. */
 	struct proxy *target; /* where its packets go; NULL = nowhere */
@@ -329,8 +350,8 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 	X(stats_mode) X(stats_user) X(stats_uid) X(stats_group) X(stats_gid) X(stats_level)                          \
 	X(balance) X(bind) X(default_backend) X(default_server) X(disabled) X(enabled) X(forward) X(hash_type)       \
 	X(mode) X(on_all_down) X(option_allbackups) X(option_httpchk) X(option_tcp_check) X(server) X(source_pool)   \
-	X(tunnel_source)                                                                                             \
-	X(timeout_check) X(timeout_client) X(timeout_connect) X(timeout_server) X(timeout_tunnel) X(use_backend) X(udp_persist)    \
+	X(stick_table) X(tcp_request) X(tunnel_source) X(udp_persist)                                                \
+	X(timeout_check) X(timeout_client) X(timeout_connect) X(timeout_server) X(timeout_tunnel) X(use_backend)     \
 	X(expect) X(expect_status) X(expect_not) X(expect_not_status) X(send) X(send_hdr) X(send_meth) X(send_uri)   \
 	X(send_ver) X(send_body) X(http_connect) X(disable_on_404)                                                    \
 	X(expect_rstatus) X(expect_string) X(expect_rstring) X(expect_not_rstatus) X(expect_not_string)               \
@@ -387,6 +408,14 @@ void step_connect(struct parser *p, struct script_settings *to, const struct con
 void build_http(struct parser *p, const struct proxy *x, struct model_backend *b);
 /* build_via.c: where checks via vip go; after all services. */
 void build_vias(struct parser *p);
+/* parse_access.c: the policy of a frontend, made of its rules unless there is an equal one; 0 = none. */
+size_t build_policy(struct parser *p, const struct proxy *x);
+/* parse_rate.c: called by parse_access.c with the words behind track-sc0, and between the braces of a comparison. */
+void parse_track(struct parser *p, const struct config_word *track, const struct config_word *args, size_t count);
+void parse_rate(struct parser *p, const struct config_word *words, size_t count, bool negated);
+/* What a service's sources may do; and, once a frontend, what its lines lack. */
+void build_rate(struct parser *p, const struct proxy *x, struct model_service *s);
+void check_rate(struct parser *p, const struct proxy *x);
 /* Once all backends are there: whom a server tracks. */
 void build_tracks(struct parser *p);
 

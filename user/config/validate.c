@@ -36,6 +36,8 @@ static int compare_services(const void *x, const void *y)
 	r = addr_compare(&a->addr, &b->addr);
 	if (r)
 		return r;
+	if (model_service_has_all_ports(a) != model_service_has_all_ports(b))
+		return model_service_has_all_ports(a) ? -1 : 1;
 	if (a->port_low != b->port_low)
 		return a->port_low < b->port_low ? -1 : 1;
 	return ox->index < oy->index ? -1 : ox->index > oy->index;
@@ -61,6 +63,12 @@ static void report_overlap(struct parser *p, size_t first, size_t second)
 				other->frontend->name, parser_where(p, at->bind->place, other->bind->place));
 }
 
+/* All ports of an address (a, which the order puts first): whoever names ports of it has those. */
+static bool beaten_by(const struct model_service *a, const struct model_service *b)
+{
+	return model_service_has_all_ports(a) && !model_service_has_all_ports(b);
+}
+
 /* A specific address beats `*`, so only services of one address can be in each other's way. */
 static void validate_overlaps(struct parser *p)
 {
@@ -75,10 +83,15 @@ static void validate_overlaps(struct parser *p)
 		order[i] = (struct order){ &p->model->services.items[i], i };
 	if (count)
 		qsort(order, count, sizeof(*order), compare_services);
+	for (i = 0; i < count; i++)
+		if (order[i].service->any_addr && model_service_has_all_ports(order[i].service))
+			parser_error_at(p, p->services.items[order[i].index].bind->place,
+					"all ports of every address of this host would leave it none of its own, not "
+					"even for its checks: name the address");
 	for (i = 1; i < count; i++) { /* widest: reaches furthest up of those before i on this address */
 		const struct model_service *a = order[widest].service, *b = order[i].service;
 
-		if (a->protocol != b->protocol || addr_compare(&a->addr, &b->addr)) {
+		if (a->protocol != b->protocol || addr_compare(&a->addr, &b->addr) || beaten_by(a, b)) {
 			widest = i;
 			continue;
 		}
@@ -148,12 +161,21 @@ static void note_udp_checks(struct parser *p, size_t backend)
 static void validate_limits(struct parser *p)
 {
 	const struct model *m = p->model;
-	size_t i, servers = 0, ports = 0;
+	size_t i, servers = 0, ports = 0, prefixes4, prefixes6;
 
+	model_count_prefixes(m, &prefixes4, &prefixes6);
+	if (prefixes4 > MODEL_PREFIXES4_MAX || prefixes6 > MODEL_PREFIXES6_MAX)
+		parser_error_at(p, (struct place){}, "the lists of all frontends with different rules hold %zu IPv4 and "
+				"%zu IPv6 prefixes; the limits are %d (MODEL_PREFIXES4_MAX) and %d (MODEL_PREFIXES6_MAX)",
+				prefixes4, prefixes6, MODEL_PREFIXES4_MAX, MODEL_PREFIXES6_MAX);
+	if (m->policies.count > MODEL_POLICIES_MAX)
+		parser_error_at(p, (struct place){}, "%zu different sets of tcp-request rules; the limit is %d "
+				"(MODEL_POLICIES_MAX)", m->policies.count, MODEL_POLICIES_MAX);
 	for (i = 0; i < m->backends.count; i++)
 		servers += m->backends.items[i].servers.count;
 	for (i = 0; i < m->services.count; i++)
-		ports += m->services.items[i].port_high - m->services.items[i].port_low + 1u;
+		ports += model_service_has_all_ports(&m->services.items[i]) ? 1u :
+			 m->services.items[i].port_high - m->services.items[i].port_low + 1u;
 	if (m->backends.count > MODEL_BACKENDS_MAX)
 		parser_error_at(p, p->backends.items[MODEL_BACKENDS_MAX]->place, "%zu backends; the limit is %d "
 				"(MODEL_BACKENDS_MAX)", m->backends.count, MODEL_BACKENDS_MAX);

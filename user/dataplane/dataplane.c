@@ -114,6 +114,19 @@ static unsigned shift_for(unsigned hz)
 	return shift;
 }
 
+/*
+ * The clock program gives the low 32 bits. The others follow from the time since boot: jiffies begin 5 minutes before the
+ * low 32 bits first overflow (INITIAL_JIFFIES of include/linux/jiffies.h).
+ */
+uint64_t dataplane_jiffies(const struct dataplane *d)
+{
+	const uint64_t about = (1ULL << 32) - 300ULL * d->maps.hz + now_ns() / (1000000000ULL / d->maps.hz);
+	uint32_t low = (uint32_t)about;
+
+	read_jiffies(d, &low);
+	return about + (uint64_t)(int64_t)(int32_t)(low - (uint32_t)about);
+}
+
 uint16_t dataplane_tick(const struct dataplane *d)
 {
 	uint32_t jiffies = 0;
@@ -279,6 +292,9 @@ static int map_all(struct dataplane *d)
 		{ d->lb->maps.servers, &m->servers },
 		{ d->lb->maps.addresses, &m->addresses },
 		{ d->lb->maps.ports, &m->ports },
+		{ d->lb->maps.rates, &m->rates },
+		{ d->lb->maps.access4, &m->access4 },
+		{ d->lb->maps.access6, &m->access6 },
 		{ d->lb->maps.hops, &m->hops },
 		{ d->lb->maps.use, &m->use },
 		{ d->lb->maps.flows4, &m->flows4 },

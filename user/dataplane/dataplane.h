@@ -65,6 +65,9 @@ struct dataplane_maps {
 	struct server *servers;           /* two halves of MAX_SERVERS */
 	struct address *addresses;
 	struct own_port *ports;
+	const struct rate_bucket *rates;  /* RATE_BUCKETS */
+	uint64_t *access4;                /* ACCESS_BOUNDS4 */
+	struct access_bound6 *access6;    /* ACCESS_BOUNDS6 */
 	struct hop *hops;
 	struct server_use *use;
 	struct bucket4 *flows4;
@@ -126,6 +129,8 @@ int dataplane_devices_fd(const struct dataplane *d);
 /* How many instructions the verifier looked at. */
 unsigned dataplane_verified_instructions(const struct dataplane *d);
 
+/* The kernel's jiffies now, all 64 bits. */
+uint64_t dataplane_jiffies(const struct dataplane *d);
 /* The program's clock now, as it stamps flows. */
 uint16_t dataplane_tick(const struct dataplane *d);
 uint32_t dataplane_ticks_from_ms(const struct dataplane *d, uint64_t ms); /* rounded up */

@@ -85,13 +85,54 @@ void model_free(struct model *m)
 		free(m->services.items[i].frontend);
 		vec_done(&m->services.items[i].origins);
 	}
+	for (i = 0; i < m->acls.count; i++) {
+		free(m->acls.items[i].name);
+		vec_done(&m->acls.items[i].prefixes);
+	}
+	for (i = 0; i < m->policies.count; i++) {
+		for (size_t n = 0; n < m->policies.items[i].rules.count; n++)
+			free(m->policies.items[i].rules.items[n].text);
+		vec_done(&m->policies.items[i].rules);
+	}
 	for (i = 0; i < m->files.count; i++)
 		free(m->files.items[i]);
+	vec_done(&m->acls);
+	vec_done(&m->policies);
 	vec_done(&m->backends);
 	vec_done(&m->services);
 	vec_done(&m->files);
 	global_done(&m->global);
 	free(m);
+}
+
+int model_find_acl(const struct model *m, const char *name)
+{
+	char *end;
+	unsigned long n;
+
+	for (size_t i = 0; i < m->acls.count; i++)
+		if (strcmp(m->acls.items[i].name, name) == 0)
+			return (int)i;
+	if (name[0] != '#' || name[1] < '0' || name[1] > '9')
+		return -ENOENT;
+	n = strtoul(name + 1, &end, 10);
+	return *end || n >= m->acls.count ? -ENOENT : (int)n;
+}
+
+void model_count_prefixes(const struct model *m, size_t *ret4, size_t *ret6)
+{
+	*ret4 = *ret6 = 0;
+	for (size_t i = 0; i < m->policies.count; i++)
+		for (size_t n = 0; n < m->policies.items[i].rules.count; n++) {
+			const struct model_rule *rule = &m->policies.items[i].rules.items[n];
+
+			for (size_t l = 0; l < rule->list_count; l++) {
+				const struct model_acl *acl = &m->acls.items[rule->lists[l]];
+
+				for (size_t x = 0; x < acl->prefixes.count; x++)
+					++*(acl->prefixes.items[x].addr.family == AF_INET6 ? ret6 : ret4);
+			}
+		}
 }
 
 const struct model_server *model_find_server(const struct model *m, const char *path,
@@ -139,6 +180,11 @@ const struct model_backend *model_find_port_clash(const struct model *m, uint16_
 		}
 	}
 	return NULL;
+}
+
+bool model_service_has_all_ports(const struct model_service *s)
+{
+	return s->port_low == 1 && s->port_high == UINT16_MAX;
 }
 
 uint32_t model_idle_timeout_ms(const struct model *m, const struct model_service *s)

@@ -41,6 +41,15 @@ enum model_limit {
 	MODEL_BACKENDS_MAX = 8192,
 	MODEL_SERVERS_MAX = 16384, /* of all backends: half of abi.h's ids, so that a reload may replace them all */
 	MODEL_SERVICES_MAX = 8192,
+	MODEL_ACLS_MAX = 4096,     /* lists of addresses */
+	MODEL_RULES_MAX = 8,      /* tcp-request lines of a frontend */
+	MODEL_RULE_LISTS_MAX = 8, /* lists in one condition */
+	MODEL_POLICIES_MAX = 256, /* different sets of such lines */
+	MODEL_PREFIXES4_MAX = 65000, /* of all policies: twice their bounds fit into abi.h's ACCESS_BOUNDS4 ... */
+	MODEL_PREFIXES6_MAX = 32000, /* ... and ACCESS_BOUNDS6 */
+	MODEL_RATE_MAX = 1000000, /* connections of a source in a time; abi.h counts a little further */
+	MODEL_RATE_PERIOD_MIN_MS = 1000,
+	MODEL_RATE_SOURCES = 131072, /* abi.h's RATE_BUCKETS, four each */
 	MODEL_PORTS_MAX = 65536,  /* of all services together */
 	MODEL_IDLE_TIMEOUT_DEFAULT_MS = 3600000,
 	MODEL_CONNECT_TIMEOUT_DEFAULT_MS = 5000,
@@ -249,6 +258,41 @@ struct model_backend {
 	struct model_place place;
 };
 
+/* Addresses by prefix; bits behind the length are zero. */
+struct model_prefix {
+	struct addr addr;
+	uint8_t length;
+};
+
+/* A list of addresses that rules name: a file's, or those written in a line (name "#N"). */
+struct model_acl {
+	char *name;
+	bool file;
+	struct vec(struct model_prefix) prefixes;
+};
+
+/* tcp-request connection reject: whoever is in one of the lists, or, negated, in none of them. */
+struct model_rule {
+	bool negated;
+	size_t lists[MODEL_RULE_LISTS_MAX]; /* indices into model.acls */
+	size_t list_count;
+	char *text;                /* "if !{ src -f FILE }" */
+	struct model_place place;
+};
+
+/* A frontend's rules; frontends with equal ones share a policy. Rejected is whom one of them rejects. */
+struct model_policy {
+	struct vec(struct model_rule) rules;
+};
+
+/* How many connections a source may open; a source is an address's prefix. */
+struct model_rate {
+	bool used, v6;             /* v6: the table is of `type ipv6` */
+	uint32_t max, period_ms;   /* at most so many in that time */
+	uint8_t length4, length6;
+	struct model_place place;
+};
+
 /*
  * One bind of a frontend or listen section: an address, one or more ports of it, a protocol. `bind` lists and port
  * ranges that share one bind line and address stay one service each address; `:: v4v6` gives two (one a family).
@@ -258,10 +302,12 @@ struct model_service {
 	char *frontend;
 	bool any_addr; /* `*`, an empty address, 0.0.0.0 or `::`: all addresses of the attached interfaces */
 	struct addr addr;          /* family always set; bytes zero when any_addr */
-	uint16_t port_low, port_high; /* inclusive, host order */
+	uint16_t port_low, port_high; /* inclusive, host order; 1 and 65535: model_service_has_all_ports() */
 	enum model_protocol protocol;
 	uint32_t client_timeout_ms; /* timeout client of the frontend; default 1 h. See model_idle_timeout_ms() */
 	size_t backend;            /* index into model.backends */
+	size_t policy;             /* 1 + index into model.policies; 0 = everybody may */
+	struct model_rate rate;
 	struct model_origins origins; /* of its frontend */
 	struct model_place place;
 };
@@ -312,10 +358,16 @@ struct model {
 	struct model_global global;
 	struct vec(struct model_backend) backends;
 	struct vec(struct model_service) services;
+	struct vec(struct model_acl) acls;
+	struct vec(struct model_policy) policies;
 	struct vec(char *) files;  /* names that places point into */
 };
 
 void model_free(struct model *m); /* takes NULL */
+/* The list called so: a file's name, or "#N", the N-th list whatever it is. Returns its index, or -ENOENT. */
+int model_find_acl(const struct model *m, const char *name);
+/* Prefixes of all policies, a list counted as often as policies name it. */
+void model_count_prefixes(const struct model *m, size_t *ret4, size_t *ret6);
 /* Looks up "BACKEND/SERVER". Returns the server and fills *ret_backend (may be NULL), or NULL. */
 const struct model_server *model_find_server(const struct model *m, const char *path,
 					     const struct model_backend **ret_backend);
@@ -325,6 +377,8 @@ const struct model_server *model_find_server(const struct model *m, const char *
  */
 const struct model_backend *model_find_port_clash(const struct model *m, uint16_t low, uint16_t high, uint16_t *ret_low,
 						  uint16_t *ret_high);
+/* The whole range 1-65535: one entry of the table, and any other bind of the address and protocol beats it. */
+bool model_service_has_all_ports(const struct model_service *s);
 /* Idle time of a remembered flow of this service: timeout tunnel, else the longer of client and server. */
 uint32_t model_idle_timeout_ms(const struct model *m, const struct model_service *s);
 

@@ -139,11 +139,48 @@ static json_t *backend_json(const struct model_backend *b)
 			 "place", place_json(&b->place));
 }
 
+static json_t *rules_json(const struct model *m, const struct model_service *s)
+{
+	json_t *j = json_array();
+
+	for (size_t i = 0; s->policy && i < m->policies.items[s->policy - 1].rules.count; i++) {
+		const struct model_rule *rule = &m->policies.items[s->policy - 1].rules.items[i];
+
+		json_array_append_new(j, json_pack("{s:s, s:o, s:o}", "action", "reject", "condition",
+						   model_path_json(rule->text), "place", place_json(&rule->place)));
+	}
+	return j;
+}
+
+static json_t *rate_json(const struct model_rate *r)
+{
+	if (!r->used)
+		return json_null();
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:o}", "type", r->v6 ? "ipv6" : "ip", "max", (int)r->max, "period_ms",
+			 (int)r->period_ms, "length4", r->length4, "length6", r->length6, "place",
+			 place_json(&r->place));
+}
+
+/* A list by its name, size and content; who wants the addresses asks `show acl`. */
+static json_t *acl_json(const struct model_acl *a)
+{
+	uint64_t digest = 0x9e3779b97f4a7c15ULL;
+
+	for (size_t i = 0; i < a->prefixes.count; i++) {
+		const uint8_t *bytes = (const uint8_t *)&a->prefixes.items[i];
+
+		for (size_t b = 0; b < sizeof(a->prefixes.items[i]); b++)
+			digest = (digest ^ bytes[b]) * 0x100000001b3ULL; /* FNV-1a */
+	}
+	return json_pack("{s:o, s:b, s:I, s:o}", "name", model_path_json(a->name), "file", a->file, "prefixes",
+			 (json_int_t)a->prefixes.count, "digest", json_sprintf("%016llx", (unsigned long long)digest));
+}
+
 static json_t *service_json(const struct model *m, const struct model_service *s)
 {
 	char text[ADDR_TEXT_MAX];
 
-	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:s, s:i, s:i, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:s, s:i, s:i, s:o, s:o, s:o}",
 			 "name", s->name,
 			 "frontend", s->frontend,
 			 "address", addr_format(&s->addr, text),
@@ -154,6 +191,8 @@ static json_t *service_json(const struct model *m, const struct model_service *s
 			 "backend", m->backends.items[s->backend].name,
 			 "timeout_client_ms", (int)s->client_timeout_ms,
 			 "idle_ms", (int)model_idle_timeout_ms(m, s),
+			 "rules", rules_json(m, s),
+			 "rate", rate_json(&s->rate),
 			 "place", place_json(&s->place));
 }
 
@@ -207,7 +246,7 @@ static json_t *global_json(const struct model_global *g)
 
 json_t *model_to_json(const struct model *m)
 {
-	json_t *backends = json_array(), *services = json_array(), *files = json_array();
+	json_t *backends = json_array(), *services = json_array(), *files = json_array(), *acls = json_array();
 	size_t i;
 	int r = 0;
 
@@ -215,15 +254,18 @@ json_t *model_to_json(const struct model *m)
 		r |= append(backends, backend_json(&m->backends.items[i]));
 	for (i = 0; i < m->services.count; i++)
 		r |= append(services, service_json(m, &m->services.items[i]));
+	for (i = 0; i < m->acls.count; i++)
+		r |= append(acls, acl_json(&m->acls.items[i]));
 	for (i = 0; i < m->files.count; i++)
 		r |= append(files, model_path_json(m->files.items[i]));
 	if (r) {
 		json_decref(backends);
 		json_decref(services);
 		json_decref(files);
+		json_decref(acls);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o}", "files", files, "global", global_json(&m->global), "services",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "acls", acls, "files", files, "global", global_json(&m->global), "services",
 			 services, "backends", backends);
 }
 

@@ -15,9 +15,9 @@
 
 struct services_entry {
 	struct addr addr;
-	uint16_t port;     /* host order; 0 for ENTRY_OWN */
+	uint16_t port;     /* host order; 0 for ENTRY_OWN, ENTRY_ALL_PORTS */
 	uint8_t protocol;  /* IPPROTO_TCP, IPPROTO_UDP; 0 for ENTRY_OWN */
-	uint8_t kind;      /* ENTRY_SERVICE, ENTRY_OWN */
+	uint8_t kind;      /* ENTRY_* */
 	uint32_t service;
 	uint16_t address;  /* address id, not 0 */
 };
