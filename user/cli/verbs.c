@@ -344,16 +344,6 @@ static bool is_address(const char *text)
 	return addr_parse(text, &a) == 0;
 }
 
-static bool is_service(const char *text)
-{
-	const size_t length = strlen(text);
-
-	for (const char *c = text; *c; c++)
-		if (!isgraph((unsigned char)*c))
-			return false;
-	return length > 0 && length < 2 * MODEL_NAME_MAX;
-}
-
 /* The agent reads it; here only that it is one word with a colon. */
 static bool is_source(const char *text)
 {
