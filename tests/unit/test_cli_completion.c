@@ -18,6 +18,7 @@
 
 static const char *const kinds[] = {
 	[CLI_SERVER] = " SERVER", [CLI_BACKEND_OR_SERVER] = " BACKEND", [CLI_WEIGHT] = " WEIGHT",
+	[CLI_FRONTEND] = " FRONTEND",
 	[CLI_INTERFACE] = " IFACE", [CLI_XDP_MODE] = " MODE", [CLI_SERVICE] = " SERVICE", [CLI_SOURCE] = " SOURCE",
 	[CLI_PACKET] = " PACKET",
 	[CLI_LOG_LEVEL] = " LEVEL",

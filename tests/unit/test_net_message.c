@@ -376,6 +376,36 @@ static void writes_requests(void **state)
 	assert_int_equal(neighbour->ndm_state, NUD_PROBE);
 }
 
+/* What we write the kernel sends back: read again, it says the same. */
+static void writes_addresses(void **state)
+{
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_REQUEST_MAX];
+	const struct nlmsghdr *m = (const struct nlmsghdr *)buf;
+	const struct addr a4 = addr(AF_INET, v4), a6 = addr(AF_INET6, v6);
+	struct message_address r;
+
+	assert_true(message_write_address(buf, 80, 7, &a6, false, 3, 0xa0) <= MESSAGE_REQUEST_MAX);
+	assert_int_equal(m->nlmsg_flags, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+	assert_int_equal(message_read_address(m, &r), 0);
+	assert_addr(&r.addr, AF_INET6, v6);
+	assert_int_equal(r.prefix, 128);
+	assert_int_equal(r.ifindex, 7);
+	assert_int_equal(r.flags, IFA_F_NODAD);
+	assert_int_equal(r.protocol, 0xa0);
+
+	assert_true(message_write_address(buf, 81, 7, &a4, true, 0, 0xa0) <= MESSAGE_REQUEST_MAX);
+	assert_int_equal(m->nlmsg_flags, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+	assert_int_equal(message_read_address(m, &r), 0);
+	assert_int_equal(r.prefix, 32);
+
+	assert_true(message_write_address_remove(buf, 82, 7, &a4) <= MESSAGE_REQUEST_MAX);
+	assert_int_equal(m->nlmsg_type, RTM_DELADDR);
+	assert_int_equal(m->nlmsg_flags, NLM_F_REQUEST | NLM_F_ACK);
+	assert_int_equal(message_read_address(m, &r), 0);
+	assert_addr(&r.addr, AF_INET, v4);
+	assert_int_equal(r.protocol, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -389,6 +419,7 @@ int main(void)
 		cmocka_unit_test(refuses_every_truncation_inside_an_attribute),
 		cmocka_unit_test(survives_mutations),
 		cmocka_unit_test(writes_requests),
+		cmocka_unit_test(writes_addresses),
 	};
 
 	return cmocka_run_group_tests_name("net_message", tests, NULL, NULL);

@@ -18,6 +18,7 @@ get acl ACL ADDRESS
 add acl ACL PREFIX
 del acl ACL PREFIX
 clear acl ACL
+show announce
 explain config
 explain server SERVER
 explain packet SERVICE SOURCE PACKET --pcap --interface
@@ -30,6 +31,9 @@ wait drained SERVER --timeout
 top --once
 watch BACKEND --last
 log level LEVEL
+announce
+withdraw
+ready FRONTEND
 reload
 restart
 load IFACE MODE
@@ -49,6 +53,7 @@ _alwayson_kind() {
 	SERVER) "${_alwayson_ask[@]}" show servers 2>/dev/null | awk 'NR > 1 { print $1 }' ;;
 	BACKEND) "${_alwayson_ask[@]}" show servers 2>/dev/null | awk 'NR > 1 { print $1; sub("/.*", "", $1); print $1 }' ;;
 	ACL) "${_alwayson_ask[@]}" show acl 2>/dev/null | awk 'NR > 1 { print $1; if ($4 != $1) print $4 }' ;;
+	FRONTEND) "${_alwayson_ask[@]}" show services 2>/dev/null | awk 'NR > 1 { sub("/.*", "", $1); print $1 }' ;;
 	IFACE) for name in /sys/class/net/*; do echo "${name##*/}"; done ;;
 	MODE) printf 'native\ngeneric\nauto\n' ;;
 	SERVICE) "${_alwayson_ask[@]}" show services 2>/dev/null | awk 'NR > 1 { print $1 }' ;;

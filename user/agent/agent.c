@@ -12,6 +12,7 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "agent/announce.h"
 #include "agent/monitor.h"
 #include "agent/plugins.h"
 #include "agent/privileges.h"
@@ -63,7 +64,8 @@ void agent_save_state(struct agent *a)
 	if (!a->state)
 		return;
 	health_save(a->health, &health);
-	all = health ? json_pack("{s:i, s:o, s:o}", "version", 1, "health", health, "interfaces", interfaces_save(a)) : NULL;
+	all = health ? json_pack("{s:i, s:o, s:o, s:o}", "version", 1, "health", health, "interfaces",
+				 interfaces_save(a), "announce", announce_save(a->announce)) : NULL;
 	state_save(a->state, all);
 }
 
@@ -81,6 +83,7 @@ static void on_run(evutil_socket_t fd, short what, void *ctx)
 		reconcile_run(a->reconcile, a->health);
 	else if (a->round_over && reconcile_ways_are_known(a->reconcile))
 		begin(a);
+	announce_update(a->announce);
 }
 
 static void on_reconcile_error(const char *text, void *ctx)
@@ -149,6 +152,7 @@ static void begin(struct agent *a)
 		  (unsigned long long)(agent_monotonic_ms() - a->started_ms));
 	/* What reading the configuration took is given back: it lies between what stays, and would never be. */
 	malloc_trim(0);
+	announce_update(a->announce);
 	ready_started("steering");
 	restart_answer(a);
 }
@@ -208,6 +212,13 @@ static void on_hop(const struct addr *destination, const struct net_hop *hop, vo
 	agent_run_soon(a);
 }
 
+static void on_claim(const struct addr *addr, bool claimed, int error, void *ctx)
+{
+	const struct agent *a = ctx;
+
+	announce_answered(a->announce, addr, claimed, error);
+}
+
 static void on_pass(void *ctx)
 {
 	drained_check(ctx);
@@ -251,9 +262,8 @@ static void on_beat(evutil_socket_t fd, short what, void *ctx)
 		dataplane_beat(a->dataplane, 0);
 }
 
-static void on_terminate(evutil_socket_t fd, short what, void *ctx)
+static void terminate(struct agent *a)
 {
-	struct agent *a = ctx;
 	const struct sweep_counts *c = sweep_counts(a->sweep);
 
 	a->detach = true;
@@ -262,6 +272,30 @@ static void on_terminate(evutil_socket_t fd, short what, void *ctx)
 		  log_quoted("detaching: connections through this balancer end"));
 	ready_stopping("detaching");
 	event_base_loopbreak(a->base);
+}
+
+static void on_terminate_now(evutil_socket_t fd, short what, void *ctx)
+{
+	terminate(ctx);
+}
+
+/* Addresses first, so that no packet comes any more when the program goes. */
+static void on_terminate(evutil_socket_t fd, short what, void *ctx)
+{
+	struct agent *a = ctx;
+	uint32_t wait_ms = announce_stop(a->announce); /* 0 the second time: who asks twice does not want to wait */
+
+	if (wait_ms && !a->stop_timer) {
+		const struct timeval after = { .tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000 };
+
+		log_event(a->log, LOG_NOTICE, "stopping", "wait_ms=%u text=%s", wait_ms,
+			  log_quoted("addresses are withdrawn, what still comes is steered meanwhile"));
+		ready_stopping("addresses are withdrawn");
+		a->stop_timer = evtimer_new(a->base, on_terminate_now, a);
+		if (a->stop_timer && evtimer_add(a->stop_timer, &after) == 0)
+			return;
+	}
+	terminate(a);
 }
 
 static int add_signal(struct agent *a, size_t i, int number, event_callback_fn call)
@@ -318,7 +352,7 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 	};
 	const struct reconcile_ops reconcile = { .on_error = on_reconcile_error, .on_ended = on_ended, .ctx = a };
 	const struct sweep_ops sweep = { .on_pass = on_pass, .on_reset = on_reset, .ctx = a };
-	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .ctx = a };
+	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .on_claim = on_claim, .ctx = a };
 	int r = net_new(a->base, &net, &a->net);
 
 	if (r < 0) {
@@ -407,6 +441,13 @@ static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 		snprintf(error, AGENT_ERROR_MAX, "cannot set up the checks: %s", strerror(-r));
 		return r;
 	}
+	r = announce_new(a, &a->announce);
+	if (r == 0)
+		r = announce_configure(a->announce);
+	if (r < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "cannot set up the announcements: %s", strerror(-r));
+		return r;
+	}
 	if (!a->state)
 		return 0;
 	r = state_load(a->state, &saved, error);
@@ -419,6 +460,8 @@ static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 	/* An agent that is started anew begins with what its configuration says. */
 	if (r == 0 && dataplane_maps(a->dataplane)->taken_over)
 		interfaces_restore(a, json_object_get(saved, "interfaces"));
+	announce_restore(a->announce, json_object_get(saved, "announce"));
+	announce_update(a->announce);
 	json_decref(saved);
 	return 0;
 }
@@ -518,6 +561,8 @@ void agent_stop(struct agent *a)
 	explainer_free(a->explainer);
 	tracer_free(a->tracer);
 	monitor_free(a->monitor);
+	announce_free(a->announce);
+	a->announce = NULL;
 	health_free(a->health);
 	plugins_free(a->plugins);
 	probing_free(a->probing);
@@ -538,6 +583,8 @@ void agent_stop(struct agent *a)
 		event_free(a->run_event);
 	if (a->first_round_timer)
 		event_free(a->first_round_timer);
+	if (a->stop_timer)
+		event_free(a->stop_timer);
 	notices_done(a);
 	config_report_done(&a->report);
 	vec_done(&a->interfaces);

@@ -8,6 +8,7 @@
  *   monitor.c    what is served at the port of `metrics`
  *   notices.c    what the operator ought to know of configuration and host
  *   watch.c      who waits for an event
+ *   announce.c   service addresses brought up and taken down
  *   drained.c    who waits for a server's last connection
  *   verbs.c, show.c   the control socket's verbs
  */
@@ -61,6 +62,7 @@ struct agent_reload {
 };
 
 struct agent_drain_wait;
+struct announce;
 struct probing;
 struct plugins;
 struct reload;
@@ -85,6 +87,7 @@ struct agent {
 	struct sweep *sweep;
 	struct challenge *challenge; /* ends connections */
 	struct health *health;
+	struct announce *announce;
 	struct plugins *plugins; /* who runs the checks that plugins make */
 	struct probing *probing; /* who sends checks via a service's address */
 	struct control *control;
@@ -92,7 +95,7 @@ struct agent {
 	struct watches *watches;
 	struct tracer *tracer; /* NULL until one is asked for */
 	struct explainer *explainer; /* NULL until a packet is to be explained */
-	struct event *run_event, *beat, *first_round_timer, *signals[3];
+	struct event *run_event, *beat, *first_round_timer, *stop_timer, *signals[3];
 	struct vec(struct agent_interface) interfaces;
 	struct vec(char *) notices;
 	struct agent_drain_wait *waits;
@@ -195,6 +198,9 @@ void verb_clear_acl(struct control_request *r, unsigned argc, const char *const 
 /* explain.c */
 void verb_explain_server(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_explain_config(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+/* show_announce.c */
+void verb_show_announce(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+void verb_ready(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_show_interfaces(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 /* Indices of BACKEND/SERVER in the model; false when there is none. */
 bool agent_find_server(const struct agent *a, const char *path, size_t *ret_backend, size_t *ret_server);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/announce.h"
 #include "agent/ids.h"
 #include "agent/watch.h"
 #include "base/cleanup.h"
@@ -156,6 +157,21 @@ static const char *mode_of(struct agent *a, const char *name)
 	return "detached";
 }
 
+static void gather_announced(const struct announce_view *v, void *ctx)
+{
+	struct snapshot_agent *to = ctx;
+	struct snapshot_announced *a = vec_push(&to->announced);
+
+	if (!a)
+		return; /* the next scrape may have memory again */
+	addr_format(&v->addr, a->address);
+	snprintf(a->interface, sizeof(a->interface), "%s", v->interface);
+	a->up = v->up;
+	a->need = v->need;
+	a->fit = v->fit;
+	a->changes = v->changes;
+}
+
 static void gather_interfaces(struct agent *a, struct snapshot_agent *to)
 {
 	for (size_t i = 0; i < a->interfaces.count && to->interface_count < MODEL_INTERFACES_MAX; i++) {
@@ -237,6 +253,8 @@ static void gather_agent(struct monitor *m, struct snapshot_agent *to)
 	to->ready = a->running;
 	gather_tables(a, to);
 	gather_interfaces(a, to);
+	announce_each(a->announce, gather_announced, to);
+	to->withdrawn = announce_is_withdrawn(a->announce);
 	gather_process(to);
 	to->reloads = a->last_reload.count;
 	to->reloads_failed = a->last_reload.failures;

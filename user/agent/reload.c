@@ -15,6 +15,7 @@
 #include <syslog.h>
 
 #include "agent/agent.h"
+#include "agent/announce.h"
 #include "agent/explain_packet.h"
 #include "agent/monitor.h"
 #include "agent/plugins.h"
@@ -113,6 +114,8 @@ static int take_model(struct agent *a, struct model *m, const struct hash_key *s
 	a->secret = *secret;
 	if (a->running)
 		sweep_set_model(a->sweep, m);
+	if (announce_configure(a->announce) < 0)
+		log_event(a->log, LOG_ERR, "announce_failed", "error=%s", log_quoted(strerror(ENOMEM)));
 	return 0;
 }
 
@@ -166,6 +169,7 @@ static int take(struct reload *l)
 	reconcile_addresses_changed(a->reconcile);
 	if (a->running)
 		reconcile_run(a->reconcile, a->health);
+	announce_update(a->announce);
 	return 0;
 }
 

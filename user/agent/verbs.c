@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/announce.h"
 #include "agent/explain_packet.h"
 #include "agent/trace.h"
 #include "agent/restart.h"
@@ -61,7 +62,7 @@ static void verb_maint(struct control_request *r, unsigned argc, const char *con
 	set_admin(ctx, r, argv[0], HEALTH_MAINT);
 }
 
-static void verb_ready(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
+static void verb_server_ready(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
 {
 	set_admin(ctx, r, argv[0], HEALTH_READY);
 }
@@ -195,6 +196,7 @@ static void verb_load(struct control_request *r, unsigned argc, const char *cons
 		return;
 	}
 	reconcile_addresses_changed(a->reconcile);
+	announce_update(a->announce);
 	reconcile_run(a->reconcile, a->health);
 	agent_save_state(a);
 	control_reply(r, json_pack("{s:b, s:o, s:[]}", "changed", !was, "interface",
@@ -228,6 +230,7 @@ static void verb_unload(struct control_request *r, unsigned argc, const char *co
 		json_array_append_new(notices, json_sprintf("connections through %s end", all[i].name));
 	}
 	interfaces_apply(a);
+	announce_update(a->announce);
 	reconcile_addresses_changed(a->reconcile);
 	reconcile_run(a->reconcile, a->health);
 	agent_save_state(a);
@@ -238,6 +241,27 @@ static void verb_unload(struct control_request *r, unsigned argc, const char *co
 static void verb_restart(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
 {
 	restart_begin(ctx, r);
+}
+
+static void set_withdrawn(struct agent *a, struct control_request *r, bool withdrawn)
+{
+	const bool changed = announce_set_withdrawn(a->announce, withdrawn);
+
+	if (changed)
+		log_event(a->log, LOG_NOTICE, withdrawn ? "withdrawn_by_hand" : "announced_by_hand", "text=%s",
+			  log_quoted(withdrawn ? "all addresses, until `alwayson announce`" : "as the servers allow"));
+	agent_save_state(a);
+	control_reply(r, json_pack("{s:b, s:b}", "changed", changed, "withdrawn", withdrawn));
+}
+
+static void verb_announce(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
+{
+	set_withdrawn(ctx, r, false);
+}
+
+static void verb_withdraw(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
+{
+	set_withdrawn(ctx, r, true);
 }
 
 static void verb_version(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
@@ -261,6 +285,7 @@ const struct control_verb agent_verbs[] = {
 	{ "add acl", "LIST PREFIX", 2, 2, MODEL_LEVEL_ADMIN, verb_add_acl },
 	{ "del acl", "LIST PREFIX", 2, 2, MODEL_LEVEL_ADMIN, verb_del_acl },
 	{ "clear acl", "LIST", 1, 1, MODEL_LEVEL_ADMIN, verb_clear_acl },
+	{ "show announce", "", 0, 0, MODEL_LEVEL_USER, verb_show_announce },
 	{ "explain config", "", 0, 0, MODEL_LEVEL_USER, verb_explain_config },
 	{ "explain server", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_USER, verb_explain_server },
 	{ "explain packet", "SERVICE SRC:PORT [syn|ack|fin|rst]", 2, 3, MODEL_LEVEL_ADMIN, verb_explain_packet },
@@ -271,7 +296,7 @@ const struct control_verb agent_verbs[] = {
 	{ "explain frame", "IFACE LENGTH HEX [COPY]", 3, 4, MODEL_LEVEL_ADMIN, verb_explain_frame },
 	{ "server drain", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_drain },
 	{ "server maint", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_maint },
-	{ "server ready", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_ready },
+	{ "server ready", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_ADMIN, verb_server_ready },
 	{ "server weight", "BACKEND/SERVER WEIGHT", 2, 2, MODEL_LEVEL_ADMIN, verb_weight },
 	{ "wait drained", "BACKEND/SERVER [TIMEOUT_MS]", 1, 2, MODEL_LEVEL_USER, verb_wait_drained },
 	{ "watch", "[AFTER [WAIT_MS]]", 0, 2, MODEL_LEVEL_USER, verb_watch },
@@ -280,6 +305,9 @@ const struct control_verb agent_verbs[] = {
 	{ "load", "IFACE [native|generic|auto]", 1, 2, MODEL_LEVEL_ADMIN, verb_load },
 	{ "unload", "[IFACE]", 0, 1, MODEL_LEVEL_ADMIN, verb_unload },
 	{ "restart", "", 0, 0, MODEL_LEVEL_ADMIN, verb_restart },
+	{ "announce", "", 0, 0, MODEL_LEVEL_ADMIN, verb_announce },
+	{ "withdraw", "", 0, 0, MODEL_LEVEL_ADMIN, verb_withdraw },
+	{ "ready", "[FRONTEND]", 0, 1, MODEL_LEVEL_USER, verb_ready },
 	{ "version", "", 0, 0, MODEL_LEVEL_USER, verb_version },
 };
 const size_t agent_verb_count = sizeof(agent_verbs) / sizeof(agent_verbs[0]);

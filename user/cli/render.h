@@ -23,6 +23,9 @@ int render_table(const json_t *reply, const struct render *to);
 int render_acls(const json_t *reply, const struct render *to);
 int render_acl_match(const json_t *reply, const struct render *to);
 int render_acl_change(const json_t *reply, const struct render *to);
+int render_announce(const json_t *reply, const struct render *to);
+int render_withdraw(const json_t *reply, const struct render *to);
+int render_ready(const json_t *reply, const struct render *to);
 int render_explain_server(const json_t *reply, const struct render *to);
 int render_explain_packet(const json_t *reply, const struct render *to);
 int render_trace(const json_t *event, const struct render *to); /* trace.c; of one event */

@@ -121,6 +121,25 @@ static void print_log(FILE *to, const json_t *log)
 	print_place(to, log);
 }
 
+/* none: what is printed where there is none. */
+static void print_announce(FILE *to, const json_t *of, const char *none)
+{
+	const json_t *a = json_object_get(of, "announce");
+
+	if (!json_is_object(a)) {
+		if (!*none)
+			return;
+		fputs(none, to);
+		render_end(to, of, "announce");
+		return;
+	}
+	fputs("    announce ", to);
+	render_word(to, field_text(a, "interface"));
+	fprintf(to, " need %" JSON_INTEGER_FORMAT, field_number(a, "need"));
+	render_time(to, " wait", a, "wait_ms");
+	render_end(to, of, "announce");
+}
+
 static void print_global(FILE *to, const json_t *global)
 {
 	const json_t *list = json_object_get(global, "interfaces"), *n;
@@ -154,6 +173,7 @@ static void print_global(FILE *to, const json_t *global)
 		fputs("    external-check", to);
 		render_end(to, global, "external-check");
 	}
+	print_announce(to, global, "");
 	json_array_foreach(logs, i, n)
 		print_log(to, n);
 }
@@ -240,18 +260,25 @@ static void print_rate(FILE *to, const json_t *services, const json_t *s)
 	print_place(to, rate);
 }
 
-static void print_frontends(FILE *to, const json_t *services)
+static void print_frontends(FILE *to, const json_t *services, bool announces)
 {
-	const json_t *s, *other;
+	const json_t *s, *other, *announced;
 	size_t i, j;
 
 	json_array_foreach(services, i, s) {
 		if (seen_before(services, i))
 			continue;
 		fprintf(to, "\nfrontend %s\n", field_text(s, "frontend"));
-		json_array_foreach(services, j, other)
-			if (field_is(other, "frontend", field_text(s, "frontend")))
-				print_bind(to, other);
+		announced = NULL;
+		json_array_foreach(services, j, other) {
+			if (!field_is(other, "frontend", field_text(s, "frontend")))
+				continue;
+			print_bind(to, other);
+			if (!field_true(other, "any_address"))
+				announced = other;
+		}
+		if (announced) /* a bind on every address has none to announce */
+			print_announce(to, announced, announces ? "    announce none" : "");
 		print_rules(to, s);
 		print_rate(to, services, s);
 		render_time(to, "    timeout client", s, "timeout_client_ms");
@@ -374,7 +401,8 @@ int render_config(const json_t *reply, const struct render *to)
 	}
 	fputc('\n', to->out);
 	print_global(to->out, json_object_get(reply, "global"));
-	print_frontends(to->out, json_object_get(reply, "services"));
+	print_frontends(to->out, json_object_get(reply, "services"),
+			json_is_object(json_object_get(json_object_get(reply, "global"), "announce")));
 	json_array_foreach(backends, i, backend)
 		print_backend(to->out, backend);
 	return 0;

@@ -318,3 +318,45 @@ int render_interfaces(const json_t *reply, const struct render *to)
 	}
 	return print_list(t, list, "packets are steered on no interface; `alwayson load IFACE` begins", to);
 }
+
+int render_announce(const json_t *reply, const struct render *to)
+{
+	static const struct table_column columns[] = {
+		{ "ADDRESS", TABLE_LEFT }, { "INTERFACE", TABLE_LEFT }, { "STATE", TABLE_LEFT }, { "FIT", TABLE_RIGHT },
+		{ "NEED", TABLE_RIGHT }, { "SINCE", TABLE_RIGHT }, { "WHY", TABLE_LEFT },
+	};
+	const json_t *list = json_object_get(reply, "addresses"), *a;
+	struct table *t = table_new(columns, array_size(columns));
+	const json_int_t now = field_number(reply, "now_ms");
+	char text[UNITS_TEXT_MAX];
+	size_t i;
+
+	json_array_foreach(list, i, a) {
+		const json_int_t since = field_number(a, "since_ms");
+
+		table_member(t, TONE_PLAIN, a, "address");
+		table_member(t, TONE_PLAIN, a, "interface");
+		table_member(t, tone_of_state(field_text(a, "state")), a, "state");
+		table_member(t, TONE_PLAIN, a, "fit");
+		table_member(t, TONE_PLAIN, a, "need");
+		table_cell(t, TONE_PLAIN, "%s", since && now >= since ? units_duration(now - since, text) : "-");
+		table_member(t, TONE_PLAIN, a, "why");
+	}
+	if (field_true(reply, "withdrawn"))
+		fputs("withdrawn by the operator; `alwayson announce` ends that\n", to->out);
+	return print_list(t, list, "no address is announced", to);
+}
+
+int render_withdraw(const json_t *reply, const struct render *to)
+{
+	fprintf(to->out, "%s%s\n", field_true(reply, "withdrawn") ? "withdrawn" : "announced, as the servers allow",
+		field_true(reply, "changed") ? "" : ": nothing has changed");
+	return 0;
+}
+
+int render_ready(const json_t *reply, const struct render *to)
+{
+	fprintf(to->out, "ready: %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " services take connections\n",
+		field_number(reply, "up"), field_number(reply, "services"));
+	return 0;
+}

@@ -139,6 +139,8 @@ const struct cli_verb cli_verbs[] = {
 	{ "clear acl", "LIST", 1, 1, { CLI_ACL }, .timeout_ms = CLI_ANSWER_MS, .render = render_acl_change,
 	  .summary = "empty a list, all at once",
 	  .help = "Until the list is read again, by a reload or a start; the file is not written." },
+	{ "show announce", "", .timeout_ms = CLI_ANSWER_MS, .render = render_announce,
+	  .summary = "the service addresses that are brought up and withdrawn here, and why they are as they are" },
 	{ "explain config", "", .timeout_ms = CLI_ANSWER_MS, .render = render_config,
 	  .summary = "the configuration in force, and where each setting of it came from",
 	  .help = "As `show config`; the comments say in which line a setting was written, or that it is a default." },
@@ -197,6 +199,15 @@ const struct cli_verb cli_verbs[] = {
 	{ "restart", "", .timeout_ms = CLI_RELOAD_MS, .render = render_restart,
 	  .summary = "go on with the program that is installed now; no packet and no connection is lost",
 	  .help = "The agent becomes it by exec, once it has found the configuration good. Answered when it is ready." },
+	{ "announce", "", .timeout_ms = CLI_ANSWER_MS, .render = render_withdraw,
+	  .summary = "end `withdraw`: addresses come up again as the servers allow" },
+	{ "withdraw", "", .timeout_ms = CLI_ANSWER_MS, .render = render_withdraw,
+	  .summary = "take this balancer out of service: withdraw its addresses, steer what still comes",
+	  .help = "Survives reload and restart, until `announce`. `ready` says no meanwhile." },
+	{ "ready", "[FRONTEND]", 0, 1, { CLI_FRONTEND }, .timeout_ms = CLI_ANSWER_MS, .render = render_ready,
+	  .summary = "should traffic be sent here? Exit code 0: yes, 1: no, 4: no agent answers",
+	  .help = "Steering, not withdrawn, and a service (one of FRONTEND's) has a server that takes connections.\n"
+		  "keepalived's check script, see docs/active-passive.md." },
 	{ "load", "IFACE [native|generic|auto]", 1, 2, { CLI_INTERFACE, CLI_XDP_MODE }, .timeout_ms = CLI_RELOAD_MS,
 	  .render = render_load, .summary = "steer packets on an interface too, until the agent stops",
 	  .help = "auto (the default): natively where the driver can, else generic." },
@@ -300,6 +311,11 @@ static bool is_backend_or_server(const char *text)
 	return is_server(text) || is_name(text, strlen(text));
 }
 
+static bool is_frontend(const char *text)
+{
+	return is_name(text, strlen(text));
+}
+
 static bool is_weight(const char *text)
 {
 	unsigned n;
@@ -367,6 +383,7 @@ static const struct {
 	[CLI_ACL] = { is_acl, "a list: its file, or #N; `alwayson show acl` has them" },
 	[CLI_PREFIX] = { is_prefix, "an IP address or a prefix such as 192.0.2.0/24" },
 	[CLI_ADDRESS] = { is_address, "an IP address" },
+	[CLI_FRONTEND] = { is_frontend, "a frontend's name" },
 	[CLI_WEIGHT] = { is_weight, "a weight from 0 to 256" },
 	[CLI_INTERFACE] = { is_interface, "an interface's name; `ip link` lists them" },
 	[CLI_LOG_LEVEL] = { is_log_level, "emerg, alert, crit, err, warning, notice, info, debug or default" },

@@ -326,6 +326,7 @@ static void build_service(struct parser *p, const struct proxy *x, const struct 
 	s->backend = x->target->backend;
 	s->policy = policy;
 	build_rate(p, x, s);
+	build_announce(p, x, s);
 	origin_build(p, x->settings.origins, &s->origins);
 	s->place = parser_model_place(p, bind->place);
 	idle = model_idle_timeout_ms(p->model, s);

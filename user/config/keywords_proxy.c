@@ -7,7 +7,7 @@
 
 static const struct keyword keywords_proxy_items[] = {
 	REFUSED("acl", ALL, 0, WHY_CONDITION),
-	REFUSED("announce", SECTION_FRONTEND, 0, WHY_LATER),
+	WORKS("announce", FRONT, 1, 5, "INTERFACE|none [need N] [wait TIME]", announce),
 	NOTICE("backlog", DEFAULTS_FRONT, 0, WHY_SOCKET),
 	WORKS("balance", DEFAULTS_BACK, 1, 2, "roundrobin|leastconn|maglev|source", balance),
 	WORKS("bind", FRONT, 1, KEYWORD_ANY, "[udp@]ADDRESS:PORT[-PORT][,...] [name NAME] [v4v6|v6only]", bind),

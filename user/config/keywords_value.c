@@ -97,7 +97,7 @@ KEYWORD_TABLE(values_verify, "verification", "verify ", "");
 static const struct keyword values_on_agent_death_items[] = {
 	VALUE("keep", MODEL_DEATH_KEEP),
 	VALUE("pass", MODEL_DEATH_PASS),
-	VALUE_REFUSED("withdraw", WHY_LATER),
+	VALUE("withdraw", MODEL_DEATH_WITHDRAW),
 };
 KEYWORD_TABLE(values_on_agent_death, "action", "on-agent-death ", "");
 

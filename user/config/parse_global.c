@@ -84,7 +84,7 @@ void parse_metrics(struct parser *p, const struct config_word *args, size_t coun
 		p->model->global.metrics = (struct endpoint){ .addr = a.addr, .port = a.port_low };
 }
 
-static bool interface_name_valid(const char *name)
+bool parser_interface_name_valid(const char *name)
 {
 	size_t length = strlen(name), i;
 
@@ -106,7 +106,7 @@ void parse_interface(struct parser *p, const struct config_word *args, size_t co
 	int mode = MODEL_XDP_AUTO;
 	size_t i;
 
-	if (!interface_name_valid(args[0].text)) {
+	if (!parser_interface_name_valid(args[0].text)) {
 		parser_error(p, &args[0],
 			     "'%s' cannot be the name of an interface (1 to %d ASCII characters, no blank, / or :)",
 			     args[0].text, IFNAMSIZ - 1);

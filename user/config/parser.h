@@ -173,6 +173,12 @@ struct proxy_settings {
 	const struct origin *origins;
 };
 
+/* announce, of a section or of global. line 0 = not written. */
+struct announce_setting {
+	struct model_announce announce;
+	struct place place;
+};
+
 struct bind_draft {
 	struct addr addr;
 	bool any;
@@ -219,6 +225,7 @@ struct proxy {
 	struct rule_setting rules[MODEL_RULES_MAX];
 	size_t rule_count;
 	struct rate_setting rate;
+	struct announce_setting announce;
 	bool broken; /* has an error: what it lacks may be what could not be read */
 	/* Filled by build.c. */
 	struct proxy *target; /* where its packets go; NULL = nowhere */
@@ -284,6 +291,7 @@ struct parser {
 	struct vec(struct service_origin) services; /* beside model.services */
 	struct vec(const struct proxy *) backends;  /* beside model.backends */
 	const struct origin *origins;               /* of global sections */
+	struct announce_setting announce;           /* of global */
 	bool stats_seen, hash_secret_seen, metrics_seen, state_dir_seen, agent_death_seen;
 };
 
@@ -360,6 +368,8 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 	X(server_addr) X(server_backup) X(server_check) X(server_disabled) X(server_downinter) X(server_enabled)     \
 	X(server_fall) X(server_fastinter) X(server_init_state) X(server_inter) X(server_no_backup) X(server_via)   \
 	X(server_no_check) X(server_on_marked_down) X(server_port) X(server_rise) X(server_weight)
+/* parse_announce.c */
+#define PARSE_ANNOUNCE_HANDLERS(X) X(announce)
 /* Those of checks: parse_script.c, parse_server_check.c. */
 #define PARSE_CHECK_HANDLERS(X)                                                                                      \
 	X(option_dns_check) X(option_udp_check) X(panic_threshold)                                                   \
@@ -381,6 +391,7 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 	X(mysql_recover_lag) X(mysql_role) X(mysql_seconds_behind) X(mysql_tls) X(mysql_user) X(mysql_weight_by_lag)
 #define X(name) void parse_##name(struct parser *p, const struct config_word *args, size_t count);
 PARSE_HANDLERS(X)
+PARSE_ANNOUNCE_HANDLERS(X)
 PARSE_CHECK_HANDLERS(X)
 PARSE_PLUGIN_HANDLERS(X)
 #undef X
@@ -393,6 +404,10 @@ struct http_settings http_settings_default(void);
 void build_check(struct parser *p, const struct proxy *x, struct model_backend *b);
 void build_server_check(struct parser *p, const struct server_draft *draft, const struct model_backend *b,
 			struct model_server *s);
+/* parse_announce.c: of a service of this frontend; and, once all are there, whether they agree. Called by build.c. */
+void build_announce(struct parser *p, const struct proxy *x, struct model_service *s);
+void validate_announce(struct parser *p);
+bool parser_interface_name_valid(const char *name); /* parse_global.c */
 /* parse_mysql.c: the same for a check by a plugin. Called by build_check.c. */
 void build_plugin_check(struct parser *p, const struct proxy *x, struct model_backend *b);
 /* Wipes what was read from password files. */

@@ -202,6 +202,7 @@ void validate_model(struct parser *p)
 	if (p->model->services.count > MODEL_SERVICES_MAX || p->model->backends.count > MODEL_BACKENDS_MAX)
 		return; /* the rest would only take long */
 	validate_overlaps(p);
+	validate_announce(p);
 	for (i = 0; i < p->model->backends.count; i++) {
 		for (j = 0; j < p->model->backends.items[i].servers.count; j++)
 			validate_server(p, i, j);

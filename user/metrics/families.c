@@ -330,6 +330,48 @@ static void write_interfaces(struct text *t, const struct family *f, const struc
 		}
 }
 
+static void announced_begin(struct text *t, const struct family *f, const char *suffix, const struct snapshot_announced *a)
+{
+	family_begin(t, f, suffix, NULL);
+	text_lit(t, "{address=\"");
+	text_puts(t, a->address);
+	text_lit(t, "\",interface=\"");
+	text_label(t, a->interface);
+	text_lit(t, "\"} ");
+}
+
+static void write_announced(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	for (size_t n = 0; n < s->agent.announced.count; n++) {
+		announced_begin(t, f, "", &s->agent.announced.items[n]);
+		end_u64(t, s->agent.announced.items[n].up);
+	}
+}
+
+static void write_announced_fit(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	for (size_t n = 0; n < s->agent.announced.count; n++) {
+		announced_begin(t, f, "", &s->agent.announced.items[n]);
+		end_u64(t, s->agent.announced.items[n].fit);
+	}
+}
+
+static void write_announced_needed(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	for (size_t n = 0; n < s->agent.announced.count; n++) {
+		announced_begin(t, f, "", &s->agent.announced.items[n]);
+		end_u64(t, s->agent.announced.items[n].need);
+	}
+}
+
+static void write_announced_changes(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	for (size_t n = 0; n < s->agent.announced.count; n++) {
+		announced_begin(t, f, "_total", &s->agent.announced.items[n]);
+		end_u64(t, s->agent.announced.items[n].changes);
+	}
+}
+
 static void write_reloads(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
 {
 	family_begin(t, f, "_total", NULL);
@@ -438,6 +480,13 @@ const struct family families[] = {
 	GAUGE("program_taken_over", "", AT_AGENT(BOOL, taken_over),
 	      "1: the maps were found, with their flows, not made.")
 	GAUGE("interface_attached", "", OWN(AGENT, interfaces), "1 for the mode in which the program runs on it.")
+
+	GAUGE("announced", "", OWN(AGENT, announced), "1: the service address is on the interface; packets may come.")
+	GAUGE("announced_servers_accepting", "", OWN(AGENT, announced_fit),
+	      "Servers of its services that take new connections.")
+	GAUGE("announced_servers_needed", "", OWN(AGENT, announced_needed), "With fewer of them it is withdrawn.")
+	COUNTER("announced_changes", "", OWN(AGENT, announced_changes), "Times it came up or was withdrawn.")
+	GAUGE("withdrawn", "", AT_AGENT(BOOL, withdrawn), "1: the operator has taken this balancer out of service.")
 
 	GAUGE("flow_table_entries", "", OWN(AGENT, flows_used), "Entries in use; a nat connection takes two.")
 	GAUGE("flow_table_capacity", "", OWN(AGENT, flows_capacity), "Entries there is room for.")

@@ -36,5 +36,6 @@ void snapshot_done(struct snapshot *s)
 	free(s->services);
 	free(s->backends);
 	free(s->servers);
+	vec_done(&s->agent.announced);
 	memset(s, 0, sizeof(*s));
 }

@@ -68,6 +68,14 @@ struct snapshot_interface {
 	bool attached;
 };
 
+/* A service address that is brought up and withdrawn here. */
+struct snapshot_announced {
+	char address[ADDR_TEXT_MAX], interface[16];
+	bool up;
+	uint32_t need, fit;
+	uint64_t changes;
+};
+
 struct snapshot_table {
 	uint64_t used, capacity, connections;
 };
@@ -84,6 +92,8 @@ struct snapshot_agent {
 	struct snapshot_table flows4, flows6;
 	uint64_t flows_expired, sweep_passes;
 	uint64_t connections_reset;
+	struct vec(struct snapshot_announced) announced;
+	bool withdrawn;               /* by the operator */
 	struct snapshot_interface interfaces[MODEL_INTERFACES_MAX];
 	size_t interface_count;
 	uint32_t verified_instructions;

@@ -278,6 +278,14 @@ const char *model_role_name(enum model_role r)
 	return name_of(names, array_size(names), r);
 }
 
+const char *model_death_name(enum model_death d)
+{
+	static const char *const names[] = { [MODEL_DEATH_KEEP] = "keep", [MODEL_DEATH_PASS] = "pass",
+		[MODEL_DEATH_WITHDRAW] = "withdraw" };
+
+	return name_of(names, array_size(names), d);
+}
+
 /* Types that a server is likely to be asked for; https://www.iana.org/assignments/dns-parameters */
 static const struct {
 	const char *name;

@@ -57,6 +57,9 @@ enum model_limit {
 	MODEL_PLUGIN_WORDS_MAX = 8192, /* bytes of a plugin's name, words and password */
 	MODEL_ROLE_SERVERS_MAX = 64, /* servers of a backend that has a role */
 	MODEL_WRITERS_MAX = 16,   /* max-writers */
+	MODEL_ANNOUNCE_NEED_MAX = 256, /* announce ... need N */
+	MODEL_ANNOUNCE_WAIT_MS = 3000, /* announce ... wait T, where it is not written */
+	MODEL_ANNOUNCE_WAIT_MAX_MS = 60000,
 };
 
 enum model_protocol { MODEL_TCP, MODEL_UDP };
@@ -293,6 +296,13 @@ struct model_rate {
 	struct model_place place;
 };
 
+/* Where a service's address is brought up while its servers are fit, and taken down when they are not. */
+struct model_announce {
+	char interface[16];        /* "" = nowhere: others look after the address */
+	unsigned need;             /* servers that must take new connections; 0 = none */
+	uint32_t wait_ms;          /* between the withdrawal and the end of steering, when the agent stops */
+};
+
 /*
  * One bind of a frontend or listen section: an address, one or more ports of it, a protocol. `bind` lists and port
  * ranges that share one bind line and address stay one service each address; `:: v4v6` gives two (one a family).
@@ -308,6 +318,7 @@ struct model_service {
 	size_t backend;            /* index into model.backends */
 	size_t policy;             /* 1 + index into model.policies; 0 = everybody may */
 	struct model_rate rate;
+	struct model_announce announce;
 	struct model_origins origins; /* of its frontend */
 	struct model_place place;
 };
@@ -340,7 +351,7 @@ struct model_log {
 	struct model_place place;
 };
 
-enum model_death { MODEL_DEATH_KEEP, MODEL_DEATH_PASS };
+enum model_death { MODEL_DEATH_KEEP, MODEL_DEATH_PASS, MODEL_DEATH_WITHDRAW };
 
 struct model_global {
 	struct vec(struct model_interface) interfaces;
@@ -351,6 +362,7 @@ struct model_global {
 	char *state_dir;           /* NULL = /var/lib/alwayson */
 	struct endpoint metrics;   /* where metrics and status page are served; port 0 = nowhere */
 	struct vec(struct model_log) logs; /* none = stderr only */
+	struct model_announce announce; /* of the services whose section says nothing; need 1 */
 	struct model_origins origins;
 };
 
@@ -391,6 +403,7 @@ const char *model_xdp_mode_name(enum model_xdp_mode m);
 const char *model_init_state_name(enum model_init_state s);
 const char *model_check_name(enum model_check c);
 const char *model_role_name(enum model_role r);
+const char *model_death_name(enum model_death d);
 /* Is this a name that can be asked for: labels of 1 to 63 bytes, MODEL_DNS_NAME_MAX in all, a last dot set aside? */
 bool model_dns_name_is_valid(const char *name);
 /* Is this a list of comma-separated protocol names that fits into a TLS handshake (RFC 7301)? */

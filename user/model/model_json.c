@@ -176,11 +176,18 @@ static json_t *acl_json(const struct model_acl *a)
 			 (json_int_t)a->prefixes.count, "digest", json_sprintf("%016llx", (unsigned long long)digest));
 }
 
+static json_t *announce_json(const struct model_announce *a)
+{
+	if (!a->interface[0])
+		return json_null();
+	return json_pack("{s:s, s:i, s:i}", "interface", a->interface, "need", (int)a->need, "wait_ms", (int)a->wait_ms);
+}
+
 static json_t *service_json(const struct model *m, const struct model_service *s)
 {
 	char text[ADDR_TEXT_MAX];
 
-	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:s, s:i, s:i, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:s, s:i, s:i, s:o, s:o, s:o, s:o}",
 			 "name", s->name,
 			 "frontend", s->frontend,
 			 "address", addr_format(&s->addr, text),
@@ -193,6 +200,7 @@ static json_t *service_json(const struct model *m, const struct model_service *s
 			 "idle_ms", (int)model_idle_timeout_ms(m, s),
 			 "rules", rules_json(m, s),
 			 "rate", rate_json(&s->rate),
+			 "announce", announce_json(&s->announce),
 			 "place", place_json(&s->place));
 }
 
@@ -237,11 +245,12 @@ static json_t *global_json(const struct model_global *g)
 		json_decref(logs);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:s, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
+	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
 			 stats_json(&g->stats), "hash_secret", model_path_json(g->hash_secret_file), "external_check",
 			 g->external_check, "on_agent_death",
-			 g->on_agent_death == MODEL_DEATH_PASS ? "pass" : "keep", "state_dir",
-			 model_path_json(g->state_dir), "metrics", g->metrics.port ? endpoint_json(&g->metrics) : json_null());
+			 model_death_name(g->on_agent_death), "state_dir",
+			 model_path_json(g->state_dir), "metrics", g->metrics.port ? endpoint_json(&g->metrics) : json_null(),
+			 "announce", announce_json(&g->announce));
 }
 
 json_t *model_to_json(const struct model *m)

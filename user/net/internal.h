@@ -57,6 +57,7 @@ struct net_address {
 	struct table_node node; /* ifindex, prefix, addr, peer */
 	TAILQ_ENTRY(net_address) entry;
 	bool ready; /* duplicate detection is over */
+	uint8_t protocol; /* who made it: NET_CLAIM_PROTOCOL = us */
 	uint64_t epoch;
 };
 
@@ -99,7 +100,7 @@ struct net_destination {
 	struct net_hop told; /* as last announced */
 };
 
-enum request_kind { REQUEST_FREE, REQUEST_ROUTE, REQUEST_USE, REQUEST_PROBE };
+enum request_kind { REQUEST_FREE, REQUEST_ROUTE, REQUEST_USE, REQUEST_PROBE, REQUEST_CLAIM, REQUEST_DISCLAIM };
 
 struct net_request {
 	enum request_kind kind;
@@ -107,6 +108,7 @@ struct net_request {
 	uint64_t sent_ms;
 	struct net_destination *destination; /* NULL when it went away meanwhile; same for neighbour */
 	struct net_neighbour *neighbour;
+	struct addr claim; /* of the last two kinds */
 };
 
 TAILQ_HEAD(net_links, net_link);
@@ -118,6 +120,7 @@ struct net {
 	struct event_base *base;
 	struct net_ops ops;
 	struct mnl_socket *events, *requests;
+	int packets; /* sends gratuitous ARP and NA; -1 = not permitted */
 	struct event events_readable, requests_readable;
 	struct event pump;    /* sends what is queued */
 	struct event turn;    /* tells the agent */
@@ -181,6 +184,10 @@ void links_free(struct net *n);
 /* Whether its neighbours are found by ARP or ND. */
 bool link_has_neighbours(const struct net_link *l);
 
+/* claim.c */
+int claim_socket(void); /* -1 when it is not permitted */
+void claim_socket_close(struct net *n);
+
 /* neighbour.c */
 struct net_neighbour *neighbour_get(struct net *n, unsigned ifindex, const struct addr *a);
 void neighbour_use(struct net *n, struct net_neighbour *nb, struct net_destination *d);
@@ -211,6 +218,9 @@ void destinations_free(struct net *n);
 void requests_init(struct net *n, size_t socket_buffer);
 void requests_send(struct net *n);
 void requests_read(struct net *n);
+/* Asks at once. 0, -EAGAIN (too much in flight), -errno. */
+int requests_claim(struct net *n, unsigned ifindex, const struct addr *a, bool replace, uint32_t valid_s);
+int requests_disclaim(struct net *n, unsigned ifindex, const struct addr *a);
 void requests_lost(struct net *n, uint64_t sent_before_ms); /* queues those again */
 void requests_forget_destination(struct net *n, const struct net_destination *d);
 void requests_forget_neighbour(struct net *n, const struct net_neighbour *nb);

@@ -140,6 +140,7 @@ void address_heard(struct net *n, const struct message_address *m)
 		TAILQ_INSERT_TAIL(&n->addresses, a, entry);
 	}
 	a->ready = ready;
+	a->protocol = m->protocol;
 	a->epoch = n->dump.epoch;
 	if (ready != was_ready)
 		links_changed(n);

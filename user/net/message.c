@@ -112,8 +112,8 @@ int message_read_link(const struct nlmsghdr *m, struct message_link *ret)
 
 int message_read_address(const struct nlmsghdr *m, struct message_address *ret)
 {
-	const struct nlattr *attrs[IFA_FLAGS + 1];
-	const struct ifaddrmsg *info = message_open(m, sizeof(*info), attrs, IFA_FLAGS);
+	const struct nlattr *attrs[IFA_PROTO + 1];
+	const struct ifaddrmsg *info = message_open(m, sizeof(*info), attrs, IFA_PROTO);
 	struct message_address address = {};
 	uint32_t flags;
 
@@ -128,6 +128,11 @@ int message_read_address(const struct nlmsghdr *m, struct message_address *ret)
 		if (attr_u32(attrs[IFA_FLAGS], &flags))
 			return -EBADMSG;
 		address.flags = flags;
+	}
+	if (attrs[IFA_PROTO]) {
+		if (mnl_attr_get_payload_len(attrs[IFA_PROTO]) < 1)
+			return -EBADMSG;
+		address.protocol = mnl_attr_get_u8(attrs[IFA_PROTO]);
 	}
 	if (!address.ifindex || address.prefix > (info->ifa_family == AF_INET ? 32u : 128u))
 		return -EBADMSG;
@@ -321,5 +326,39 @@ size_t message_write_neighbour_probe(void *buf, uint32_t seq, unsigned ifindex, 
 	struct nlmsghdr *m = request_header(buf, RTM_NEWNEIGH, NLM_F_ACK, seq);
 
 	neighbour_header(m, ifindex, a)->ndm_state = NUD_PROBE;
+	return m->nlmsg_len;
+}
+
+static void address_header(struct nlmsghdr *m, unsigned ifindex, const struct addr *a)
+{
+	struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+
+	info->ifa_family = a->family;
+	info->ifa_prefixlen = a->family == AF_INET ? 32 : 128;
+	info->ifa_index = ifindex;
+	put_addr(m, IFA_LOCAL, a);
+}
+
+size_t message_write_address(void *buf, uint32_t seq, unsigned ifindex, const struct addr *a, bool replace,
+			     uint32_t valid_s, uint8_t protocol)
+{
+	struct nlmsghdr *m = request_header(buf, RTM_NEWADDR,
+					    NLM_F_ACK | NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL), seq);
+	struct ifa_cacheinfo life = { .ifa_valid = valid_s ? valid_s : UINT32_MAX };
+
+	address_header(m, ifindex, a);
+	/* An IPv6 address that is not preferred is no source of the host's own connections (RFC 6724, rule 3). */
+	life.ifa_prefered = a->family == AF_INET6 ? 0 : life.ifa_valid;
+	mnl_attr_put(m, IFA_CACHEINFO, sizeof(life), &life);
+	mnl_attr_put_u32(m, IFA_FLAGS, a->family == AF_INET6 ? IFA_F_NODAD : 0);
+	mnl_attr_put_u8(m, IFA_PROTO, protocol);
+	return m->nlmsg_len;
+}
+
+size_t message_write_address_remove(void *buf, uint32_t seq, unsigned ifindex, const struct addr *a)
+{
+	struct nlmsghdr *m = request_header(buf, RTM_DELADDR, NLM_F_ACK, seq);
+
+	address_header(m, ifindex, a);
 	return m->nlmsg_len;
 }

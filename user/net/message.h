@@ -14,7 +14,7 @@
 
 #include "base/addr.h"
 
-enum { MESSAGE_REQUEST_MAX = 64 }; /* bytes; no request written here is longer */
+enum { MESSAGE_REQUEST_MAX = 96 }; /* bytes; no request written here is longer */
 
 struct message_link {
 	unsigned ifindex;
@@ -32,6 +32,7 @@ struct message_address {
 	struct addr peer;  /* of a point-to-point address; family 0 = none */
 	unsigned prefix;
 	uint32_t flags;    /* IFA_F_* */
+	uint8_t protocol;  /* IFAPROT_*: who made it; 0 = not told */
 };
 
 struct message_neighbour {
@@ -67,5 +68,12 @@ size_t message_write_route_get(void *buf, uint32_t seq, const struct addr *desti
 size_t message_write_neighbour_use(void *buf, uint32_t seq, unsigned ifindex, const struct addr *a);
 /* Tells the kernel to ask a neighbour whose MAC it has, by unicast, now. */
 size_t message_write_neighbour_probe(void *buf, uint32_t seq, unsigned ifindex, const struct addr *a);
+/*
+ * An own address that is made, or whose lifetime is set anew (replace), or removed. valid_s: 0 = for ever. An IPv6 one is
+ * usable at once and never chosen as a source; protocol is the mark it carries (IFA_PROTO).
+ */
+size_t message_write_address(void *buf, uint32_t seq, unsigned ifindex, const struct addr *a, bool replace,
+			     uint32_t valid_s, uint8_t protocol);
+size_t message_write_address_remove(void *buf, uint32_t seq, unsigned ifindex, const struct addr *a);
 
 #endif

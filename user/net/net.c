@@ -432,6 +432,7 @@ static int net_allocate(struct event_base *base, const struct net_ops *ops, stru
 	n->link_table.seed = n->address_table.seed = n->neighbour_table.seed = n->destination_table.seed = seeds[1];
 	n->base = base;
 	n->ops = *ops;
+	n->packets = claim_socket();
 	TAILQ_INIT(&n->links);
 	TAILQ_INIT(&n->addresses);
 	TAILQ_INIT(&n->neighbours);
@@ -467,6 +468,7 @@ int net_new(struct event_base *base, const struct net_ops *ops, struct net **ret
 fail_events:
 	mnl_socket_close(n->events);
 fail:
+	claim_socket_close(n);
 	free(n->buffer);
 	free(n);
 	return err;
@@ -482,6 +484,7 @@ void net_free(struct net *n)
 	links_free(n);
 	mnl_socket_close(n->requests);
 	mnl_socket_close(n->events);
+	claim_socket_close(n);
 	free(n->buffer);
 	free(n);
 }

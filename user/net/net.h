@@ -58,6 +58,8 @@ struct net_ops {
 	void (*on_links)(void *ctx);
 	/* A watched destination's hop differs from before. */
 	void (*on_hop)(const struct addr *destination, const struct net_hop *hop, void *ctx);
+	/* The kernel's answer to net_claim() (claimed) or net_disclaim(): 0 or a positive errno. May be NULL. */
+	void (*on_claim)(const struct addr *a, bool claimed, int error, void *ctx);
 	void *ctx;
 };
 
@@ -85,6 +87,32 @@ void net_interfaces(const struct net *n, bool (*visit)(const struct net_interfac
  */
 void net_addresses(const struct net *n, unsigned ifindex,
 		   bool (*visit)(const struct addr *a, unsigned ifindex, unsigned prefix, void *ctx), void *ctx);
+
+enum { NET_CLAIM_PROTOCOL = 0xa0 }; /* IFA_PROTO of the addresses we made; `ip -d address` shows it as proto 0xa0 */
+
+enum net_claim_state {
+	NET_CLAIM_ABSENT,  /* the interface has no such address */
+	NET_CLAIM_OURS,    /* we, or an agent before us, made it */
+	NET_CLAIM_FOREIGN, /* somebody else did: it is not to be touched */
+};
+/* How an address is on an interface; as the kernel told last, so a turn of the loop behind net_claim(). */
+enum net_claim_state net_claim_state(const struct net *n, unsigned ifindex, const struct addr *a);
+/*
+ * Makes an address (/32, /128) of an interface, marked as ours; renew: it is there, its lifetime begins anew. After
+ * valid_s seconds the kernel takes it away again; 0 = never. net_disclaim() removes it. What the kernel answers comes by
+ * on_claim. An address that is not ours is never changed: the kernel refuses to make it a second time (EEXIST), and who
+ * renews or disclaims has asked net_claim_state(). 0, -EAGAIN (too much in flight: later), or another -errno.
+ */
+int net_claim(struct net *n, unsigned ifindex, const struct addr *a, bool renew, uint32_t valid_s);
+int net_disclaim(struct net *n, unsigned ifindex, const struct addr *a);
+/*
+ * Tells everybody on an Ethernet interface that the address is here now: a gratuitous ARP request (RFC 5227, section 3)
+ * or an unsolicited neighbour advertisement (RFC 4861, 7.2.6). 0 (also where there is nobody to tell), -EPERM: net_new()
+ * lacked CAP_NET_RAW; -errno.
+ */
+int net_tell(struct net *n, unsigned ifindex, const struct addr *a);
+/* The socket that it sends by, for a restart to hand over; -1 = none. */
+int net_packets_fd(const struct net *n);
 
 /*
  * Watches the way to a destination: resolved at once where the kernel knows (a turn of the loop later, by on_hop), kept

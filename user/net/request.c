@@ -175,12 +175,44 @@ void requests_send(struct net *n)
 	} while (count == NET_BATCH_MAX);
 }
 
+static int request_now(struct net *n, struct net_request *r, const void *message, size_t length)
+{
+	if (mnl_socket_sendto(n->requests, message, length) >= 0)
+		return 0;
+	flight_free(n, r);
+	return -errno;
+}
+
+int requests_claim(struct net *n, unsigned ifindex, const struct addr *a, bool replace, uint32_t valid_s)
+{
+	_Alignas(struct nlmsghdr) char message[MESSAGE_REQUEST_MAX];
+	struct net_request *r = flight_take(n, REQUEST_CLAIM);
+
+	if (!r)
+		return -EAGAIN;
+	r->claim = *a;
+	return request_now(n, r, message, message_write_address(message, r->seq, ifindex, a, replace, valid_s,
+								NET_CLAIM_PROTOCOL));
+}
+
+int requests_disclaim(struct net *n, unsigned ifindex, const struct addr *a)
+{
+	_Alignas(struct nlmsghdr) char message[MESSAGE_REQUEST_MAX];
+	struct net_request *r = flight_take(n, REQUEST_DISCLAIM);
+
+	if (!r)
+		return -EAGAIN;
+	r->claim = *a;
+	return request_now(n, r, message, message_write_address_remove(message, r->seq, ifindex, a));
+}
+
 static void request_answered(struct net *n, const struct nlmsghdr *m)
 {
 	struct net_request *r = &n->flights[m->nlmsg_seq % NET_REQUESTS_MAX];
 	struct net_destination *d = r->destination;
 	struct net_neighbour *nb = r->neighbour;
 	enum request_kind kind = r->kind;
+	const struct addr claim = r->claim;
 	struct message_route route = {};
 	int error = 0;
 
@@ -193,6 +225,8 @@ static void request_answered(struct net *n, const struct nlmsghdr *m)
 	if (error == EBADMSG)
 		n->stats.malformed++;
 	flight_free(n, r);
+	if ((kind == REQUEST_CLAIM || kind == REQUEST_DISCLAIM) && n->ops.on_claim)
+		n->ops.on_claim(&claim, kind == REQUEST_CLAIM, error, n->ops.ctx);
 	if (d)
 		destination_answered(n, d, &route, error);
 	if (nb)
