@@ -231,8 +231,8 @@ endef
 $(foreach s,$(TEST_BPF_SRC),$(eval $(call TEST_SKEL,$(s))))
 
 # What a client of a database needs is no business of the other tools.
-$(BUILD)/tests/system/mysql_load: TOOL_CFLAGS := -isystem /usr/include/mariadb
-$(BUILD)/tests/system/mysql_load: TOOL_LIBS := -lmariadb
+$(addprefix $(BUILD)/tests/system/,mysql_load steady_load): TOOL_CFLAGS := -isystem /usr/include/mariadb
+$(addprefix $(BUILD)/tests/system/,mysql_load steady_load): TOOL_LIBS := -lmariadb
 
 $(BUILD)/tests/system/%: tests/system/%.c $(LIB) | $(TEST_SKELS)
 	@mkdir -p $(@D)

@@ -95,8 +95,9 @@ agent_remove_traces() {
 	local other
 
 	[ -n "$LAB_ID" ] || return 0
-	rm -rf "/sys/fs/bpf/alwayson/$LAB_NAME"
-	rm -f "/run/alwayson/$LAB_NAME".* "$LAB_STATE_DIR/$LAB_NAME".*
+	# Those of several balancers are called NAME-1 and so on; no lab's id has a dash.
+	rm -rf "/sys/fs/bpf/alwayson/$LAB_NAME" "/sys/fs/bpf/alwayson/$LAB_NAME"-[0-9]
+	rm -f "/run/alwayson/$LAB_NAME"{.,-[0-9].}* "$LAB_STATE_DIR/$LAB_NAME"{.,-[0-9].}*
 	other=$(find "$LAB_STATE_DIR" -mindepth 1 ! -name secret ! -name .lab -print -quit 2>/dev/null) || true
 	if [ -e "$LAB_STATE_DIR/.lab" ] && [ -z "$other" ]; then
 		rm -f "$LAB_STATE_DIR/.lab" "$LAB_STATE_DIR/secret"

@@ -8,6 +8,8 @@
 #
 #   two-nics    client 10.0.0.2 -- 10.0.0.10 eth0 balancer eth1 192.168.1.10 -- backends .100 ...  on another switch
 #
+#   ecmp, vrrp  several balancers: see cluster.sh
+#
 # In IPv6 the client's side is fd00:2::/64 and the backends' side fd00:1::/64, with the same host numbers.
 # Every NIC is a veth whose other end, named after its owner, is a port of a bridge in the namespace `switch`.
 # The ports that face the balancer carry an XDP_PASS program (veth loses XDP_TX without one) and have checksum
@@ -18,7 +20,7 @@ readonly LAB_CLIENT_HOSTS="2 3 4 5" LAB_DSR_HOST=50 LAB_FIRST_BACKEND=100
 
 topology_is_known() {
 	case $1 in
-	one-armed | routed | two-nics) return 0 ;;
+	one-armed | routed | two-nics | ecmp | vrrp) return 0 ;;
 	*) return 1 ;;
 	esac
 }
@@ -45,7 +47,7 @@ plug() {
 	ip -n "$switch" link add dev "$port" type veth peer name "$nic" netns "$ns"
 	ip -n "$switch" link set dev "$port" master "$bridge" up
 	ip -n "$ns" link set dev "$nic" up
-	if [ "$role" = balancer ]; then
+	if [[ $role == balancer* ]]; then
 		lab_in switch ethtool -K "$port" tx off >/dev/null
 		ip -n "$switch" link set dev "$port" xdpdrv object "$(pass_object)" section xdp.frags
 	fi
@@ -105,9 +107,16 @@ pass_object() {
 	printf '%s' "$object"
 }
 
-# Builds topology $1 with $2 backends.
+# Builds topology $1 with $2 backends; ecmp and vrrp with $3 balancers.
 topology_up() {
 	local topology=$1 backends=$2 role i client_side=lan
+
+	case $topology in
+	ecmp | vrrp)
+		cluster_up "$topology" "$backends" "$3"
+		return
+		;;
+	esac
 
 	for role in switch client balancer; do
 		add_role "$role"

@@ -57,13 +57,14 @@ void verb_ready(struct control_request *r, unsigned argc, const char *const *arg
 	}
 	if (argc && !services)
 		control_fail(r, CONTROL_FAILED, "there is no frontend %s", argv[0]);
-	else if (!a->running)
+	/* One that has taken over steers as the one before it did. */
+	else if (!a->running && !dataplane_maps(a->dataplane)->taken_over)
 		control_fail(r, CONTROL_FAILED, "not ready: the first round of checks is not over");
 	else if (a->stop_timer)
 		control_fail(r, CONTROL_FAILED, "not ready: the agent stops");
 	else if (announce_is_withdrawn(a->announce))
 		control_fail(r, CONTROL_FAILED, "not ready: withdrawn by the operator; `alwayson announce` ends that");
-	else if (!dataplane_attachments(a->dataplane, &all))
+	else if (a->running && !dataplane_attachments(a->dataplane, &all))
 		control_fail(r, CONTROL_FAILED, "not ready: no interface is steered on");
 	else if (!up)
 		control_fail(r, CONTROL_FAILED, "not ready: no server%s%s takes new connections",
