@@ -14,6 +14,7 @@ config() {
 	cat >"$CONFIG" <<CFG
 global
 	announce lo wait 1s
+	metrics 127.0.0.1:9101
 $(quick_defaults)
 	forward dsr
 	balance maglev
@@ -29,6 +30,18 @@ fault() {
 	survives "$1"
 }
 
+digests() {
+	local i
+
+	for i in 1 2 3; do
+		lab_in "balancer$i" curl -sf http://127.0.0.1:9101/metrics | sed -n 's/^alwayson_backend_table_digest{backend="web"} //p'
+	done | sort | uniq -c | wc -l
+}
+
+digests_are() {
+	[ "$(digests)" = "$1" ]
+}
+
 begin --topology ecmp --backends 4 --balancers 3
 config
 for i in 1 2 3; do
@@ -42,6 +55,11 @@ for i in 1 2 3; do
 	cluster_agent_wait_ready "$i" || give_up start "balancer$i is not ready"
 done
 check "three balancers are announced" wait_until 15 "three ways" cluster_has_ways 3
+check "they agree: one digest" wait_until 5 "one digest" digests_are 1
+cluster_ctl 1 server drain web/node1 >/dev/null
+check "a drain on one of them: two digests" wait_until 5 "two digests" digests_are 2
+cluster_ctl 1 server ready web/node1 >/dev/null
+check "they agree again, whatever happened" wait_until 5 "one digest" digests_are 1
 load_start 80
 more 50
 

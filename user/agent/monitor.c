@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <alwayson/hash.h>
+
 #include "agent/agent.h"
 #include "agent/announce.h"
 #include "agent/ids.h"
@@ -35,6 +37,7 @@ struct monitor {
 	struct event *tick;
 	struct histogram lateness;
 	uint64_t due_us, started_at_ms;
+	uint64_t *identities;      /* server id -> identity(), meanwhile */
 	uint16_t *index_of;        /* server id -> index in its backend + 1, while its backend's slots are counted */
 };
 
@@ -104,6 +107,22 @@ static void gather_server(struct monitor *m, struct snapshot *s, size_t backend,
 	}
 }
 
+/*
+ * What a server is on every balancer, whatever its id: its name and address. All that a digest is made of goes through
+ * the secret: it tells nothing of the tables, and differs where the secret does.
+ */
+static uint64_t identity(const struct hash_key *key, const struct model_server *s)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	uint64_t sum = 0;
+
+	for (const char *c = s->name; *c; c++)
+		sum = hash_2(key, sum, (unsigned char)*c);
+	for (const char *c = endpoint_format(&s->at, text); *c; c++)
+		sum = hash_2(key, sum, (unsigned char)*c);
+	return sum;
+}
+
 /* How the backend's slots are shared out, read where the program reads it. */
 static void gather_slots(struct monitor *m, struct snapshot *s, size_t backend)
 {
@@ -113,7 +132,7 @@ static void gather_slots(struct monitor *m, struct snapshot *s, size_t backend)
 	const size_t first = s->names->first[backend], count = s->names->first[backend + 1] - first;
 	const size_t service = m->now.services[backend];
 	const uint32_t id = service == SIZE_MAX ? ID_NONE : reconcile_service_id(a->reconcile, service);
-	uint64_t region, offset, size;
+	uint64_t region, offset, size, digest = 1;
 
 	if (id >= MAX_SERVICES)
 		return;
@@ -122,18 +141,24 @@ static void gather_slots(struct monitor *m, struct snapshot *s, size_t backend)
 	size = (uint32_t)region;
 	if (offset + size > maps->slot_count)
 		return;
-	for (size_t i = 0; i < count; i++)
-		m->index_of[reconcile_server_id(a->reconcile, backend, i) % MAX_SERVERS] = i + 1;
+	for (size_t i = 0; i < count; i++) {
+		const uint32_t server = reconcile_server_id(a->reconcile, backend, i) % MAX_SERVERS;
+
+		m->index_of[server] = i + 1;
+		m->identities[server] = identity(&a->secret, &a->model->backends.items[backend].servers.items[i]);
+	}
 	for (uint64_t i = offset; i < offset + size; i++) {
 		const uint32_t owner = SLOT_CURRENT(__atomic_load_n(&maps->slots[i], __ATOMIC_RELAXED));
 		const uint16_t index = m->index_of[owner % MAX_SERVERS];
 
 		if (index)
 			s->servers[first + index - 1].slots++;
+		digest = hash_mix(digest ^ (index ? m->identities[owner % MAX_SERVERS] : 0));
 	}
 	for (size_t i = 0; i < count; i++)
 		m->index_of[reconcile_server_id(a->reconcile, backend, i) % MAX_SERVERS] = 0;
 	s->backends[backend].slots = size;
+	s->backends[backend].digest = digest >> 32;
 }
 
 static void gather_service(struct monitor *m, struct snapshot *s, size_t i)
@@ -459,8 +484,9 @@ int monitor_new(struct agent *a, struct monitor **ret)
 	m->agent = a;
 	m->started_at_ms = agent_wall_ms();
 	m->index_of = calloc(MAX_SERVERS, sizeof(*m->index_of));
+	m->identities = calloc(MAX_SERVERS, sizeof(*m->identities));
 	m->tick = evtimer_new(a->base, on_tick, m);
-	if (!m->index_of || !m->tick || site_new(a->base, &ops, &m->events, &m->site) < 0) {
+	if (!m->index_of || !m->identities || !m->tick || site_new(a->base, &ops, &m->events, &m->site) < 0) {
 		monitor_free(m);
 		return -ENOMEM;
 	}
@@ -481,6 +507,7 @@ void monitor_free(struct monitor *m)
 	if (m->tick)
 		event_free(m->tick);
 	free(m->index_of);
+	free(m->identities);
 	free(m);
 }
 

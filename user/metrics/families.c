@@ -202,6 +202,15 @@ static void backend_role(struct text *t, const struct family *f, const struct sn
 	end_u64(t, value);
 }
 
+static void write_backend_digest(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	if (!s->backends[i].slots)
+		return;
+	family_begin(t, f, "", &s->names->backends[i]);
+	text_lit(t, "} ");
+	end_u64(t, s->backends[i].digest);
+}
+
 static void write_backend_writers(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
 {
 	backend_role(t, f, s, i, s->backends[i].writers);
@@ -426,6 +435,8 @@ const struct family families[] = {
 	GAUGE("backend_servers_accepting", "", AT_BACKEND(U32, accepting), "Servers that take new connections.")
 	GAUGE("backend_servers_misplaced", "", AT_BACKEND(U32, misplaced),
 	      "Servers that are well, but not what the backend wants: replicas where a primary is asked for.")
+	GAUGE("backend_table_digest", "", OWN(BACKEND, backend_digest),
+	      "Equal on all balancers that steer alike: who owns each slot, and the secret; absent: no table.")
 	GAUGE("backend_writers", "", OWN(BACKEND, backend_writers),
 	      "Servers that take writes; absent: the checks do not tell.")
 	GAUGE("backend_writer_conflict", "", OWN(BACKEND, backend_conflict),

@@ -30,6 +30,7 @@ struct snapshot_service {
 struct snapshot_backend {
 	struct histogram checks;      /* how long they took, and how many there were */
 	uint64_t slots;               /* 0 = it has none */
+	uint32_t digest;              /* of who owns each slot, and of the secret: equal on balancers that agree */
 	uint32_t up, accepting;       /* servers that are up, and those that take new connections */
 	uint32_t misplaced;           /* servers that are well, but not what the backend wants */
 	bool has_roles;               /* its checks tell what a server is: primary, replica, ... */
