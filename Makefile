@@ -72,7 +72,7 @@ TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo check check-long tests fuzzers fuzz bench lint mutants install man uninstall clean help deps
+.PHONY: all demo check check-long tests fuzzers fuzz bench chaos lint mutants install man uninstall clean help deps
 all: $(PROGRAMS) ## build the programs: $(BUILD)/alwaysond, $(BUILD)/alwayson
 	@$(BUILD)/alwaysond --version >/dev/null
 
@@ -98,6 +98,11 @@ bench: ## measure: ns per packet, requests and connections per second; JSON in $
 	@tools/deps --for bench
 	@$(MAKE) --no-print-directory -s all tests
 	@BUILD=$(BUILD) tests/bench/run
+
+chaos: ## 20 minutes of faults by chance under load; SEED=N repeats a run, PEER=haproxy does it to HAProxy and keepalived
+	@tools/deps --for check
+	@$(MAKE) --no-print-directory -s all tests
+	@BUILD=$(BUILD) tests/chaos/run $(if $(SEED),--seed $(SEED)) $(if $(PEER),--peer $(PEER))
 
 mutants: ## break the code on purpose, one way at a time: the suite that guards it must notice
 	@tools/deps --for check

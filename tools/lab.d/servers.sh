@@ -10,6 +10,12 @@
 #   GET /status/NNN    answers with that status (200, 204, 404, 500, 503)
 #   PUT /upload/NAME   kept in backendN/upload/NAME below the lab's directory
 
+# Port 443 as well, where the lab has a certificate (tls.crt, tls.key).
+server_tls() {
+	[ -e "$LAB_DIR/tls.crt" ] || return 0
+	printf '\t\tlisten 443 ssl backlog=4096;\n\t\tssl_certificate %s/tls.crt;\n\t\tssl_certificate_key %s/tls.key;\n' "$LAB_DIR" "$LAB_DIR"
+}
+
 server_config() {
 	local i=$1 dir=$LAB_DIR/backend$1
 
@@ -35,6 +41,7 @@ http {
 	server {
 		listen 80 backlog=4096;
 		listen [::]:80 ipv6only=on backlog=4096;
+$(server_tls)
 		location / { return 200 "node$i\n"; }
 		location = /address { return 200 "\$remote_addr\n"; }
 		location /file/ { alias $LAB_DIR/files/; }
