@@ -117,10 +117,11 @@ SEC("xdp.frags")
 int lb(struct xdp_md *ctx)
 {
 	struct packet p = { .ctx = ctx };
-	enum verdict verdict = VERDICT_NOT_IP;
 	__u32 zero = 0;
 	struct control *c = bpf_map_lookup_elem(&control, &zero);
 	__u64 word = c ? load_u64(&c->word) : 0;
+	/* Asked first: `c` is not kept on the stack then. */
+	enum verdict verdict = death_jiffies && agent_is_dead(c) ? VERDICT_AGENT_DEAD : VERDICT_CONTINUE;
 	int action;
 
 	p.eth = (void *)(long)ctx->data;
@@ -128,14 +129,11 @@ int lb(struct xdp_md *ctx)
 	p.length = p.end - (void *)p.eth;
 	p.haze = word >> 32;
 	p.trace = word;
+	asm volatile("" : : "r"(&p) : "memory"); /* what p holds is read there, not kept beside it: 96 bytes is all lb() has */
 	if (trace_is_on(&p))
 		trace_came(ctx);
-	if (death_jiffies && agent_is_dead(c))
-		verdict = VERDICT_AGENT_DEAD;
-	else if ((void *)(p.eth + 1) > p.end)
-		verdict = VERDICT_TRUNCATED;
-	else
-		verdict = handle_link(&p, word);
+	if (!verdict)
+		verdict = (void *)(p.eth + 1) > p.end ? VERDICT_TRUNCATED : handle_link(&p, word);
 
 	switch (action_of(verdict)) {
 	case ACTION_PASS:
