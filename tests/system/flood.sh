@@ -82,7 +82,7 @@ stream_end
 printf 'dsr: %s of %s SYN came out again, %s M/s\n' "$(flooded came_back)" "$(flooded sent)" \
 	"$(jq '.came_back_per_s / 10000 | round / 100' "$LAB_DIR/flood")"
 # A veth's queue overflows when its reader is not let run: what was lost there never came to the balancer.
-check "dsr: it is a flood" expect "SYN that came out again" "$(flooded came_back)" -ge $((PACKETS / 2))
+check "dsr: it is a flood" expect "SYN that came out again" "$(flooded came_back)" -ge $((PACKETS / 10))
 check "dsr: every SYN that comes is steered" expect "packets steered" $(($(verdict dsr) - steered)) -ge "$(flooded came_back)"
 check "dsr: none of them is dropped" expect "packets dropped" $(($(dropped) - dropped)) -eq 0
 check "dsr: nothing is remembered" expect "entries of the flow table" "$(flows_used)" -eq "$used"
@@ -117,5 +117,5 @@ printf 'nat: of %d new connections during the flood %d were answered; %s SYN wer
 check "nat: the connection that was there goes on" all_over_one_connection "$LAB_DIR/kept"
 # Half of the 22 528 own ports towards each of two servers may be half-open; two entries each, and what real clients have.
 check "nat: the flood has half of the own ports at most" expect "half-open entries" "$used" -le $((2 * 22528 + 1000))
-check "nat: what is more is refused" expect "SYN refused" $(($(verdict half_open_limit) - refused)) -ge $((PACKETS / 2))
+check "nat: what is more is refused" expect "SYN refused" $(($(verdict half_open_limit) - refused)) -ge $((PACKETS / 10))
 check "nat: the agent's memory stays" memory_is_unchanged "$memory"

@@ -202,12 +202,10 @@ void build_rate(struct parser *p, const struct proxy *x, struct model_service *s
 void check_rate(struct parser *p, const struct proxy *x)
 {
 	const struct rate_setting *r = &x->rate;
-	bool v4 = false, v6 = false;
+	bool v6 = false;
 
-	for (size_t i = 0; i < x->binds.count; i++) {
-		v4 |= x->binds.items[i].addr.family == AF_INET;
+	for (size_t i = 0; i < x->binds.count; i++)
 		v6 |= x->binds.items[i].addr.family == AF_INET6;
-	}
 	if (r->track_place.line && !r->table_place.line)
 		parser_error_at(p, r->track_place, "'track-sc0' needs a 'stick-table' in this section");
 	else if (r->table_place.line && !r->limit_place.line && !x->broken)
