@@ -85,7 +85,7 @@ check: ## install what is missing, build, run every test that this machine can r
 	@tools/deps --for check
 	@$(MAKE) --no-print-directory -s all tests fuzzers
 	@$(BUILD)/tests/bench/verified $(BPF_OBJ)
-	@BUILD=$(BUILD) tests/run
+	@BUILD=$(BUILD) tests/run --jobs 2
 
 check-long: ## as check, and the long forms of the tests
 	@tools/deps --for check,vm

@@ -91,6 +91,9 @@ check "the file has the whole connection" wait_until 5 "a FIN both ways" bash -c
 kill "$tracer"
 check "tcpdump sees packets as they came" expect "SYNs of the client" "$(dump 'tcp[13] = 2 and src port 45002' | wc -l)" -eq 1
 check "and as they left" expect "SYNs to a server" "$(dump "tcp[13] = 2 and src host 192.168.1.10" | wc -l)" -eq 1
+check "tshark reads both, and their directions" expect "SYNs in and out" "$(tshark -nr "$LAB_DIR/trace.pcapng" \
+	-Y 'tcp.flags.syn == 1 && tcp.flags.ack == 0' -T fields -e frame.packet_flags_direction 2>"$LAB_DIR/tshark.err" |
+	sort | paste -sd ' ')" = "0x00000001 0x00000002"
 check "replies came" expect "SYN+ACKs of a server" "$(dump 'tcp[13] = 18 and dst host 192.168.1.10' | wc -l)" -eq 1
 check "and left" expect "SYN+ACKs to the client" "$(dump 'tcp[13] = 18 and dst port 45002' | wc -l)" -eq 1
 

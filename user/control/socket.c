@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -40,6 +41,26 @@ static int make_folder_of(const char *path)
 	return chmod(folder, 0755) < 0 ? -errno : 0;
 }
 
+/*
+ * Whoever listens at the other end has been killed: its threads are still giving its memory back, and its socket is not
+ * closed before they have. pid: of who called listen(); 0 when it is of another PID namespace.
+ */
+static bool is_killed(int fd)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	struct ucred peer = {};
+	socklen_t size = sizeof(peer);
+	char path[32], state = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)peer.pid);
+	f = fopen(path, "re");
+	if (!f)
+		return errno == ENOENT && kill(peer.pid, 0) < 0 && errno == ESRCH;
+	return fscanf(f, "%*d (%*[^)]) %c", &state) == 1 && (state == 'Z' || state == 'X');
+}
+
 /* 0 when the path is free or was freed; -EADDRINUSE when somebody listens there. */
 static int remove_stale(const struct sockaddr_un *at)
 {
@@ -54,7 +75,12 @@ static int remove_stale(const struct sockaddr_un *at)
 	if (fd < 0)
 		return -errno;
 	/* EAGAIN: the listener's backlog is full, so there is one. */
-	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0 || errno == EAGAIN)
+	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0) {
+		if (!is_killed(fd))
+			return -EADDRINUSE;
+		return unlink(at->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+	}
+	if (errno == EAGAIN)
 		return -EADDRINUSE;
 	if (errno != ECONNREFUSED && errno != ENOENT)
 		return -errno;

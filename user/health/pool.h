@@ -25,6 +25,7 @@ struct health_pool {
 	bool plugin;             /* its servers' checks tell what they are */
 	bool conflict;           /* more writers than there may be */
 	bool conflict_told, conflict_untold;
+	uint64_t conflict_ms;    /* monotonic: when it began */
 	size_t writers;
 };
 

@@ -48,12 +48,14 @@ static void follow_conflict(struct health *h, struct health_pool *p, bool confli
 {
 	bool confirmed = true;
 
-	if (conflict && !p->conflict)
+	if (conflict && !p->conflict) {
+		p->conflict_ms = attempt_clock_ms();
 		for (size_t i = p->first; i < p->first + p->servers; i++) {
 			h->servers[i]->role.confirmed = false;
 			if (h->servers[i]->role.serves)
 				health_server_check_soon(h->servers[i]);
 		}
+	}
 	for (size_t i = p->first; i < p->first + p->servers; i++)
 		confirmed &= !h->servers[i]->role.up || h->servers[i]->role.confirmed;
 	p->conflict = conflict;
@@ -104,7 +106,8 @@ void health_roles_result(struct health_server *s, bool passed, const struct role
 		return;
 	s->role.heard = true;
 	s->role.passed = passed;
-	s->role.confirmed = true;
+	/* What was under way when the conflict began may tell of the time before it. */
+	s->role.confirmed = s->role.confirmed || s->started_ms > pool_of(s)->conflict_ms;
 	if (facts) {
 		s->role.knows = true;
 		s->role.facts = *facts;
