@@ -131,6 +131,8 @@ install: all ## copy programs, manual and service files below $(PREFIX)
 	install -D -m 644 include/alwayson/check.h $(DESTDIR)$(PREFIX)/include/alwayson/check.h
 	install -D -m 644 tools/systemd/alwaysond.service $(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
 	sed -i 's,@PREFIX@,$(PREFIX),g' $(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
+	install -D -m 644 tools/systemd/alwayson.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/alwayson.conf
+	install -D -m 644 tools/systemd/alwayson.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/alwayson.conf
 	install -D -m 644 tools/alwayson.cfg.example $(DESTDIR)$(PREFIX)/share/doc/alwayson/alwayson.cfg.example
 	install -m 644 README.md docs/*.md docs/*.png $(DESTDIR)$(PREFIX)/share/doc/alwayson/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/alwayson/prometheus tools/prometheus/*
@@ -151,7 +153,8 @@ man: ## make the manual pages in $(BUILD)/man (needs pandoc)
 
 uninstall: ## remove what install copied
 	rm -f $(DESTDIR)$(PREFIX)/sbin/alwaysond $(DESTDIR)$(PREFIX)/bin/alwayson \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/alwayson.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/alwayson.conf
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/alwayson $(DESTDIR)$(PREFIX)/share/alwayson
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/alwayson \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_alwayson \
