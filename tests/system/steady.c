@@ -301,12 +301,18 @@ static void renew(const struct sockaddr_storage *at, socklen_t length, uint64_t 
 {
 	static uint64_t sent_us[WINDOW];
 	uint64_t next = now_us();
+	sigset_t end;
 
+	sigemptyset(&end);
+	sigaddset(&end, SIGTERM);
 	while (!stopped) {
 		const uint64_t began = now_us();
 		char line[LINE_MAX_BYTES];
-		int fd = connect_to(at, length, SOCK_STREAM), n;
+		int fd, n;
 
+		/* The end waits for the answer: a read that it interrupts would be a loss. */
+		sigprocmask(SIG_BLOCK, &end, NULL);
+		fd = connect_to(at, length, SOCK_STREAM);
 		sent_us[c->sent % WINDOW] = began;
 		n = snprintf(line, sizeof(line), "%llu\n", (unsigned long long)c->sent++);
 		if (fd >= 0 && write(fd, line, n) == n && (n = read(fd, line, sizeof(line) - 1)) > 0) {
@@ -319,6 +325,7 @@ static void renew(const struct sockaddr_storage *at, socklen_t length, uint64_t 
 			c->resent += resent_on(fd);
 			close(fd);
 		}
+		sigprocmask(SIG_UNBLOCK, &end, NULL);
 		next += pause_us;
 		if (next > now_us())
 			usleep(next - now_us());
