@@ -78,6 +78,25 @@ static __always_inline void *answer_l3(struct packet *p)
 	return l3;
 }
 
+/*
+ * Link and IP header once more, proven, of a frame that was not moved. Linux 6.1 does not remember which verdicts stand for
+ * frames that were answered or wrapped, and takes all pointers into them for lost.
+ */
+static __always_inline bool answer_headers(struct packet *p, const bool v6)
+{
+	void *l3;
+
+	p->eth = (void *)(long)p->ctx->data;
+	p->end = (void *)(long)p->ctx->data_end;
+	if ((void *)(p->eth + 1) > p->end)
+		return false;
+	l3 = answer_l3(p);
+	if (l3 + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) > p->end)
+		return false;
+	p->ip4 = l3;
+	return true;
+}
+
 /* The type of what follows the link header: its last two bytes. */
 static __always_inline void answer_set_type(struct packet *p, __be16 type)
 {

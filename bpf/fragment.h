@@ -75,7 +75,7 @@ static __always_inline struct fragment_key *fragment_key(const struct packet *p,
  * The first fragment has been steered, and its key noted before it was rewritten: the others will follow. One that was
  * not sent on (CONTINUE) takes with it what is remembered of an earlier datagram of the same id.
  */
-static __always_inline void fragment_remember(const struct packet *p, __u64 word, enum verdict verdict, const bool v6)
+static __always_inline void fragment_remember(struct packet *p, __u64 word, enum verdict verdict, const bool v6)
 {
 	__u32 zero = 0;
 	struct fragment_key *key = bpf_map_lookup_elem(&fragment_keys, &zero);
@@ -95,6 +95,8 @@ static __always_inline void fragment_remember(const struct packet *p, __u64 word
 	}
 	/* In a tunnel the packet's pointers are gone; the others take their own outer header. */
 	if (verdict != VERDICT_IPIP) {
+		if (!answer_headers(p, v6))
+			return;
 		fragment_addresses(p, way.from, way.to, v6);
 		way.peer = mac_load(p->eth->h_dest);
 		way.own = mac_load(p->eth->h_source);

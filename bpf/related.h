@@ -303,6 +303,9 @@ static __always_inline enum verdict related(struct packet *p, __u64 word, const 
 
 	if (packet_fragment(p))
 		return VERDICT_FRAGMENT;
+	if (!answer_headers(p, v6))
+		return VERDICT_TRUNCATED;
+	p->l4 = (void *)p->ip4 + (p->header & 1023);
 	if (p->l4 + ICMP_HEADER > p->end)
 		return VERDICT_TRUNCATED;
 	type = *(__u8 *)p->l4;

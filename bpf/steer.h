@@ -317,8 +317,12 @@ static __always_inline enum verdict steer_by_record(struct packet *p, struct ste
 			steer_move_hop(p, s, v6);
 		return VERDICT_CONTINUE;
 	}
+	s->server_id = 0;
 	verdict = v6 ? steer_choose6(p, s) : steer_choose4(p, s);
-	return verdict ? verdict : steer_record(p, s, v6);
+	if (verdict)
+		return verdict;
+	/* Looked up once more: Linux 6.1 does not remember that a choice without a verdict has made one. */
+	return steer_load_server(s, s->server_id) ? steer_record(p, s, v6) : VERDICT_INTERNAL;
 }
 
 /*

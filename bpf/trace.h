@@ -43,7 +43,12 @@ static __always_inline __u32 trace_copy(struct xdp_md *ctx, __u8 *to, __u32 leng
 {
 	__u32 kept = length < snap ? length : snap;
 
-	if (!kept || kept > TRACE_SNAP_MAX || bpf_xdp_load_bytes(ctx, 0, to, kept))
+	if (!kept || kept > TRACE_SNAP_MAX)
+		return 0;
+	/* The same number, by which Linux 6.1 sees that it is not 0. */
+	kept = ((kept - 1) & (TRACE_SNAP_MAX - 1)) + 1;
+	asm volatile("" : "+r"(kept));
+	if (bpf_xdp_load_bytes(ctx, 0, to, kept))
 		return 0;
 	return kept;
 }
