@@ -13,12 +13,7 @@ config() {
 global
 	metrics 127.0.0.1:9599
 	external-check
-defaults
-	mode tcp
-	timeout connect 2s
-	timeout client 1m
-	timeout server 1m
-	default-server check inter 200ms rise 2 fall 2
+$(quick_defaults)
 
 listen nat
 	bind $VIP4:$PORT
