@@ -5,6 +5,7 @@
 #include "unit/control_rig.h"
 
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 static struct stat look(const char *path)
 {
@@ -120,6 +121,26 @@ static void makes_a_missing_folder(void **state)
 	assert_int_equal(rmdir(folder), 0);
 	snprintf(path, sizeof(path), "%s/new/newer/c.sock", r->folder);
 	assert_int_equal(open_at(r, path, &c), -ENOENT);
+}
+
+/* An agent that was killed: who listened is gone, but a socket of its is not closed yet. */
+static void a_killed_agents_socket_is_stale(void **state)
+{
+	struct rig *r = *state;
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct control *c;
+	pid_t child;
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s/killed.sock", r->folder);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	child = fork();
+	if (child == 0)
+		_exit(listen(fd, 1));
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(open_at(r, at.sun_path, &c), 0);
+	control_free(c);
+	close(fd);
 }
 
 static void replaces_what_is_stale_only(void **state)
@@ -252,6 +273,7 @@ int main(void)
 		with_rig(keeps_out_whom_the_mode_keeps_out),
 		with_rig(is_born_narrow_even_under_umask_0),
 		with_rig(makes_a_missing_folder),
+		with_rig(a_killed_agents_socket_is_stale),
 		with_rig(replaces_what_is_stale_only),
 		with_rig(knows_the_longest_path),
 		with_rig(moves_on_reload_without_losing_a_request),
