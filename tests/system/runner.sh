@@ -52,6 +52,17 @@ run_suite <<<'echo "ok a"; echo "skip b: no time"'
 check "a skip for another reason fails" ends_with "1 passed, 1 failed, 0 skipped" 1
 run_suite <<<'echo "1..2"; echo "ok 1 - a"; echo "not ok 2 # SKIP b"'
 check "cmocka's skip" ends_with "1 passed, 0 failed, 1 skipped" 0
+# Two at a time: one that fails beside another and not alone, and one that fails always.
+run_suite <<<"[ -e $house/once ] && echo 'ok a' && exit; : >$house/once; echo 'not ok a: late'; exit 1"
+rm "$house/once"
+said=$(BUILD="$house/build" "$house/tests/run" --jobs 2 system 2>&1)
+code=$?
+check "what failed beside another is run again alone" ends_with "1 passed, 0 failed, 0 skipped" 0
+check "and is told of" contains "system/made failed beside another suite; again, alone:"
+run_suite <<<'echo "ok b"; echo "not ok a: broken"; exit 1'
+said=$(BUILD="$house/build" "$house/tests/run" --jobs 2 system 2>&1)
+code=$?
+check "what fails alone as well has failed" ends_with "1 passed, 1 failed, 0 skipped" 1
 rm "$house/tests/system/made.sh"
 said=$(BUILD="$house/build" "$house/tests/run" system/made 2>&1)
 check "an unknown suite: 2" expect "exit code" $? -eq 2
