@@ -35,7 +35,8 @@ BPF_OBJ := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o)
 SKELS := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
 
 MAINS := user/agent/main.c user/cli/main.c user/checker/main.c
-LIB_SRC := $(filter-out $(MAINS) user/plugins/%.c,$(wildcard user/*/*.c))
+# Not checker/socket.c: it would come before libc's socket() in whatever the library is linked into.
+LIB_SRC := $(filter-out $(MAINS) user/checker/socket.c user/plugins/%.c,$(wildcard user/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/user/web/assets.S.o
 LIB := $(BUILD)/libalwayson.a
 # Plugins of alwayson-checker: user/plugins/NAME.c, or the folder user/plugins/NAME where it takes several files; each
@@ -48,8 +49,10 @@ $(BUILD)/pic/user/plugins/mysql/%.o: PLUGIN_CFLAGS := -isystem /usr/include/mari
 TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/checker/plugins/%.so,$(wildcard tests/plugins/*.c))
 # The program is made of these alone: the less there is in it, the less can go wrong in it.
 CHECKER_PARTS := checker/main checker/drop checker/restrict checker/load checker/template checker/runner \
-                 checker/worker checker/protocol checker/try base/addr
+                 checker/worker checker/socket checker/protocol checker/try base/addr
 CHECKER_LIBS := -lseccomp -lcap-ng -ldl
+# Its socket() comes before libc's for the plugins too: user/checker/socket.c says why.
+CHECKER_LDFLAGS := -Wl,--export-dynamic-symbol=socket
 
 PROGRAMS := $(BUILD)/alwaysond $(BUILD)/alwayson $(BUILD)/alwayson-checker $(PLUGINS)
 
@@ -197,7 +200,7 @@ $(BUILD)/alwayson: $(BUILD)/user/cli/main.o $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
 
 $(BUILD)/alwayson-checker: $(CHECKER_PARTS:%=$(BUILD)/user/%.o)
-	$(CC) $(ALL_LDFLAGS) $^ $(CHECKER_LIBS) -o $@
+	$(CC) $(ALL_LDFLAGS) $(CHECKER_LDFLAGS) $^ $(CHECKER_LIBS) -o $@
 
 $(BUILD)/pic/%.o: %.c
 	@mkdir -p $(@D)

@@ -2,11 +2,12 @@
 /*
  * A plugin that does what its words say, and what a plugin should not: for tests/unit/test_checker_pool.c.
  *
- *   pass TEXT | fail TEXT | sleep MS | hang | crash | exit | garbage | badcode | calls | secret | whoami | alloc
+ *   pass TEXT | fail TEXT | sleep MS | hang | crash | exit | garbage | badcode | calls | secret | whoami | sockets
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,30 @@ static void try_calls(char *text, size_t size)
 		snprintf(text, size, "may kill its template");
 }
 
+/* What it gets for a socket of each kind: its mark, or that there is none. The last is of the kind of the first. */
+static void try_sockets(char *text, size_t size)
+{
+	static const int kinds[][2] = {
+		{ AF_INET6, SOCK_STREAM }, { AF_INET, SOCK_DGRAM }, { AF_INET, SOCK_STREAM | SOCK_NONBLOCK },
+		{ AF_INET, SOCK_STREAM },
+	};
+	int fds[sizeof(kinds) / sizeof(kinds[0])];
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		int fd = fds[i] = socket(kinds[i][0], kinds[i][1], 0), mark = 0;
+		socklen_t length = sizeof(mark);
+		bool right = fd >= 0 && !(fcntl(fd, F_GETFL) & O_NONBLOCK) == !(kinds[i][1] & SOCK_NONBLOCK);
+
+		if (fd >= 0 && (getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &length) < 0 || !right))
+			mark = -1;
+		used += (size_t)snprintf(text + used, size - used, fd < 0 ? "%snone" : "%s%x", i ? " " : "", (unsigned)mark);
+	}
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 static void check(void *state, const struct plugin_request *request, struct plugin_result *ret)
 {
 	const struct odd *o = state;
@@ -94,6 +119,8 @@ static void check(void *state, const struct plugin_request *request, struct plug
 		ret->code = 4711;
 	else if (!strcmp(o->word, "calls"))
 		try_calls(ret->text, sizeof(ret->text));
+	else if (!strcmp(o->word, "sockets"))
+		try_sockets(ret->text, sizeof(ret->text));
 	else if (!strcmp(o->word, "secret"))
 		snprintf(ret->text, sizeof(ret->text), "%s", o->secret);
 	else if (!strcmp(o->word, "whoami"))

@@ -7,6 +7,8 @@
 #     client 10.0.0.2 ── router .1 ──┬── balancer .10, service addresses .50 .51 (its own, or nobody's here)
 #                                    └── servers .100, .101: the addresses on lo; decap on eth0 for ipip
 . "$(dirname "$0")/lib.sh"
+. "$ROOT/tools/lab.d/topology.sh"
+. "$ROOT/tools/lab.d/mysql.sh"
 
 decap() {
 	local backend=$1
@@ -50,6 +52,15 @@ backend via6
 	default-server check via vip
 	server node1 [fd00:1::100]:80
 	server node2 [fd00:1::101]
+frontend database
+	bind $DSR4:3306
+	default_backend database
+
+backend database
+	option mysql-check user check password-file $(mysql_password_file) role primary
+	default-server check via vip
+	server node1 192.168.1.100
+
 backend plain
 	default-server check
 	server node1 192.168.1.100 port 80
@@ -115,6 +126,57 @@ address6_back() {
 	ip -n "$(lab_netns backend1)" address add "$DSR6/128" dev lo nodad
 }
 
+# A server with two NICs and routes by policy: what it sends by itself leaves by eth0, by the source's rule for its own
+# address, by a mark for the service's, which packets that come in do not have. Strict rp_filter drops those then, loose
+# does not.
+second_nic() {
+	lab_in backend1 bash -e <<SETUP
+ip link add rp0 type veth peer name rp1
+ip link set rp0 up
+ip link set rp1 up
+ip route add 192.168.1.0/24 dev eth0 table 77
+ip rule add from 192.168.1.100 lookup 77
+ip rule add fwmark 77 lookup 77
+nft add table ip back
+nft add chain ip back out "{ type route hook output priority -150; }"
+nft add rule ip back out ip saddr $DSR4 meta mark set 77
+ip route add 192.168.1.10/32 dev rp0
+SETUP
+}
+
+# rp_filter 1 (strict) or 2 (loose)
+rp_filter() {
+	lab_in backend1 sysctl -qw net.ipv4.conf.all.rp_filter=0 "net.ipv4.conf.eth0.rp_filter=$1"
+}
+
+one_nic_again() {
+	lab_in backend1 bash -e <<SETUP
+sysctl -qw net.ipv4.conf.eth0.rp_filter=0
+ip link del rp0
+ip rule del fwmark 77
+ip rule del from 192.168.1.100
+nft delete table ip back
+SETUP
+}
+
+rp_filter_is_seen() {
+	second_nic && rp_filter 2 && checked_again via/node1 plain/node1 && stays_up via/node1 plain/node1 || return
+	rp_filter 1 && goes_down_alone || return
+	rp_filter 2 && comes_back && one_nic_again
+}
+
+# The plugin's socket is made by the agent: what libmariadb says over it goes the way of clients, too.
+database_is_checked() {
+	wait_up database/node1 && result_is database/node1 'L7OK: primary' &&
+		expect "where it goes" "$(server_field database/node1 check_via)" = "$DSR4:3306" || return
+	address_gone
+	wait_down database/node1 && result_is database/node1 L4 || return
+	expect "its own address answers" "$(lab_in balancer timeout 5 mariadb --no-defaults -h 192.168.1.100 -u check \
+		-pcheck-password --skip-column-names -e 'SELECT 1')" -eq 1 || return
+	address_back
+	wait_up database/node1 && wait_up via/node1
+}
+
 suite() {
 	check "$1: all are up" stays_up via/node1 via/node2 via6/node1 via6/node2 plain/node1
 	check "$1: the check is one of the service's address" expect "where it goes" \
@@ -138,7 +200,8 @@ result_is() {
 # Where the program is not in place, a check's packets would reach the server's own address: that is no result.
 off_the_interface() {
 	lab_ctl unload eth0 >/dev/null && wait_until 5 "the check to say nothing" result_is via/node1 SOCKERR &&
-		stays_up via/node1
+		stays_up via/node1 &&
+		wait_until 5 "the database's check to say nothing" result_is database/node1 SOCKERR
 }
 
 on_the_interface() {
@@ -178,12 +241,16 @@ tc_programs() {
 	echo $((links + 2 * filters))
 }
 
+mysql_programs_are_there || { skip via_vip "mariadb-server is not installed"; exit 0; }
 begin --dsr
 DSR4=$(lab_state dsr4)
 DSR6=$(lab_state dsr6)
+mysql_start 1 >"$LAB_DIR/mysql-up.log" 2>&1 || give_up database "$(tail -n 3 "$LAB_DIR/mysql-up.log" | paste -sd ';')"
 config dsr
 start
 suite dsr
+check "dsr: strict rp_filter is seen, loose does no harm" rp_filter_is_seen
+check "dsr: a database without the address is down, and up with it" database_is_checked
 check "explain says where the check goes" explains
 check "show config writes it as it is" shown_as_configured
 check "it is scraped" scraped
@@ -199,9 +266,11 @@ trap 'decap_off 1; decap_off 2; finish' EXIT
 for i in 1 2; do
 	decap_on "$i" || give_up decap "backend$i: it does not load"
 done
+mysql_start 1 >"$LAB_DIR/mysql-up.log" 2>&1 || give_up database "$(tail -n 3 "$LAB_DIR/mysql-up.log" | paste -sd ';')"
 config ipip
 start
 suite ipip
+check "ipip: a database without the address is down, and up with it" database_is_checked
 decap_off 1
 check "ipip: a server that does not unwrap is down" goes_down_alone
 decap_on 1

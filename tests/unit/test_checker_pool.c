@@ -4,6 +4,7 @@
  * Needs root: what is tested is also that nothing of it is left in the worker. Runs in the root of the source tree.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,6 +24,8 @@
 
 #include "base/cleanup.h"
 #include "checker/pool_internal.h"
+
+enum { CHECKER_FILES_TRIED = 100 }; /* more than a worker may have open */
 
 static struct event_base *base;
 static struct checker *pool;
@@ -70,10 +74,13 @@ static struct checker_words words_of(const char *plugin, const char *secret, con
 	return w;
 }
 
+static int steered_by = -1;
+
 static struct checker_job *begin(const char *word, const char *argument, uint32_t total_ms, struct answer *a)
 {
 	struct checker_check c = {
 		.words = words_of("odd", "s3cret", word, argument),
+		.socket = steered_by,
 		.at = { .addr = addr_from_v4(htonl(0xc0000201)), .port = 3306 },
 		.connect_ms = total_ms,
 		.total_ms = total_ms,
@@ -173,6 +180,40 @@ static void the_worker_is_nobody_and_can_do_nothing(void **state)
 	assert_true(none && strict && sealed);
 	ask("calls", "", 5000, &a);
 	assert_string_equal(a.text, "");
+}
+
+static void ask_with_a_socket(const char *word, int mark, struct answer *ret)
+{
+	steered_by = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(setsockopt(steered_by, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+	ask(word, "", 5000, ret);
+	/* The worker's is the only one: what it closes is closed. */
+	assert_int_equal(fcntl(steered_by, F_GETFD), -1);
+	steered_by = -1;
+}
+
+static void a_socket_sent_along_is_the_only_one_the_plugin_gets(void **state)
+{
+	struct answer a;
+
+	ask_with_a_socket("sockets", 0xa105001, &a);
+	assert_string_equal(a.text, "none none a105001 none");
+	ask("sockets", "", 5000, &a);
+	assert_string_equal(a.text, "0 0 0 0");
+	assert_int_equal(pool->counts.spawned, 1);
+}
+
+static void a_socket_that_was_not_taken_is_not_the_next_checks(void **state)
+{
+	struct answer a;
+
+	for (int i = 0; i < CHECKER_FILES_TRIED; i++) {
+		ask_with_a_socket("pass", 0xa105001, &a);
+		assert_int_equal(a.outcome, CHECKER_JOB_DONE);
+	}
+	ask_with_a_socket("sockets", 0xa105002, &a);
+	assert_string_equal(a.text, "none none a105002 none");
+	assert_int_equal(pool->counts.spawned, 1);
 }
 
 static void a_check_that_hangs_is_failed_and_its_worker_killed(void **state)
@@ -392,8 +433,8 @@ static void plugins_of_others_are_refused(void **state)
 static void limits_hold_at_the_limit_and_one_above(void **state)
 {
 	static char long_word[CHECKER_WORDS_MAX];
-	struct checker_check c = { .at = { .addr = addr_from_v4(htonl(0x7f000001)), .port = 1 }, .total_ms = 5000,
-				   .connect_ms = 5000 };
+	struct checker_check c = { .at = { .addr = addr_from_v4(htonl(0x7f000001)), .port = 1 }, .socket = -1,
+				   .total_ms = 5000, .connect_ms = 5000 };
 	struct checker_job *j;
 	struct answer a = {};
 	size_t room = CHECKER_WORDS_MAX - sizeof("odd") - sizeof("") - sizeof("pass");
@@ -414,6 +455,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_check_is_answered_with_what_the_plugin_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_worker_is_nobody_and_can_do_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_socket_sent_along_is_the_only_one_the_plugin_gets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_socket_that_was_not_taken_is_not_the_next_checks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_check_that_hangs_is_failed_and_its_worker_killed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_death_in_a_check_says_nothing_about_the_server, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_worker_that_does_not_begin_is_replaced, set_up, tear_down),

@@ -124,6 +124,7 @@ static int start(struct attempt *a, void *ctx)
 	struct checker_check c = {
 		.words = words_of(&a->target->plugin),
 		.at = a->target->at,
+		.socket = -1,
 		.total_ms = (uint32_t)(a->deadline_ms - a->started_ms),
 	};
 
@@ -133,6 +134,12 @@ static int start(struct attempt *a, void *ctx)
 		return -EOPNOTSUPP;
 	a->job_is_command = false;
 	c.connect_ms = connect_ms < c.total_ms ? (uint32_t)connect_ms : c.total_ms;
+	/* The process may not mark a socket: it gets one that is. */
+	if (a->steer.mark) {
+		c.socket = wire_steered_socket(c.at.addr.family, &a->steer);
+		if (c.socket < 0)
+			return c.socket;
+	}
 	return checker_begin(p->checker, &c, on_done, a, (struct checker_job **)&a->job);
 }
 

@@ -32,6 +32,12 @@ int drop_privileges(const char **ret_notice, char error[CHECKER_ERROR_MAX]);
 /* Only the system calls of a client program from now on: no exec, no fork, no file is written. 0 or -errno. */
 int restrict_calls(void);
 
+/*
+ * `check via vip`: until the call with -1, the only socket that can be made is this one, which is closed then unless it was
+ * taken. Without it no right of ours could send a packet by way of the service's address.
+ */
+void sockets_steer(int fd);
+
 /* The plugin folder becomes the working directory, so that it is reached whoever this process becomes. */
 void plugins_enter(const char *folder);
 /* Loads NAME.so, or finds it among those loaded. 0, or -errno with error. */

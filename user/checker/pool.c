@@ -61,6 +61,8 @@ static void expire_at(struct checker_worker *w, uint64_t at_ms)
 
 static void job_free(struct checker_job *j)
 {
+	if (j->socket >= 0)
+		close(j->socket);
 	explicit_bzero(&j->request + 1, j->request.words_length);
 	free(j);
 }
@@ -338,7 +340,12 @@ static void dispatch(struct checker_worker *w, struct checker_job *j)
 	j->request.head = (struct checker_head){ .kind = CHECKER_CHECK, .ticket = checker_next_ticket(w->checker) };
 	j->request.connect_deadline_ms = now + j->connect_ms;
 	j->request.deadline_ms = now + j->total_ms;
-	r = checker_send(w->socket, &j->request, sizeof(j->request) + j->request.words_length, -1);
+	j->request.steered = j->socket >= 0;
+	r = checker_send(w->socket, &j->request, sizeof(j->request) + j->request.words_length, j->socket);
+	/* The worker's copy is the only one: its end is the connection's. */
+	if (j->socket >= 0)
+		close(j->socket);
+	j->socket = -1;
 	w->job = j;
 	w->jobs++;
 	w->deadline_ms = j->request.deadline_ms;
@@ -480,35 +487,50 @@ void checker_free(struct checker *c)
 	free(c);
 }
 
-int checker_begin(struct checker *c, const struct checker_check *check,
-		  void (*done)(enum checker_outcome outcome, const struct plugin_result *result, const char *text,
-			       void *arg),
-		  void *arg, struct checker_job **ret_job)
+static struct checker_job *make_job(const struct checker_check *check)
 {
 	const struct checker_words *words = &check->words;
-	struct checker_job *j;
+	struct checker_job *j = calloc(1, sizeof(*j) + words->length);
 
-	if (c->queued >= CHECKER_QUEUE_MAX)
-		return -ENOSPC;
-	if (words->length > CHECKER_WORDS_MAX)
-		return -E2BIG;
-	if (!checker_link_is_up(c) && !idle_worker(c))
-		return -ENOTCONN;
-	j = calloc(1, sizeof(*j) + words->length);
 	if (!j)
-		return -ENOMEM;
-	j->checker = c;
-	j->done = done;
-	j->arg = arg;
+		return NULL;
 	j->connect_ms = check->connect_ms;
 	j->total_ms = check->total_ms;
 	j->give_up_ms = checker_clock_ms() + check->total_ms + CHECKER_SPAWN_MS;
+	j->socket = check->socket;
 	j->request.port = check->at.port;
 	j->request.family = check->at.addr.family;
 	memcpy(j->request.address, check->at.addr.bytes, sizeof(j->request.address));
 	j->request.words_length = (uint32_t)words->length;
 	j->request.word_count = words->count;
 	memcpy(&j->request + 1, words->bytes, words->length);
+	return j;
+}
+
+int checker_begin(struct checker *c, const struct checker_check *check,
+		  void (*done)(enum checker_outcome outcome, const struct plugin_result *result, const char *text,
+			       void *arg),
+		  void *arg, struct checker_job **ret_job)
+{
+	struct checker_job *j = NULL;
+	int r = 0;
+
+	if (c->queued >= CHECKER_QUEUE_MAX)
+		r = -ENOSPC;
+	else if (check->words.length > CHECKER_WORDS_MAX)
+		r = -E2BIG;
+	else if (!checker_link_is_up(c) && !idle_worker(c))
+		r = -ENOTCONN;
+	else if (!(j = make_job(check)))
+		r = -ENOMEM;
+	if (!j) {
+		if (check->socket >= 0)
+			close(check->socket);
+		return r;
+	}
+	j->checker = c;
+	j->done = done;
+	j->arg = arg;
 	enqueue(c, j);
 	*ret_job = j;
 	advance(c);

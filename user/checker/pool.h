@@ -54,6 +54,7 @@ struct checker_words {
 struct checker_check {
 	struct checker_words words;
 	struct endpoint at;
+	int socket;                    /* what the plugin connects, in place of a socket of its own; -1 = none */
 	uint32_t connect_ms, total_ms; /* from when a worker begins it */
 };
 
@@ -73,7 +74,7 @@ void checker_free(struct checker *c); /* takes NULL; ends all workers, answers n
 
 /*
  * Queues a check. Its end comes by done(), from the loop; result is NULL unless the outcome is DONE, text is for people
- * otherwise. 0 and *ret_job for checker_cancel(), or -errno: -ENOSPC queue full, -ENOMEM, -ENOTCONN no process left.
+ * otherwise. The socket is closed here, whatever is returned. 0 and *ret_job for checker_cancel(), or -errno: -ENOSPC queue full, -ENOMEM, -ENOTCONN no process left.
  */
 int checker_begin(struct checker *c, const struct checker_check *check,
 		  void (*done)(enum checker_outcome outcome, const struct plugin_result *result, const char *text,

@@ -31,6 +31,7 @@ struct checker_job {
 	void *arg;
 	uint64_t give_up_ms;                 /* still queued then: nobody had time for it */
 	uint32_t connect_ms, total_ms;
+	int socket;                          /* until a worker has it; -1 = none */
 	struct checker_request request;      /* the bytes of the words follow */
 };
 

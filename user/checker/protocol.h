@@ -8,7 +8,7 @@
  *                       KILL (+ a pidfd)     end that process: the agent itself has no right to, it is of another user
  *   template -> agent   HELLO once from the first: whether its rights are gone
  *                       SPAWNED (+ a pidfd)  in the order of the requests
- *   agent -> worker     CHECK, CONFIGURE     a plugin's name, words and secret, and what to check
+ *   agent -> worker     CHECK (+ a socket, or none), CONFIGURE     a plugin's name, words and secret, and what to check
  *   worker -> agent     HELLO once, then for each request ACK at once and DONE or CONFIGURED at its end
  */
 #ifndef CHECKER_PROTOCOL_H
@@ -22,7 +22,7 @@
 #include "base/addr.h"
 
 enum checker_limit {
-	CHECKER_PROTOCOL = 1,           /* counts up with each change of what follows; the sizes are compared as well */
+	CHECKER_PROTOCOL = 2,           /* counts up with each change of what follows; the sizes are compared as well */
 	CHECKER_WORDS_MAX = 8192,       /* bytes of a plugin's name, words and secret, each with its NUL */
 	CHECKER_MESSAGE_MAX = CHECKER_WORDS_MAX + 256,
 	CHECKER_ACK_MS = 50,            /* a worker that does not say within this time that it begins is replaced */
@@ -82,6 +82,8 @@ struct checker_request {
 	uint64_t deadline_ms;
 	uint32_t words_length;
 	uint32_t word_count;
+	uint32_t steered;    /* 1: with a socket, which is the only one that the check may have */
+	uint32_t zero;
 };
 
 struct checker_configured {

@@ -144,14 +144,16 @@ static void answer_configure(int socket, const struct checker_request *m, const 
 	checker_send(socket, &answer, sizeof(answer), -1);
 }
 
-static void answer_check(int socket, const struct checker_request *m, const char *words)
+static void answer_check(int socket, const struct checker_request *m, const char *words, int fd)
 {
 	struct checker_done answer = {
 		.head = { .kind = CHECKER_DONE, .ticket = m->head.ticket },
 		.result = { .size = sizeof(answer.result) },
 	};
 
+	sockets_steer(fd);
 	run_check(m, words, &answer.result);
+	sockets_steer(-1);
 	checker_send(socket, &answer, sizeof(answer), -1);
 }
 
@@ -159,14 +161,15 @@ static void serve(int socket)
 {
 	static char bytes[CHECKER_MESSAGE_MAX];
 	const struct checker_request *m = (const void *)bytes;
-	ptrdiff_t n = checker_receive(socket, bytes, sizeof(bytes), NULL);
+	int fd = -1;
+	ptrdiff_t n = checker_receive(socket, bytes, sizeof(bytes), &fd);
 	struct checker_head ack = { .kind = CHECKER_ACK };
 	uint64_t now = checker_clock_ms();
 	uint64_t left;
 
 	if (n <= 0)
 		_exit(0); /* the agent is gone, or wants us no longer */
-	if (n < (ptrdiff_t)sizeof(*m) || (size_t)n != sizeof(*m) + m->words_length)
+	if (n < (ptrdiff_t)sizeof(*m) || (size_t)n != sizeof(*m) + m->words_length || m->steered != (fd >= 0))
 		_exit(1);
 	ack.ticket = m->head.ticket;
 	if (checker_send(socket, &ack, sizeof(ack), -1) < 0)
@@ -176,7 +179,7 @@ static void serve(int socket)
 	if (m->head.kind == CHECKER_CONFIGURE)
 		answer_configure(socket, m, bytes + sizeof(*m));
 	else if (m->head.kind == CHECKER_CHECK)
-		answer_check(socket, m, bytes + sizeof(*m));
+		answer_check(socket, m, bytes + sizeof(*m), fd);
 	else
 		_exit(1);
 	self_kill_in(0);

@@ -13,11 +13,9 @@ static const char *unfit(const struct model_backend *b)
 	if (b->forward == MODEL_NAT)
 		return "with 'forward nat' no server holds the service's address: clients' packets go to its own, and so "
 		       "does a plain 'check'";
-	if (b->check == MODEL_CHECK_PLUGIN)
-		return "a plugin makes its connections itself, in a process without the right to mark them: check with "
-		       "'tcp-check', or 'via server'";
 	if (b->check == MODEL_CHECK_EXTERNAL)
-		return "a command makes its connections itself";
+		return "a command makes its connections itself, and without the right to mark them: 'via server', or a check of "
+		       "another kind";
 	for (size_t i = 0; i < b->steps.count; i++)
 		if (b->steps.items[i].kind == MODEL_STEP_CONNECT && b->steps.items[i].addr.family)
 			return "a 'tcp-check connect' of its backend goes to an address of its own";

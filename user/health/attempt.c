@@ -328,6 +328,8 @@ static void attempt_start_elsewhere(struct attempt *a)
 
 	a->deadline_ms = schedule_answer_deadline_ms(a->schedule, a->started_ms, a->started_ms);
 	a->phase = ATTEMPT_ELSEWHERE;
+	if (!attempt_steer(a))
+		return;
 	if (a->elsewhere)
 		r = a->elsewhere->start(a, a->elsewhere->ctx);
 	if (r < 0)

@@ -49,18 +49,32 @@ static enum wire_outcome failed_io(const struct wire *w, struct check_result *re
  * The local port is taken by bind(), so that no other check has it: connect() would share it between checks of different
  * servers, and the answers of both come from the one address of the service.
  */
-static int steer_socket(struct wire *w, uint8_t family, const struct wire_steer *s)
+static int steer_socket(int fd, uint8_t family, bool datagram, const struct wire_steer *s)
 {
 	const struct endpoint any = { .addr.family = family };
 	const int mss = WIRE_TUNNEL_MSS;
 	struct sockaddr_storage at;
 	socklen_t length = endpoint_to_sockaddr(&any, &at);
 
-	if (setsockopt(w->fd, SOL_SOCKET, SO_MARK, &s->mark, sizeof(s->mark)) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_MARK, &s->mark, sizeof(s->mark)) < 0)
 		return -errno;
-	if (s->tunnel && !w->datagram && setsockopt(w->fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss)) < 0)
+	if (s->tunnel && !datagram && setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss)) < 0)
 		return -errno;
-	return bind(w->fd, (struct sockaddr *)&at, length) < 0 ? -errno : 0;
+	return bind(fd, (struct sockaddr *)&at, length) < 0 ? -errno : 0;
+}
+
+int wire_steered_socket(uint8_t family, const struct wire_steer *steer)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+
+	if (fd < 0)
+		return -errno;
+	r = steer_socket(fd, family, false, steer);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
 }
 
 enum wire_outcome wire_open(struct wire *w, const struct talk_way *to, bool datagram, const struct wire_steer *steer,
@@ -76,7 +90,7 @@ enum wire_outcome wire_open(struct wire *w, const struct talk_way *to, bool data
 	w->fd = socket(to->at.addr.family, type, 0);
 	if (w->fd < 0)
 		return failed_connect(ret, errno, false);
-	r = steer->mark ? steer_socket(w, to->at.addr.family, steer) : 0;
+	r = steer->mark ? steer_socket(w->fd, to->at.addr.family, datagram, steer) : 0;
 	if (r < 0) {
 		check_result_set(ret, CHECK_SOCKERR, strerror(-r));
 		return WIRE_FAILED;

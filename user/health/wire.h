@@ -45,6 +45,8 @@ void wire_close(struct wire *w); /* may be called twice */
 /* Begins to connect. DONE, WANTS_WRITE or FAILED. */
 enum wire_outcome wire_open(struct wire *w, const struct talk_way *to, bool datagram, const struct wire_steer *steer,
 			    struct check_result *ret);
+/* A TCP socket of that way for somebody else, who connects it: not yet connected, blocking. -errno. */
+int wire_steered_socket(uint8_t family, const struct wire_steer *steer);
 /* Once it is writable: is it connected? DONE or FAILED. */
 enum wire_outcome wire_opened(struct wire *w, struct check_result *ret);
 /* TLS over it; called until it is DONE. */
