@@ -84,6 +84,17 @@ who=$(id -u alwayson 2>/dev/null || id -u nobody)
 [ "$HAPROXY_SERVER_NAME $1 $3 $4 $(id -u)" = "node1 0.0.0.0 192.168.1.100 80 $who" ] || exit 3
 SH
 chmod 755 "$LAB_DIR" "$LAB_DIR/command"
+# Ports of backend1 that let in one of the balancer's addresses alone.
+ip -n "$(lab_netns balancer)" address add 192.168.1.9/24 dev eth0
+lab_in backend1 nft -f - <<'NFT'
+table ip pool { chain in { type filter hook input priority 0; tcp dport { 8086, 8087 } ip saddr != 192.168.1.9 reject with tcp reset; }; }
+NFT
+printf 'SSH-2.0-it\r\n' >"$LAB_DIR/banner"
+for port in 8086 8087; do
+	nsenter --net="$(lab_netns_path backend1)" socat TCP-LISTEN:$port,fork,reuseaddr \
+		SYSTEM:"cat $LAB_DIR/banner" >/dev/null 2>&1 &
+	wait_until 5 "port $port" tcp_is_bound 1 $port
+done
 write_config <<CFG
 global
 	external-check
@@ -129,6 +140,22 @@ listen command
 	external-check command $LAB_DIR/command
 	external-check path /usr/bin:/bin
 $(servers 2)
+listen pool
+	bind *:86
+	source-pool 192.168.1.9
+	server node1 192.168.1.100:8086
+listen poolssh
+	bind *:87
+	source-pool 192.168.1.9
+	option plugin-check ssh
+	server node1 192.168.1.100:8087
+listen nopool
+	bind *:88
+	server node1 192.168.1.100:8086
+listen strangers
+	bind *:89
+	source-pool 192.168.1.8
+	server node1 192.168.1.101:80
 listen follower
 	bind *:84
 	default-server no-check
@@ -159,6 +186,13 @@ check "external-check: another is down" expect "last result" "$(server_field com
 	"PROCERR: exit code 3"
 check "external-check: a client goes to the good one alone" expect "answers by" \
 	"$(answers "http://$VIP4:85/" 10)" = node1
+
+check "source-pool: the check comes from it" expect "last result" "$(server_field pool/node1 last_result)" = L4OK
+check "source-pool: a plugin's does too" expect "last result" "$(server_field poolssh/node1 last_result)" = "L7OK: SSH-2.0-it"
+check "source-pool: without it the server lets no check in" expect "last result" \
+	"$(server_field nopool/node1 last_result)" = "L4CON: Connection refused"
+check "source-pool: an address that is nobody's is no obstacle" expect "last result" \
+	"$(server_field strangers/node1 last_result)" = L4OK
 
 check "agent: both answer while it says up" expect "answers by" "$(answers "http://$VIP4:83/" 20)" = node1,node2
 agent_says 1 "up 25%"

@@ -189,15 +189,31 @@ old_primary_comes_back_writable() {
 		mysql_follow 2 3 && wait_until 5 "the log" logged 'event=writer_conflict_over' && wait_readers 1,2
 }
 
+# A client that has asked, and waits for the answer: what it says in the end is in $LAB_DIR/waiting.
+waiting_client() {
+	nsenter --net="$(lab_netns_path client)" bash -c \
+		'mariadb --no-defaults -h "$1" -P 3306 -u app -papp-password app -e "SELECT SLEEP(100)" >"$2.new" 2>&1
+		mv "$2.new" "$2"' waiting "$VIP4" "$LAB_DIR/waiting" &
+	wait_until 5 "the client to wait" statement_runs "$1" SLEEP
+}
+
+statement_runs() {
+	lab_sql "$1" 'SHOW PROCESSLIST' | grep -q "$2"
+}
+
 frozen_primary() {
 	local pid began
 
 	pid=$(mysql_pid 3)
-	lab_sql 3 'SET GLOBAL max_connect_errors = 3'
+	lab_sql 3 'SET GLOBAL max_connect_errors = 3' && waiting_client 3 || return
 	kill -STOP "$pid"
 	began=$(now_ms)
 	wait_down primary/db3 || return
 	printf 'a frozen primary was seen after %d ms\n' $(($(now_ms) - began)) >&2
+	began=$(now_ms)
+	wait_until 5 "the waiting client to be told" test -e "$LAB_DIR/waiting" || return
+	printf 'its client, which waited in read(), was reset %d ms later\n' $(($(now_ms) - began)) >&2
+	grep -q 'ERROR 2013\|ERROR 2006\|Lost connection' "$LAB_DIR/waiting" || { cat "$LAB_DIR/waiting"; return 1; }
 	mysql_promote 1 && wait_writer 1 && mysql_follow 2 1 || return
 	# Many checks more: none of them may count against the balancer when the server comes back.
 	wait_until 8 "ten more checks" checks_grow primary/db3 $(($(server_field primary/db3 checks) + 10))

@@ -118,6 +118,19 @@ static void a_changed_check_target_keeps_the_state_until_fall(void **state)
 	assert_int_equal(view(w, 0, 0).failures, 3);
 }
 
+static void a_changed_source_is_checked_at_once(void **state)
+{
+	struct world *w = *state;
+	struct model_backend *b = backend_new(w, "web", MODEL_CHECK_HTTP);
+
+	server_new(b, "s1", peer_new(w, ANSWER, OK))->inter_ms = 60000;
+	settle(w);
+	b->servers.items[0].check_source = loopback("127.0.0.7", 0).addr;
+	world_configure(w);
+	world_until(w, view(w, 0, 0).checks == 2);
+	assert_string_equal(view(w, 0, 0).last_result, "L7OK/200");
+}
+
 static void a_changed_expectation_is_checked_at_once(void **state)
 {
 	struct world *w = *state;
@@ -351,6 +364,7 @@ int main(void)
 		CONFIGURE_TEST(a_removed_server_is_forgotten),
 		CONFIGURE_TEST(another_address_under_the_same_name_is_a_new_server),
 		CONFIGURE_TEST(a_changed_check_target_keeps_the_state_until_fall),
+		CONFIGURE_TEST(a_changed_source_is_checked_at_once),
 		CONFIGURE_TEST(a_changed_expectation_is_checked_at_once),
 		CONFIGURE_TEST(a_changed_request_is_checked_at_once),
 		CONFIGURE_TEST(shorter_timings_apply_without_waiting_out_the_old_ones),

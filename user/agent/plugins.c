@@ -134,8 +134,8 @@ static int start(struct attempt *a, void *ctx)
 		return -EOPNOTSUPP;
 	a->job_is_command = false;
 	c.connect_ms = connect_ms < c.total_ms ? (uint32_t)connect_ms : c.total_ms;
-	/* The process may not mark a socket: it gets one that is. */
-	if (a->steer.mark) {
+	/* The process may not mark a socket, nor know our addresses: it gets one. */
+	if (wire_is_steered(&a->steer)) {
 		c.socket = wire_steered_socket(c.at.addr.family, &a->steer);
 		if (c.socket < 0)
 			return c.socket;

@@ -87,6 +87,15 @@ static void resolve_target(struct parser *p, struct proxy *x)
 		parser_notice_at(p, x->place, "%s '%s' has no 'bind': nothing is sent to it", kind(x), x->name);
 }
 
+/* The first address that clients' packets have towards this server, unless it is the kernel's choice, or `addr` another way. */
+static struct addr source_towards(const struct model_backend *b, const struct model_server *s)
+{
+	for (size_t i = 0; i < b->sources.count && addr_equal(&s->check_at.addr, &s->at.addr); i++)
+		if (!b->sources.items[i].addr.family || b->sources.items[i].addr.family == s->at.addr.family)
+			return b->sources.items[i].addr;
+	return (struct addr){};
+}
+
 static void build_server(struct parser *p, const struct server_draft *draft, const struct model_backend *b,
 			 struct model_server *s)
 {
@@ -113,6 +122,7 @@ static void build_server(struct parser *p, const struct server_draft *draft, con
 		return;
 	s->check_at.addr = set->check_addr.family ? set->check_addr : draft->at.addr;
 	s->check_at.port = set->check_port ? set->check_port : draft->at.port;
+	s->check_source = source_towards(b, s);
 	if (!s->check_at.port)
 		parser_error_at(p, draft->place, "server '%s' has no port to check: give it one, or add 'port PORT'",
 				draft->name);

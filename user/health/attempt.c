@@ -173,7 +173,7 @@ static bool attempt_connected(struct attempt *a)
 /* False: the check is over. */
 static bool attempt_steer(struct attempt *a)
 {
-	a->steer = (struct wire_steer){ .tunnel = a->target->via.tunnel };
+	a->steer = (struct wire_steer){ .tunnel = a->target->via.tunnel, .source = a->target->source };
 	if (!a->target->via.service.family)
 		return true;
 	if (a->via)

@@ -151,7 +151,8 @@ static int init_manner(struct attempt_target *t, const struct model_backend *b, 
 int attempt_target_init(struct attempt_target *ret, const struct model_backend *b, const struct model_server *s,
 			struct target_maker *m)
 {
-	struct attempt_target t = { .at = s->check_at, .via = s->via, .manner = TARGET_CONNECT,
+	struct attempt_target t = { .at = s->check_at, .via = s->via, .source = s->check_source,
+				    .manner = TARGET_CONNECT,
 				    .disable_on_404 = s->check && b->http.disable_on_404 };
 	int r = 0;
 
@@ -235,7 +236,8 @@ static bool same_via(const struct model_via *a, const struct model_via *b)
 
 bool attempt_target_equal(const struct attempt_target *a, const struct attempt_target *b)
 {
-	if (!addr_equal(&a->at.addr, &b->at.addr) || a->at.port != b->at.port || !same_via(&a->via, &b->via) || a->manner != b->manner ||
+	if (!addr_equal(&a->at.addr, &b->at.addr) || a->at.port != b->at.port || !same_via(&a->via, &b->via) ||
+	    !addr_equal(&a->source, &b->source) || a->manner != b->manner ||
 	    a->datagram != b->datagram || a->any_answer != b->any_answer || !same_request(a, b) || !same_tls(a, b) ||
 	    !script_equal(a->script, b->script) || !same_plugin(&a->plugin, &b->plugin) ||
 	    a->disable_on_404 != b->disable_on_404 || a->expect_negated != b->expect_negated || a->expect_count != b->expect_count)

@@ -34,6 +34,7 @@ struct attempt_target {
 	enum target_manner manner;
 	struct endpoint at;
 	struct model_via via;    /* service.family 0 = straight to `at` */
+	struct addr source;      /* family 0 = the kernel chooses */
 	bool datagram;           /* UDP */
 	bool tls;                /* the connection is TLS; a script's connect steps say it themselves */
 	struct tls_peer peer;    /* peer.context NULL = TLS is never spoken */

@@ -45,6 +45,26 @@ static enum wire_outcome failed_io(const struct wire *w, struct check_result *re
 	return WIRE_FAILED;
 }
 
+bool wire_is_steered(const struct wire_steer *s)
+{
+	return s->mark || s->source.family;
+}
+
+/* The port is chosen by connect(). An address that no interface has can't be: then it is as if there were none. */
+static int use_source(int fd, uint8_t family, const struct addr *source)
+{
+	const struct endpoint from = { .addr = *source };
+	struct sockaddr_storage at;
+	socklen_t length = endpoint_to_sockaddr(&from, &at);
+	int on = 1;
+
+	if (source->family != family)
+		return 0;
+	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0)
+		return -errno;
+	return bind(fd, (struct sockaddr *)&at, length) < 0 && errno != EADDRNOTAVAIL ? -errno : 0;
+}
+
 /*
  * The local port is taken by bind(), so that no other check has it: connect() would share it between checks of different
  * servers, and the answers of both come from the one address of the service.
@@ -56,6 +76,8 @@ static int steer_socket(int fd, uint8_t family, bool datagram, const struct wire
 	struct sockaddr_storage at;
 	socklen_t length = endpoint_to_sockaddr(&any, &at);
 
+	if (!s->mark)
+		return use_source(fd, family, &s->source);
 	if (setsockopt(fd, SOL_SOCKET, SO_MARK, &s->mark, sizeof(s->mark)) < 0)
 		return -errno;
 	if (s->tunnel && !datagram && setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss)) < 0)
@@ -90,7 +112,7 @@ enum wire_outcome wire_open(struct wire *w, const struct talk_way *to, bool data
 	w->fd = socket(to->at.addr.family, type, 0);
 	if (w->fd < 0)
 		return failed_connect(ret, errno, false);
-	r = steer->mark ? steer_socket(w->fd, to->at.addr.family, datagram, steer) : 0;
+	r = wire_is_steered(steer) ? steer_socket(w->fd, to->at.addr.family, datagram, steer) : 0;
 	if (r < 0) {
 		check_result_set(ret, CHECK_SOCKERR, strerror(-r));
 		return WIRE_FAILED;

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "health/result.h"
 #include "health/talk.h"
 #include "health/tls.h"
@@ -22,10 +23,11 @@ struct wire {
 	struct ssl_st *tls; /* NULL = plain, or not yet */
 };
 
-/* A check via vip: its packets are marked, and a program in the kernel sends them to the service's address. */
+/* What a check's packets have in common with clients'. All zero: it goes the kernel's way, as any socket. */
 struct wire_steer {
-	uint32_t mark;      /* 0 = the kernel's way, as any socket */
+	uint32_t mark;      /* via vip: by it a program in the kernel sends them to the service's address; else 0 */
 	bool tunnel;        /* an outer header is put in front */
+	struct addr source; /* nat: an own address towards servers; family 0 = none */
 };
 
 enum wire_limit {
@@ -45,6 +47,7 @@ void wire_close(struct wire *w); /* may be called twice */
 /* Begins to connect. DONE, WANTS_WRITE or FAILED. */
 enum wire_outcome wire_open(struct wire *w, const struct talk_way *to, bool datagram, const struct wire_steer *steer,
 			    struct check_result *ret);
+bool wire_is_steered(const struct wire_steer *s);
 /* A TCP socket of that way for somebody else, who connects it: not yet connected, blocking. -errno. */
 int wire_steered_socket(uint8_t family, const struct wire_steer *steer);
 /* Once it is writable: is it connected? DONE or FAILED. */

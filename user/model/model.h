@@ -192,6 +192,7 @@ struct model_server {
 	bool shutdown_sessions;    /* on-marked-down shutdown-sessions */
 	struct endpoint check_at;  /* where the check goes; complete when check is set. With `via`: the server's address, */
 	struct model_via via;      /* ... the service's port */
+	struct addr check_source;  /* nat: from where the check comes, as clients' packets; family 0 = the kernel chooses */
 	uint32_t inter_ms, fastinter_ms, downinter_ms; /* the latter two: 0 = as inter, like HAProxy */
 	unsigned rise, fall;
 	bool check_ssl;            /* the check's connection is TLS */
