@@ -21,6 +21,7 @@
 #include "agent/restart.h"
 #include "agent/secret.h"
 #include "agent/watch.h"
+#include "agent/watchdog.h"
 
 static uint64_t clock_ms(clockid_t clock)
 {
@@ -544,11 +545,15 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 		return r;
 	monitor_commit(a->monitor);
 	notices_collect(a);
-	return privileges_drop(PRIVILEGES_NET_RAW, error);
+	r = privileges_drop(PRIVILEGES_NET_RAW, error);
+	/* Last of all: until the loop turns there is nothing to watch. */
+	return r < 0 ? r : watchdog_new(a->base, a->log, a->model->global.watchdog_ms, &a->watchdog);
 }
 
 void agent_stop(struct agent *a)
 {
+	watchdog_free(a->watchdog);
+	a->watchdog = NULL;
 	if (a->health && a->running)
 		agent_save_state(a);
 	restart_done(a);

@@ -68,6 +68,7 @@ struct plugins;
 struct reload;
 struct restart;
 struct monitor;
+struct watchdog;
 struct watches;
 struct explainer;
 struct tracer;
@@ -93,6 +94,7 @@ struct agent {
 	struct control *control;
 	struct monitor *monitor;
 	struct watches *watches;
+	struct watchdog *watchdog; /* NULL before the loop turns, and after */
 	struct tracer *tracer; /* NULL until one is asked for */
 	struct explainer *explainer; /* NULL until a packet is to be explained */
 	struct event *run_event, *beat, *first_round_timer, *stop_timer, *signals[3];

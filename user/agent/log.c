@@ -217,6 +217,15 @@ void log_event(struct log *l, int level, const char *event, const char *format, 
 	deliver(l, level, line, written);
 }
 
+void log_beside_loop(struct log *l, int level, const char *line, unsigned wait_ms)
+{
+	const struct timespec moment = { .tv_nsec = 10000000 };
+
+	log_writer_put(l->err, level, line, strlen(line));
+	for (unsigned ms = 0; ms < wait_ms && !log_writer_is_idle(l->err); ms += 10)
+		nanosleep(&moment, NULL);
+}
+
 static int take_target(struct log *l, struct target *t, const struct model_log *from)
 {
 	char text[ENDPOINT_TEXT_MAX];

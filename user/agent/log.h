@@ -37,6 +37,11 @@ enum log_limit {
 int log_new(struct event_base *base, struct log **ret);
 /* Takes NULL. Says what was suppressed and lets stdout and stderr take what waits, LOG_FLUSH_MS at most. */
 void log_free(struct log *l);
+/*
+ * For a thread that finds the loop stuck: a whole line, event=... and all, to stderr, whatever the targets are. Never blocks
+ * on the stream; waits wait_ms at most until it is taken. The one function here that is not the loop's.
+ */
+void log_beside_loop(struct log *l, int level, const char *line, unsigned wait_ms);
 /* Have stdout and stderr taken what was logged? */
 bool log_is_written(struct log *l);
 

@@ -18,6 +18,7 @@
 #include "agent/announce.h"
 #include "agent/ids.h"
 #include "agent/watch.h"
+#include "agent/watchdog.h"
 #include "base/cleanup.h"
 #include "dataplane/counters.h"
 #include "web/site.h"
@@ -287,6 +288,7 @@ static void gather_agent(struct monitor *m, struct snapshot_agent *to)
 	to->reload_ok = a->last_reload.ok || !a->last_reload.at_ms;
 	snprintf(to->reload_error, sizeof(to->reload_error), "%s", a->last_reload.error);
 	to->lateness = m->lateness;
+	to->stalls = watchdog_stalls(a->watchdog);
 	to->log_dropped = log_dropped(a->log);
 	to->log_suppressed = log_suppressed(a->log);
 	to->keeps_state = a->state;

@@ -23,6 +23,7 @@
 #include "agent/ready.h"
 #include "agent/secret.h"
 #include "agent/thread.h"
+#include "agent/watchdog.h"
 #include "base/cleanup.h"
 
 enum { JOIN_MS = 30000, LATER_MS = 20 };
@@ -158,6 +159,7 @@ static int take(struct reload *l)
 	monitor_commit(a->monitor);
 	explainer_forget(a->explainer);
 	log_configure(a->log, &a->model->global);
+	watchdog_set_limit(a->watchdog, a->model->global.watchdog_ms);
 	r = control_configure(a->control, &a->model->global.stats);
 	if (r < 0)
 		log_event(a->log, LOG_WARNING, "control_socket", "error=%s", log_quoted(strerror(-r)));

@@ -169,6 +169,13 @@ static void print_global(FILE *to, const json_t *global)
 	print_line(to, "state-dir", global, "state_dir");
 	print_line(to, "metrics", global, "metrics");
 	print_line(to, "on-agent-death", global, "on_agent_death");
+	if (json_is_integer(json_object_get(global, "watchdog_ms"))) {
+		if (field_number(global, "watchdog_ms"))
+			render_time(to, "    watchdog", global, "watchdog_ms");
+		else
+			fputs("    watchdog off", to);
+		render_end(to, global, "watchdog");
+	}
 	if (field_true(global, "external_check")) {
 		fputs("    external-check", to);
 		render_end(to, global, "external-check");

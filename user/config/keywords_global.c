@@ -187,6 +187,7 @@ static const struct keyword keywords_global_items[] = {
 	REFUSED("unsetenv", 0, 0, WHY_ENVIRONMENT),
 	NOTICE("user", 0, 0,
 		"the agent stays root's, keeps only the capabilities it needs and drops the rest by itself"),
+	WORKS("watchdog", 0, 1, 1, "TIME|off", watchdog),
 	REFUSED("wurfl-cache-size", 0, 0, "it looks into HTTP requests, which a layer-4 balancer does not read"),
 	REFUSED("wurfl-data-file", 0, 0, "it looks into HTTP requests, which a layer-4 balancer does not read"),
 	REFUSED("wurfl-information-list", 0, 0,

@@ -63,6 +63,22 @@ void parse_on_agent_death(struct parser *p, const struct config_word *args, size
 		p->model->global.on_agent_death = (enum model_death)action;
 }
 
+/* watchdog TIME|off */
+void parse_watchdog(struct parser *p, const struct config_word *args, size_t count)
+{
+	uint32_t ms = 0;
+
+	if (seen_before(p, &args[-1], "watchdog", &p->watchdog_seen))
+		return;
+	if (strcmp(args[0].text, "off") && !statement_time(p, &args[0], &ms))
+		return;
+	if (strcmp(args[0].text, "off") && (ms < MODEL_WATCHDOG_MIN_MS || ms > MODEL_WATCHDOG_MAX_MS))
+		parser_error(p, &args[0], "'%s' is not between 2s (MODEL_WATCHDOG_MIN_MS) and 1h (MODEL_WATCHDOG_MAX_MS), nor "
+			     "'off'", args[0].text);
+	else
+		p->model->global.watchdog_ms = ms;
+}
+
 /* metrics ADDRESS:PORT */
 void parse_metrics(struct parser *p, const struct config_word *args, size_t count)
 {

@@ -27,6 +27,7 @@ int parser_init(struct parser *p)
 	p->model = calloc(1, sizeof(*p->model));
 	if (!p->model)
 		return -ENOMEM;
+	p->model->global.watchdog_ms = MODEL_WATCHDOG_MS;
 	p->model->global.stats = (struct model_stats_socket){ .mode = 0660, .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	return 0;
 }

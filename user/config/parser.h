@@ -292,7 +292,7 @@ struct parser {
 	struct vec(const struct proxy *) backends;  /* beside model.backends */
 	const struct origin *origins;               /* of global sections */
 	struct announce_setting announce;           /* of global */
-	bool stats_seen, hash_secret_seen, metrics_seen, state_dir_seen, agent_death_seen;
+	bool stats_seen, hash_secret_seen, metrics_seen, state_dir_seen, agent_death_seen, watchdog_seen;
 };
 
 /* "Did you mean" costs a look at every candidate: a text that is no configuration at all gets it for its first errors.
@@ -354,7 +354,8 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 
 /* The handlers that the tables name. */
 #define PARSE_HANDLERS(X)                                                                                            \
-	X(hash_secret) X(interface) X(log_global) X(metrics) X(on_agent_death) X(state_dir) X(stats_socket)                                       \
+	X(hash_secret) X(interface) X(log_global) X(metrics) X(on_agent_death) X(state_dir) X(stats_socket) \
+	X(watchdog)                                                                                                  \
 	X(stats_mode) X(stats_user) X(stats_uid) X(stats_group) X(stats_gid) X(stats_level)                          \
 	X(balance) X(bind) X(default_backend) X(default_server) X(disabled) X(enabled) X(forward) X(hash_type)       \
 	X(mode) X(on_all_down) X(option_allbackups) X(option_httpchk) X(option_tcp_check) X(server) X(source_pool)   \

@@ -515,6 +515,8 @@ const struct family families[] = {
 
 	HISTOGRAM("loop_lateness_seconds", "seconds", OWN(AGENT, lateness),
 		  "How much later than due the agent's loop came to a timer that runs ten times a second.")
+	COUNTER("loop_stalls", "", AT_AGENT(U64, stalls),
+		"Times the agent's loop stood still for half the watchdog's time, or longer.")
 	COUNTER("log_dropped_lines", "", AT_AGENT(U64, log_dropped), "Log lines that nobody took in time.")
 	COUNTER("log_suppressed_lines", "", AT_AGENT(U64, log_suppressed), "Log lines held back by the rate limit.")
 	GAUGE("state_kept", "", AT_AGENT(BOOL, keeps_state),

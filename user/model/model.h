@@ -60,6 +60,9 @@ enum model_limit {
 	MODEL_ANNOUNCE_NEED_MAX = 256, /* announce ... need N */
 	MODEL_ANNOUNCE_WAIT_MS = 3000, /* announce ... wait T, where it is not written */
 	MODEL_ANNOUNCE_WAIT_MAX_MS = 60000,
+	MODEL_WATCHDOG_MS = 15000, /* where it is not written */
+	MODEL_WATCHDOG_MIN_MS = 2000,
+	MODEL_WATCHDOG_MAX_MS = 3600000,
 };
 
 enum model_protocol { MODEL_TCP, MODEL_UDP };
@@ -360,6 +363,7 @@ struct model_global {
 	char *hash_secret_file;    /* NULL = generated in the state directory */
 	bool external_check;       /* commands may be started */
 	enum model_death on_agent_death;
+	uint32_t watchdog_ms;      /* a loop that stands still for so long ends the process; 0 = off */
 	char *state_dir;           /* NULL = /var/lib/alwayson */
 	struct endpoint metrics;   /* where metrics and status page are served; port 0 = nowhere */
 	struct vec(struct model_log) logs; /* none = stderr only */

@@ -245,10 +245,10 @@ static json_t *global_json(const struct model_global *g)
 		json_decref(logs);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
+	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:s, s:I, s:o, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
 			 stats_json(&g->stats), "hash_secret", model_path_json(g->hash_secret_file), "external_check",
 			 g->external_check, "on_agent_death",
-			 model_death_name(g->on_agent_death), "state_dir",
+			 model_death_name(g->on_agent_death), "watchdog_ms", (json_int_t)g->watchdog_ms, "state_dir",
 			 model_path_json(g->state_dir), "metrics", g->metrics.port ? endpoint_json(&g->metrics) : json_null(),
 			 "announce", announce_json(&g->announce));
 }
