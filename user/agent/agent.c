@@ -158,11 +158,27 @@ static void begin(struct agent *a)
 	restart_answer(a);
 }
 
-static void on_check_result(size_t backend, const char *server, const char *result, uint32_t duration_us, void *ctx)
+/* What the agent can't find out concerns all servers at once, again and again: told of now and then. */
+static void tell_inconclusive(struct agent *a, size_t backend, const char *server, const char *result)
 {
-	const struct agent *a = ctx;
+	const uint64_t now = agent_monotonic_ms();
 
-	monitor_count_check(a->monitor, backend, duration_us);
+	if ((a->inconclusive_told_ms && now - a->inconclusive_told_ms < AGENT_INCONCLUSIVE_MS) ||
+	    backend >= a->model->backends.count)
+		return;
+	a->inconclusive_told_ms = now;
+	log_event(a->log, LOG_WARNING, "check_inconclusive", "backend=%s server=%s reason=%s",
+		  a->model->backends.items[backend].name, server, log_quoted(result));
+}
+
+static void on_check_result(size_t backend, const char *server, const char *result, bool inconclusive,
+			    uint32_t duration_us, void *ctx)
+{
+	struct agent *a = ctx;
+
+	monitor_count_check(a->monitor, backend, duration_us, inconclusive);
+	if (inconclusive)
+		tell_inconclusive(a, backend, server, result);
 	if (log_wants(a->log, LOG_DEBUG) && backend < a->model->backends.count)
 		log_event(a->log, LOG_DEBUG, "check", "backend=%s server=%s duration_us=%u result=%s",
 			  a->model->backends.items[backend].name, server, duration_us, log_quoted(result));
@@ -248,6 +264,9 @@ static void on_save(int error, const char *text, void *ctx)
 	struct agent *a = ctx;
 
 	log_event(a->log, error ? LOG_ERR : LOG_NOTICE, "state_save", "text=%s", log_quoted(text));
+	/* The directory may be another one than before. */
+	if (!error && !a->model->global.hash_secret_file && secret_keep(a->state, &a->secret) < 0)
+		log_event(a->log, LOG_ERR, "state_save", "text=%s", log_quoted("the hash secret can't be written"));
 }
 
 static void on_hangup(evutil_socket_t fd, short what, void *ctx)

@@ -41,6 +41,7 @@ enum agent_limit {
 	AGENT_FIRST_ROUND_MS = 10000, /* a start waits no longer than this for the first round of checks ... */
 	AGENT_WAYS_MS = 1000,         /* ... and after it no longer than this for the servers' neighbours */
 	AGENT_BEAT_MS = 200,          /* how often the program is told that the agent lives */
+	AGENT_INCONCLUSIVE_MS = 10000, /* checks that can't be made are told of no more often than that */
 	AGENT_RESTART_LEAVE_MS = 30000, /* how long it need not be told while the agent becomes another program */
 	AGENT_TAKEOVER_ROUND_MS = 2000, /* the same where an earlier agent's knowledge holds until there is a newer one */
 };
@@ -105,6 +106,7 @@ struct agent {
 	struct reload *reload;  /* under way; else NULL */
 	struct restart *restart; /* the same */
 	uint64_t started_ms;    /* monotonic */
+	uint64_t inconclusive_told_ms; /* the same; 0 = never */
 	bool round_over;        /* every checked server has its first result */
 	bool save_due;          /* state has changed in this turn of the loop */
 	bool running;           /* the first round is over, packets are steered */

@@ -37,6 +37,7 @@ struct monitor {
 	struct shown now, next;
 	struct event *tick;
 	struct histogram lateness;
+	uint64_t inconclusive;
 	uint64_t due_us, started_at_ms;
 	uint64_t *identities;      /* server id -> identity(), meanwhile */
 	uint16_t *index_of;        /* server id -> index in its backend + 1, while its backend's slots are counted */
@@ -271,6 +272,7 @@ static void gather_agent(struct monitor *m, struct snapshot_agent *to)
 {
 	struct agent *a = m->agent;
 	struct web_counts web;
+	struct net_stats net;
 
 	to->version = ALWAYSON_VERSION;
 	snprintf(to->name, sizeof(to->name), "%s", a->options->name);
@@ -288,6 +290,9 @@ static void gather_agent(struct monitor *m, struct snapshot_agent *to)
 	to->reload_ok = a->last_reload.ok || !a->last_reload.at_ms;
 	snprintf(to->reload_error, sizeof(to->reload_error), "%s", a->last_reload.error);
 	to->lateness = m->lateness;
+	net_stats(a->net, &net);
+	to->overruns = net.overruns;
+	to->inconclusive = m->inconclusive;
 	to->stalls = watchdog_stalls(a->watchdog);
 	to->log_dropped = log_dropped(a->log);
 	to->log_suppressed = log_suppressed(a->log);
@@ -375,8 +380,10 @@ static void on_event(int level, const char *event, const char *pairs, void *ctx)
 	watches_wake(m->agent->watches);
 }
 
-void monitor_count_check(struct monitor *m, size_t backend, uint32_t duration_us)
+void monitor_count_check(struct monitor *m, size_t backend, uint32_t duration_us, bool inconclusive)
 {
+	if (m)
+		m->inconclusive += inconclusive;
 	if (m && m->now.names && backend < m->now.names->backend_count)
 		histogram_add(&m->now.checks[backend], duration_us);
 }

@@ -38,7 +38,7 @@ bool monitor_is_quiet(const struct monitor *m);
 void monitor_pause(struct monitor *m, bool pause);
 
 /* A check has ended; health_ops.on_result. */
-void monitor_count_check(struct monitor *m, size_t backend, uint32_t duration_us);
+void monitor_count_check(struct monitor *m, size_t backend, uint32_t duration_us, bool inconclusive);
 /* The last events, for whoever else shows them. */
 const struct events *monitor_events(const struct monitor *m);
 

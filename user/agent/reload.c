@@ -125,6 +125,7 @@ static int ask_all(struct reload *l)
 {
 	struct agent *a = l->agent;
 	int r = config_load(a->options->files, a->options->file_count, &l->model, &l->report);
+	bool ours;
 
 	if (r < 0) {
 		snprintf(l->error, AGENT_ERROR_MAX, "%zu error%s in the configuration; nothing has changed",
@@ -137,7 +138,9 @@ static int ask_all(struct reload *l)
 	if (r == 0)
 		r = plugins_validate(a->plugins, l->model, a->model, l->error);
 	l->secret = a->secret;
-	if (r == 0)
+	/* One that we made ourselves stays, also where its file was lost and can't be written. */
+	ours = !l->model->global.hash_secret_file && !a->model->global.hash_secret_file;
+	if (r == 0 && !(ours && secret_keep(a->state, &a->secret) < 0))
 		r = secret_load(l->model->global.hash_secret_file, a->state, &l->secret, l->error);
 	if (r == 0) {
 		l->changed = !same_model(a->model, l->model) || memcmp(&l->secret, &a->secret, sizeof(l->secret));

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/state.h"
 #include "base/cleanup.h"
@@ -140,17 +141,14 @@ static int fill(char digits[static DIGITS + 1])
  * Written under another name and linked into place: of two agents that start at the same time both use the one that was
  * first, and neither ever sees half a file.
  */
-static int generate(int dir)
+static int write_new(int dir, const char digits[static DIGITS + 1])
 {
-	char temporary[64], text[DIGITS + 2] = "";
+	char temporary[64], text[DIGITS + 2];
 	ssize_t n;
-	int fd, r;
+	int fd, r = 0;
 
 	snprintf(temporary, sizeof(temporary), DEFAULT_FILE ".%d.tmp", (int)getpid());
-	r = fill(text);
-	if (r < 0)
-		return r;
-	text[DIGITS] = '\n';
+	snprintf(text, sizeof(text), "%s\n", digits);
 	unlinkat(dir, temporary, 0);
 	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
@@ -171,6 +169,32 @@ static int generate(int dir)
 		r = -errno;
 out:
 	explicit_bzero(text, sizeof(text));
+	return r;
+}
+
+static int generate(int dir)
+{
+	char digits[DIGITS + 1];
+	int r = fill(digits);
+
+	if (r == 0)
+		r = write_new(dir, digits);
+	explicit_bzero(digits, sizeof(digits));
+	return r;
+}
+
+int secret_keep(struct state *s, const struct hash_key *key)
+{
+	char digits[DIGITS + 1];
+	int r;
+
+	if (!s)
+		return -ENOTDIR;
+	if (faccessat(state_dir_fd(s), DEFAULT_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	snprintf(digits, sizeof(digits), "%016llx%016llx", (unsigned long long)key->k[0], (unsigned long long)key->k[1]);
+	r = write_new(state_dir_fd(s), digits);
+	explicit_bzero(digits, sizeof(digits));
 	return r;
 }
 

@@ -21,5 +21,7 @@ struct state;
  * -EINVAL: malformed, or all zeros; or -errno. error says what would be right.
  */
 int secret_load(const char *file, struct state *s, struct hash_key *ret, char error[static SECRET_ERROR_MAX]);
+/* Writes the secret that is in force into the state directory, where there is none any more. 0 or -errno. */
+int secret_keep(struct state *s, const struct hash_key *key);
 
 #endif

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/state_file.h"
@@ -39,6 +40,7 @@ struct state {
 	json_t *waiting;
 	bool busy;             /* a save is under way */
 	bool asked, stop;      /* asked: there is something to save; waiting NULL then = it could not be built */
+	bool moved;            /* another directory was taken since on_save was told */
 	int result;            /* of the last save */
 	uint64_t saves, failures;
 };
@@ -137,13 +139,17 @@ static void destroy(struct state *s)
 int state_open(const char *dir, const char *name, struct state **ret, char error[static STATE_ERROR_MAX])
 {
 	struct state *s = calloc(1, sizeof(*s));
+	pthread_condattr_t monotonic;
 	int r;
 
 	if (!s)
 		return fail(error, -ENOMEM, "out of memory");
 	s->dir_fd = s->lock_fd = s->done_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	s->dir = strdup(dir ? dir : STATE_DIR_DEFAULT);
 	s->name = strdup(name);
 	if (!s->dir || !s->name)
@@ -177,33 +183,98 @@ int state_load(struct state *s, json_t **ret, char error[static STATE_ERROR_MAX]
 	return fail(error, r, "%s/%s is damaged (%s); it is kept as %s", s->dir, s->file, why, bad);
 }
 
+/* Opens, or makes, what the path leads to now, and takes the lock there. */
+static int remake_directory(struct state *s)
+{
+	const int old_lock = s->lock_fd;
+	char error[STATE_ERROR_MAX];
+	int fd, r;
+
+	if (mkdir(s->dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* The number stays: the loop knows it. */
+	r = dup3(fd, s->dir_fd, O_CLOEXEC) < 0 ? -errno : check_directory(s, error);
+	close(fd);
+	if (r < 0)
+		return r;
+	s->lock_fd = -1;
+	r = take_lock(s, error);
+	if (r < 0 && s->lock_fd >= 0)
+		close(s->lock_fd);
+	if (r < 0)
+		s->lock_fd = old_lock;
+	else
+		close(old_lock);
+	return r;
+}
+
+/* Is what is open still what the path leads to? Removed, moved or unmounted, it would take what nobody finds again. */
+static bool is_in_place(const struct state *s)
+{
+	struct stat named, open;
+
+	return stat(s->dir, &named) == 0 && fstat(s->dir_fd, &open) == 0 && named.st_dev == open.st_dev &&
+	       named.st_ino == open.st_ino;
+}
+
+static int save(struct state *s, const json_t *j)
+{
+	int r = is_in_place(s) ? 0 : remake_directory(s);
+
+	return r < 0 ? r : j ? state_file_replace(s->dir_fd, s->file, j) : -ENOMEM;
+}
+
+/* With the lock held: until there is something to save, or what could not be saved is tried again. False: the end. */
+static bool wait_for_work(struct state *s, bool failed)
+{
+	struct timespec again;
+
+	clock_gettime(CLOCK_MONOTONIC, &again);
+	again.tv_sec += STATE_RETRY_S;
+	while (!s->asked && !s->stop)
+		if (!failed)
+			pthread_cond_wait(&s->wake, &s->lock);
+		else if (pthread_cond_timedwait(&s->wake, &s->lock, &again) == ETIMEDOUT)
+			return true;
+	return s->asked;
+}
+
 static void *saver_thread(void *arg)
 {
 	struct state *s = arg;
+	json_t *j = NULL; /* kept while it could not be saved */
 
 	pthread_mutex_lock(&s->lock);
-	for (;;) {
-		json_t *j;
+	while (wait_for_work(s, j)) {
+		bool moved;
 		int r;
 
-		while (!s->asked && !s->stop)
-			pthread_cond_wait(&s->wake, &s->lock);
-		if (!s->asked)
-			break;
+		if (s->asked) {
+			json_decref(j);
+			j = take_ptr(s->waiting);
+		}
 		s->asked = false;
 		s->busy = true;
-		j = take_ptr(s->waiting);
 		pthread_mutex_unlock(&s->lock);
-		r = j ? state_file_replace(s->dir_fd, s->file, j) : -ENOMEM;
-		json_decref(j);
+		moved = !is_in_place(s);
+		r = save(s, j);
+		if (r == 0) {
+			json_decref(j);
+			j = NULL;
+		}
 		pthread_mutex_lock(&s->lock);
 		s->busy = false;
 		s->result = r;
+		s->moved |= moved && r == 0;
 		s->saves += r == 0;
 		s->failures += r < 0;
 		eventfd_write(s->done_fd, 1);
 	}
 	pthread_mutex_unlock(&s->lock);
+	json_decref(j);
 	return NULL;
 }
 
@@ -213,21 +284,25 @@ static void on_saved(evutil_socket_t fd, short what, void *ctx)
 	struct state *s = ctx;
 	char text[STATE_ERROR_MAX];
 	eventfd_t count;
+	bool moved;
 	int r;
 
 	if (eventfd_read(fd, &count) < 0)
 		return;
 	pthread_mutex_lock(&s->lock);
 	r = s->result;
+	moved = s->moved;
+	s->moved = false;
 	pthread_mutex_unlock(&s->lock);
-	if ((r < 0) == s->failing)
+	if ((r < 0) == s->failing && !moved)
 		return;
 	s->failing = r < 0;
 	if (r < 0)
 		snprintf(text, sizeof(text), "%s/%s can't be written: %s; a restart would find an older state", s->dir,
 			 s->file, strerror(-r));
 	else
-		snprintf(text, sizeof(text), "%s/%s is written again", s->dir, s->file);
+		snprintf(text, sizeof(text), "%s/%s is written again%s", s->dir, s->file,
+			 moved ? "; the directory of before is gone" : "");
 	if (s->ops.on_save)
 		s->ops.on_save(r, text, s->ops.ctx);
 }

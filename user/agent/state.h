@@ -17,6 +17,7 @@ enum state_limit {
 	STATE_ERROR_MAX = 512,
 	STATE_FILE_MAX = 64 << 20, /* bytes; a longer file is a damaged one */
 	STATE_CLOSE_MS = 10000,    /* how long state_close() waits for a disk */
+	STATE_RETRY_S = 2,         /* how often what could not be saved is tried again */
 };
 
 struct event_base;

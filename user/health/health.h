@@ -114,9 +114,11 @@ struct health_ops {
 	void (*on_share)(void *ctx);
 	/*
 	 * A check has ended, whatever it found; may be NULL. backend is its index in the model given last, result is in
-	 * HAProxy's words. For counting and telling: it must not call back into health.
+	 * HAProxy's words; inconclusive: the balancer's own trouble, it says nothing about the server. For counting and
+	 * telling: it must not call back into health.
 	 */
-	void (*on_result)(size_t backend, const char *server, const char *result, uint32_t duration_us, void *ctx);
+	void (*on_result)(size_t backend, const char *server, const char *result, bool inconclusive, uint32_t duration_us,
+			  void *ctx);
 	/* A conflict of writers begins or ends. From the loop. May be NULL. It may do what on_change may. */
 	void (*on_conflict)(const struct health_conflict *c, void *ctx);
 	void *ctx;

@@ -241,8 +241,8 @@ static void on_result(struct attempt *a, const struct check_result *found)
 	s->last_duration_us = (uint32_t)(clock_us() - s->started_us);
 	check_result_format(r, s->last_result);
 	if (s->health->ops.on_result)
-		s->health->ops.on_result(s->settings.index, s->settings.server, s->last_result, s->last_duration_us,
-					s->health->ops.ctx);
+		s->health->ops.on_result(s->settings.index, s->settings.server, s->last_result,
+					outcome == CHECK_UNKNOWN, s->last_duration_us, s->health->ops.ctx);
 	if (tally_count(&s->tally, outcome, rise, s->settings.fall)) {
 		s->transitions++;
 		s->changed_at_ms = health_wall_ms();

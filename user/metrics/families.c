@@ -515,6 +515,10 @@ const struct family families[] = {
 
 	HISTOGRAM("loop_lateness_seconds", "seconds", OWN(AGENT, lateness),
 		  "How much later than due the agent's loop came to a timer that runs ten times a second.")
+	COUNTER("inconclusive_checks", "", AT_AGENT(U64, inconclusive),
+		"Checks that said nothing about their server: no descriptor, no memory, no local port.")
+	COUNTER("netlink_overruns", "", AT_AGENT(U64, overruns),
+		"Times the kernel told more about the network than could be read; all was read anew.")
 	COUNTER("loop_stalls", "", AT_AGENT(U64, stalls),
 		"Times the agent's loop stood still for half the watchdog's time, or longer.")
 	COUNTER("log_dropped_lines", "", AT_AGENT(U64, log_dropped), "Log lines that nobody took in time.")

@@ -104,6 +104,8 @@ struct snapshot_agent {
 	uint64_t reload_at_ms;        /* 0 = none since start */
 	char reload_error[SNAPSHOT_TEXT_MAX];
 	struct histogram lateness;    /* of the event loop */
+	uint64_t inconclusive;        /* checks that said nothing about their server */
+	uint64_t overruns;            /* of what the kernel tells about the network */
 	uint64_t stalls;              /* times it stood still for half the watchdog's time */
 	uint64_t log_dropped, log_suppressed;
 	uint64_t state_saves, state_failures;
