@@ -52,6 +52,7 @@ struct agent_interface {
 	enum model_xdp_mode mode;
 	bool configured;        /* the file or -i names it now; else `alwayson load` brought it */
 	bool from_file;         /* ... or did once */
+	char renamed[16];       /* to this, as was told; "" = it is not */
 	bool wanted;            /* false: `alwayson unload` took it away */
 };
 
@@ -135,6 +136,8 @@ int interfaces_check(struct agent *a, char error[AGENT_ERROR_MAX]);
 /* What `load` and `unload` have changed, for an agent that takes over; NULL when out of memory. And back: not trusted. */
 json_t *interfaces_save(const struct agent *a);
 void interfaces_restore(struct agent *a, const json_t *from);
+/* The NIC itself: the one that is steered on, whatever its name is now, else that of the name; NULL when there is none. */
+const struct net_interface *interfaces_nic(struct agent *a, const struct agent_interface *i);
 struct agent_interface *interfaces_find(struct agent *a, const char *name);
 /* -errno with a line for people. */
 int interfaces_load(struct agent *a, const char *name, enum model_xdp_mode mode, char error[AGENT_ERROR_MAX]);

@@ -77,13 +77,54 @@ static const struct dataplane_attachment *attachment(struct agent *a, const char
 	return NULL;
 }
 
-/* One attached NIC's fate: still the same NIC, and wanted? */
+const struct net_interface *interfaces_nic(struct agent *a, const struct agent_interface *i)
+{
+	const struct dataplane_attachment *at = attachment(a, i->name);
+
+	return at ? net_interface_by_index(a->net, at->ifindex) : net_interface_by_name(a->net, i->name);
+}
+
+/*
+ * The NIC has another name than we know it by. Where that one is configured, it is the one; else it is steered on as
+ * before, for somebody's mistake is no reason to end connections, and that is said once.
+ */
+static void follow_name(struct agent *a, const struct dataplane_attachment *at, const struct net_interface *n)
+{
+	struct agent_interface *i = interfaces_find(a, at->name), *now = interfaces_find(a, n->name);
+
+	if (now && now->wanted) {
+		dataplane_rename(a->dataplane, at->ifindex, n->name);
+	} else if (i && i->wanted && strcmp(i->renamed, n->name)) {
+		snprintf(i->renamed, sizeof(i->renamed), "%s", n->name);
+		log_event(a->log, LOG_WARNING, "interface_renamed", "interface=%s now=%s text=%s", i->name, n->name,
+			  log_quoted("packets are steered there as before; a start needs the name in the configuration"));
+	}
+}
+
+/* One attached NIC's fate: still the same NIC, and wanted? Its name may have gone to another. */
 static bool is_to_stay(struct agent *a, const struct dataplane_attachment *at)
 {
 	const struct net_interface *n = net_interface_by_index(a->net, at->ifindex);
+	const struct net_interface *named = net_interface_by_name(a->net, at->name);
 	struct agent_interface *i = interfaces_find(a, at->name);
 
-	return n && i && i->wanted;
+	return n && i && i->wanted && (!named || named->ifindex == at->ifindex);
+}
+
+static void follow_names(struct agent *a)
+{
+	const struct dataplane_attachment *all;
+	size_t count = dataplane_attachments(a->dataplane, &all);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct net_interface *n = net_interface_by_index(a->net, all[i].ifindex);
+		struct agent_interface *in = interfaces_find(a, all[i].name);
+
+		if (n && strcmp(n->name, all[i].name))
+			follow_name(a, &all[i], n);
+		else if (n && in)
+			in->renamed[0] = '\0';
+	}
 }
 
 static void leave_unwanted(struct agent *a)
@@ -153,6 +194,7 @@ const char *interfaces_apply(struct agent *a)
 	static char error[DATAPLANE_ERROR_MAX];
 
 	error[0] = '\0';
+	follow_names(a);
 	leave_unwanted(a);
 	for (size_t i = 0; i < a->interfaces.count; i++) {
 		const struct agent_interface *in = &a->interfaces.items[i];
@@ -169,6 +211,21 @@ const char *interfaces_apply(struct agent *a)
 	return error[0] ? error : NULL;
 }
 
+/*
+ * An agent that takes over may do without a NIC that has gone, as the one before it did: but only where all that are
+ * steered on are known, so that none which has another name now is let go.
+ */
+static bool may_be_missing(struct agent *a)
+{
+	const struct dataplane_attachment *all;
+	size_t count = dataplane_attachments(a->dataplane, &all);
+
+	for (size_t i = 0; i < count; i++)
+		if (!interfaces_find(a, all[i].name))
+			return false;
+	return count > 0;
+}
+
 int interfaces_check(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	for (size_t i = 0; i < a->interfaces.count; i++) {
@@ -176,6 +233,11 @@ int interfaces_check(struct agent *a, char error[AGENT_ERROR_MAX])
 		const struct net_interface *n = net_interface_by_name(a->net, in->name);
 		int r;
 
+		if (!n && may_be_missing(a)) {
+			log_event(a->log, LOG_WARNING, "interface_missing", "interface=%s text=%s", in->name,
+				  log_quoted("it was there once; when it comes back, packets are steered there"));
+			continue;
+		}
 		if (!n) {
 			snprintf(error, AGENT_ERROR_MAX, "%s: there is no such interface (ip link shows those there are)",
 				 in->name);

@@ -44,7 +44,7 @@ static const struct dataplane_attachment *attachment(struct agent *a, const char
 static json_t *interface_head(struct agent *a, const struct agent_interface *i)
 {
 	const struct dataplane_attachment *at = attachment(a, i->name);
-	const struct net_interface *n = net_interface_by_name(a->net, i->name);
+	const struct net_interface *n = interfaces_nic(a, i);
 
 	return json_pack("{s:s, s:I, s:s, s:I}", "name", i->name, "ifindex", (json_int_t)(n ? n->ifindex : 0), "mode",
 			 at ? at->native ? "native" : "generic" : "detached", "attached_since_ms",
@@ -61,7 +61,7 @@ static bool visit_address(const struct addr *addr, unsigned ifindex, unsigned pr
 
 json_t *show_interface(struct agent *a, const struct agent_interface *i)
 {
-	const struct net_interface *n = net_interface_by_name(a->net, i->name);
+	const struct net_interface *n = interfaces_nic(a, i);
 	json_t *j = interface_head(a, i), *addresses = json_array();
 
 	if (n)

@@ -153,6 +153,8 @@ int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, en
 int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, char error[DATAPLANE_ERROR_MAX]);
 /* 0 or -ENOENT. */
 int dataplane_detach(struct dataplane *d, unsigned ifindex);
+/* The NIC is called so now. */
+void dataplane_rename(struct dataplane *d, unsigned ifindex, const char *name);
 size_t dataplane_attachments(const struct dataplane *d, const struct dataplane_attachment **ret);
 
 #endif

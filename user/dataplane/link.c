@@ -183,6 +183,14 @@ int dataplane_detach(struct dataplane *d, unsigned ifindex)
 	return 0;
 }
 
+void dataplane_rename(struct dataplane *d, unsigned ifindex, const char *name)
+{
+	struct link *l = find_link(d, ifindex);
+
+	if (l)
+		snprintf(l->shown.name, sizeof(l->shown.name), "%s", name);
+}
+
 size_t dataplane_attachments(const struct dataplane *d, const struct dataplane_attachment **ret)
 {
 	struct dataplane *own = (struct dataplane *)d; /* the list is rebuilt for the caller; nothing else changes */
