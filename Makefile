@@ -72,6 +72,8 @@ TEST_SKELS := $(foreach s,$(TEST_BPF_SRC),$(BUILD)/skel/$(notdir $(s:.bpf.c=.ske
 # Small programs that the system tests and the bench run: tests/system/*.c, tests/bench/*.c.
 TOOL_SRC := $(filter-out %.bpf.c,$(wildcard tests/system/*.c tests/bench/*.c))
 TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
+# What they load into a program before all else.
+PRELOADS := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/system/preload/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -95,7 +97,7 @@ check-long: ## as check, and the long forms of the tests
 	@$(MAKE) --no-print-directory -s all tests fuzzers
 	@BUILD=$(BUILD) LONG=1 tests/run --timeout 3600 unit packet system vm
 
-tests: all $(TEST_PLUGINS) $(BUILD)/tests/checker/alwayson-checker $(UNITS) $(PACKETS) $(TEST_BPF_OBJ) $(TOOLS)
+tests: all $(TEST_PLUGINS) $(BUILD)/tests/checker/alwayson-checker $(UNITS) $(PACKETS) $(TEST_BPF_OBJ) $(TOOLS) $(PRELOADS)
 
 bench: ## measure: ns per packet, requests and connections per second; JSON in $(BUILD)/bench
 	@tools/deps --for bench
@@ -248,6 +250,10 @@ $(addprefix $(BUILD)/tests/system/,mysql_load steady_load): TOOL_LIBS := -lmaria
 $(BUILD)/tests/system/%: tests/system/%.c $(LIB) | $(TEST_SKELS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TOOL_CFLAGS) $(ALL_LDFLAGS) $< $(LIB) $(TOOL_LIBS) -lcmocka $(LDLIBS) -o $@
+
+$(BUILD)/tests/system/preload/%.so: tests/system/preload/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fPIC -shared $< -o $@
 
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB) | $(TEST_SKELS)
 	@mkdir -p $(@D)

@@ -124,10 +124,10 @@ static int tell_thread(pid_t tid, const struct thread_rights *t, char *error)
 	if (syscall(SYS_tgkill, getpid(), tid, PRIVILEGES_SIGNAL) < 0)
 		return errno == ESRCH ? 0 : fail(error, -errno, "thread %d (%s) can't be told to give up its rights: %s",
 						 (int)tid, t->name, strerror(errno));
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += ANSWER_S;
 	do {
-		r = sem_timedwait(&answered, &until) < 0 ? -errno : 0;
+		r = sem_clockwait(&answered, CLOCK_MONOTONIC, &until) < 0 ? -errno : 0;
 	} while (r == -EINTR);
 	if (r < 0)
 		return fail(error, -ETIMEDOUT, "thread %d (%s) does not give up its rights: does it block signal %d?",
