@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The tables of the bench, from its JSON, as Markdown that also reads well in a terminal. Called by tests/bench/report
-# with $what: machine, packet, throughput, mpps, health, table, agent, start, or summary (for the README).
+# with $what: machine, packet, throughput, mpps, health, table, agent, start, scrape, or summary (for the README).
 
 def left($w): . + " " * ([$w - length, 0] | max);
 def right($w): " " * ([$w - length, 0] | max) + .;
@@ -32,6 +32,9 @@ def contender: { direct: "no balancer", "alwayson-nat": "Always On, nat", "alway
 def machine:
 	"Commit \(.commit)" + (if .dirty then " with changes not committed" else "" end)
 	+ ", \(.date), kernel \(.kernel), \(.cpus) CPUs \(.cpu).";
+
+# Where one part was measured alone, later than the others.
+def again($part): .parts[$part] | if . then " Measured alone, \(.date), commit \(.commit)." else "" end;
 
 def ipip: [.packet.floors[] | select(.name | test("IPIP"))][0];
 def both: if . == null then "" else "\(.min_ns | ns) (\(.median_ns | ns))" end;
@@ -126,7 +129,15 @@ def start:
 	 + [.start[] | ["\(.services | grouped) services, \(.forward), \(.balance)", (.servers | grouped),
 		"\(.start_ms / 1000 | hundredth) s", "\(.cpu_ms / 1000 | hundredth) s", "\(.rss_kb / 1024 | round) MiB",
 		"\(.flow_table_kb / 1024 | round) MiB", "\((.rss_kb - .flow_table_kb) / 1024 | round) MiB"]] | table)
-	+ "\n\nThe quickest of three. The verifier looked at \(.start[0].verified | grouped) instructions.";
+	+ "\n\nThe quickest of three. The verifier looked at \(.start[0].verified | grouped) instructions." + again("start");
+
+def scrape:
+	([["scrape of", "servers", "bytes", "median", "at most", "CPU time of it", "late by 10 ms"]]
+	 + [.start[] | ["\(.services | grouped) services, \(.forward), \(.balance)", (.servers | grouped),
+		"\(.scrape.bytes / 1000000 | tenth) MB", "\(.scrape.median_ms | round) ms", "\(.scrape.max_ms | round) ms",
+		"\(.scrape.cpu_us / 1000 | round) ms", "\(.scrape.late_10ms)"]] | table)
+	+ "\n\n\(.start[0].scrape.count) scrapes one after the other; the best of three rounds. \"Late by 10 ms\": how often a timer "
+	+ "that runs ten times a second was." + again("start");
 
 # What a reader of the README wants to know.
 def summary: machine + "\n\n" + throughput_table + "\n\n" + (if .mpps then mpps + "\n\n" else "" end)
@@ -143,5 +154,6 @@ elif $what == "health" then health
 elif $what == "table" then flow_table
 elif $what == "agent" then agent
 elif $what == "start" then start
+elif $what == "scrape" then scrape
 elif $what == "summary" then summary
 else error("no table \($what)") end

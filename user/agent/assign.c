@@ -275,6 +275,7 @@ int reconcile_set_model(struct reconcile *r, const struct model *m, const struct
 	assignment_done(&r->at);
 	r->at = a;
 	r->model = m;
+	r->models++;
 	r->secret = *secret;
 	r->entries_stale = true;
 	track_servers(r);

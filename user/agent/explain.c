@@ -262,10 +262,3 @@ void verb_explain_server(struct control_request *request, unsigned argc, const c
 	control_reply(request, json_pack("{s:b, s:o, s:o, s:o}", "takes_new", !r.against && r.view.accepts_new,
 					 "reasons", r.list, "place", place_json(&r.s->place), "server", server));
 }
-
-void verb_explain_config(struct control_request *request, unsigned argc, const char *const *argv, void *ctx)
-{
-	struct agent *a = ctx;
-
-	control_reply(request, (json_t *)model_to_json_explained(a->model));
-}

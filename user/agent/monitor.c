@@ -12,8 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <alwayson/hash.h>
-
 #include "agent/agent.h"
 #include "agent/announce.h"
 #include "agent/ids.h"
@@ -26,7 +24,6 @@
 /* What hangs on the model, and is replaced with it. */
 struct shown {
 	struct names *names;
-	size_t *services;          /* backend -> one of its services, SIZE_MAX = none */
 	struct histogram *checks;  /* by backend */
 };
 
@@ -39,8 +36,6 @@ struct monitor {
 	struct histogram lateness;
 	uint64_t inconclusive;
 	uint64_t due_us, started_at_ms;
-	uint64_t *identities;      /* server id -> identity(), meanwhile */
-	uint16_t *index_of;        /* server id -> index in its backend + 1, while its backend's slots are counted */
 };
 
 static uint64_t clock_us(void)
@@ -109,58 +104,18 @@ static void gather_server(struct monitor *m, struct snapshot *s, size_t backend,
 	}
 }
 
-/*
- * What a server is on every balancer, whatever its id: its name and address. All that a digest is made of goes through
- * the secret: it tells nothing of the tables, and differs where the secret does.
- */
-static uint64_t identity(const struct hash_key *key, const struct model_server *s)
-{
-	char text[ENDPOINT_TEXT_MAX];
-	uint64_t sum = 0;
-
-	for (const char *c = s->name; *c; c++)
-		sum = hash_2(key, sum, (unsigned char)*c);
-	for (const char *c = endpoint_format(&s->at, text); *c; c++)
-		sum = hash_2(key, sum, (unsigned char)*c);
-	return sum;
-}
-
-/* How the backend's slots are shared out, read where the program reads it. */
+/* How the backend's slots are shared out. */
 static void gather_slots(struct monitor *m, struct snapshot *s, size_t backend)
 {
-	struct agent *a = m->agent;
-	const struct dataplane_maps *maps = dataplane_maps(a->dataplane);
-	const uint64_t half = maps->control->word & CONTROL_HALF;
 	const size_t first = s->names->first[backend], count = s->names->first[backend + 1] - first;
-	const size_t service = m->now.services[backend];
-	const uint32_t id = service == SIZE_MAX ? ID_NONE : reconcile_service_id(a->reconcile, service);
-	uint64_t region, offset, size, digest = 1;
+	struct reconcile_shares shares;
 
-	if (id >= MAX_SERVICES)
+	if (!reconcile_shares(m->agent->reconcile, backend, &shares))
 		return;
-	region = maps->services[half * MAX_SERVICES + id].slots;
-	offset = region >> 32;
-	size = (uint32_t)region;
-	if (offset + size > maps->slot_count)
-		return;
-	for (size_t i = 0; i < count; i++) {
-		const uint32_t server = reconcile_server_id(a->reconcile, backend, i) % MAX_SERVERS;
-
-		m->index_of[server] = i + 1;
-		m->identities[server] = identity(&a->secret, &a->model->backends.items[backend].servers.items[i]);
-	}
-	for (uint64_t i = offset; i < offset + size; i++) {
-		const uint32_t owner = SLOT_CURRENT(__atomic_load_n(&maps->slots[i], __ATOMIC_RELAXED));
-		const uint16_t index = m->index_of[owner % MAX_SERVERS];
-
-		if (index)
-			s->servers[first + index - 1].slots++;
-		digest = hash_mix(digest ^ (index ? m->identities[owner % MAX_SERVERS] : 0));
-	}
 	for (size_t i = 0; i < count; i++)
-		m->index_of[reconcile_server_id(a->reconcile, backend, i) % MAX_SERVERS] = 0;
-	s->backends[backend].slots = size;
-	s->backends[backend].digest = digest >> 32;
+		s->servers[first + i].slots = shares.owned[i];
+	s->backends[backend].slots = shares.slots;
+	s->backends[backend].digest = shares.digest;
 }
 
 static void gather_service(struct monitor *m, struct snapshot *s, size_t i)
@@ -331,9 +286,10 @@ static int gather(struct snapshot *s, void *ctx)
 
 	if (s->names != m->now.names && snapshot_begin(s, m->now.names) < 0)
 		return -ENOMEM;
-	for (unsigned i = 1; s->backends_done < s->names->backend_count; i++) {
+	while (s->backends_done < s->names->backend_count) {
 		gather_backend(m, s);
-		if (i % 16 == 0 && clock_us() >= end)
+		/* The end of a backend may have cost a look at all its slots. */
+		if (s->servers_done % 16 == 0 && clock_us() >= end)
 			return -EAGAIN;
 	}
 	for (; s->services_done < s->names->service_count; s->services_done++) {
@@ -398,7 +354,6 @@ const struct events *monitor_events(const struct monitor *m)
 static void shown_done(struct shown *s)
 {
 	names_unref(s->names);
-	free(s->services);
 	free(s->checks);
 	*s = (struct shown){};
 }
@@ -408,16 +363,11 @@ static int shown_init(struct shown *s, const struct model *model)
 	const size_t count = model->backends.count;
 
 	s->names = names_new(model);
-	s->services = calloc(count + 1, sizeof(*s->services));
 	s->checks = calloc(count + 1, sizeof(*s->checks));
-	if (!s->names || !s->services || !s->checks) {
+	if (!s->names || !s->checks) {
 		shown_done(s);
 		return -ENOMEM;
 	}
-	for (size_t b = 0; b < count; b++)
-		s->services[b] = SIZE_MAX;
-	for (size_t i = model->services.count; i-- > 0;)
-		s->services[model->services.items[i].backend] = i;
 	return 0;
 }
 
@@ -492,10 +442,8 @@ int monitor_new(struct agent *a, struct monitor **ret)
 		return -ENOMEM;
 	m->agent = a;
 	m->started_at_ms = agent_wall_ms();
-	m->index_of = calloc(MAX_SERVERS, sizeof(*m->index_of));
-	m->identities = calloc(MAX_SERVERS, sizeof(*m->identities));
 	m->tick = evtimer_new(a->base, on_tick, m);
-	if (!m->index_of || !m->identities || !m->tick || site_new(a->base, &ops, &m->events, &m->site) < 0) {
+	if (!m->tick || site_new(a->base, &ops, &m->events, &m->site) < 0) {
 		monitor_free(m);
 		return -ENOMEM;
 	}
@@ -515,8 +463,6 @@ void monitor_free(struct monitor *m)
 	shown_done(&m->next);
 	if (m->tick)
 		event_free(m->tick);
-	free(m->index_of);
-	free(m->identities);
 	free(m);
 }
 

@@ -81,8 +81,14 @@ bool reconcile_server_of(const struct reconcile *r, uint32_t id, size_t *ret_bac
 /* The service whose entry this address id, port (host order) and protocol number are; SIZE_MAX = none. */
 size_t reconcile_service_of(const struct reconcile *r, uint16_t address, bool v6, uint16_t port, uint8_t protocol);
 struct addr reconcile_address(const struct reconcile *r, uint16_t id, bool v6);
-/* Share of its backend's slots that this server has: 0 .. 1; below 0 = the backend has no slots. */
-double reconcile_slots_share(const struct reconcile *r, size_t backend, size_t server);
+/* How a backend's slots are shared out, as they are in the map. */
+struct reconcile_shares {
+	uint32_t slots;
+	uint32_t digest;               /* of who owns each, and of the secret: equal on balancers that agree */
+	const uint32_t *owned;         /* by the backend's servers; valid until something else of this is called */
+};
+/* False: it has no slots, or there is no memory to count them. */
+bool reconcile_shares(struct reconcile *r, size_t backend, struct reconcile_shares *ret);
 
 /*
  * Ends the remembered connections of a server (on-marked-down shutdown-sessions), once the slots no longer name it: to

@@ -6,6 +6,7 @@
  *   image.c     what the program's tables ought to hold
  *   entries.c   the service table's entries
  *   slots.c     the backends' slots
+ *   shares.c    who has how many of them
  *   reconcile.c life, putting it into the maps, grace periods
  *   release.c   what no flow names any more
  */
@@ -50,6 +51,7 @@ struct reconcile {
 	struct net *net;
 	struct reconcile_ops ops;
 	const struct model *model;
+	uint64_t models;                 /* there have been so many */
 	struct hash_key secret;
 	struct assignment at;
 	struct ids servers, services, backends;

@@ -12,8 +12,6 @@
 #include "dataplane/counters.h"
 #include "dataplane/flows.h"
 
-enum { FLOWS_DEFAULT = 1000, FLOWS_MAX = 1000000, FLOWS_SLICE = 4096 /* buckets looked at in one turn */ };
-
 static json_t *mac_json(const uint8_t mac[6])
 {
 	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
@@ -127,7 +125,8 @@ json_t *show_server(struct agent *a, size_t backend, size_t server)
 	const struct model_backend *b = &a->model->backends.items[backend];
 	const struct model_server *s = &b->servers.items[server];
 	const uint32_t id = reconcile_server_id(a->reconcile, backend, server);
-	const double share = reconcile_slots_share(a->reconcile, backend, server);
+	struct reconcile_shares shares;
+	const bool shared = reconcile_shares(a->reconcile, backend, &shares);
 	char text[ENDPOINT_TEXT_MAX];
 	struct health_view v;
 	json_t *j;
@@ -149,68 +148,135 @@ json_t *show_server(struct agent *a, size_t backend, size_t server)
 	json_object_set_new(j, "next_hop", hop_json(a, &s->at.addr));
 	json_object_set_new(j, "connections", json_integer(sweep_connections(a->sweep, id)));
 	set_traffic(j, counters_server(dataplane_maps(a->dataplane), id));
-	json_object_set_new(j, "slots_share", share < 0 ? json_null() : json_real(share));
+	json_object_set_new(j, "slots_share",
+			    shared ? json_real((double)shares.owned[server] / shares.slots) : json_null());
 	return j;
+}
+
+/*
+ * A walk over what the configuration names: thousands of objects, a piece of them in a turn of the loop. It ends where a
+ * reload comes in between: half of an answer would be about another configuration.
+ */
+struct walk {
+	struct agent *agent;
+	const struct model *model;
+	size_t backend, server, backends_end; /* next_server() */
+	size_t service;                       /* next_service() */
+	struct backend_up {
+		bool is_known, accepts;
+		size_t up;
+	} *up;                                /* by backend */
+};
+
+static void walk_free(void *ctx)
+{
+	struct walk *w = ctx;
+
+	free(w->up);
+	free(w);
+}
+
+static struct walk *walk_new(struct agent *a)
+{
+	struct walk *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->agent = a;
+	w->model = a->model;
+	w->backends_end = a->model->backends.count;
+	w->up = calloc(a->model->backends.count + 1, sizeof(*w->up));
+	if (!w->up) {
+		walk_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+static void start_walk(struct control_request *r, struct walk *w, const char *name, int (*next)(void *, json_t **))
+{
+	if (w)
+		control_stream(r, json_object(), &(struct control_items){ name, next, walk_free, w });
+	else
+		control_fail(r, CONTROL_FAILED, "out of memory");
+}
+
+static int next_server(void *ctx, json_t **ret)
+{
+	struct walk *w = ctx;
+	const struct model *m = w->agent->model;
+
+	if (m != w->model)
+		return -ESTALE;
+	while (w->backend < w->backends_end && w->server >= m->backends.items[w->backend].servers.count) {
+		w->backend++;
+		w->server = 0;
+	}
+	if (w->backend >= w->backends_end)
+		return 0;
+	*ret = show_server(w->agent, w->backend, w->server++);
+	return *ret ? 1 : -ENOMEM;
 }
 
 void verb_show_servers(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
 {
 	struct agent *a = ctx;
-	json_t *all = json_array(), *one;
-	bool found = !argc;
 	size_t backend, server;
+	struct walk *w;
+	json_t *one;
 
 	if (argc && strchr(argv[0], '/')) {
-		found = agent_find_server(a, argv[0], &backend, &server);
-		if (found) {
-			one = show_server(a, backend, server);
-			json_object_set_new(one, "history", show_server_history(a, backend, server));
-			json_array_append_new(all, one);
+		if (!agent_find_server(a, argv[0], &backend, &server)) {
+			control_fail(r, CONTROL_FAILED, "there is no server %s", argv[0]);
+			return;
 		}
-	} else {
-		for (size_t b = 0; b < a->model->backends.count; b++) {
-			const struct model_backend *m = &a->model->backends.items[b];
-
-			if (argc && strcmp(m->name, argv[0]))
-				continue;
-			found = true;
-			for (size_t s = 0; s < m->servers.count; s++)
-				json_array_append_new(all, show_server(a, b, s));
-		}
+		one = show_server(a, backend, server);
+		json_object_set_new(one, "history", show_server_history(a, backend, server));
+		control_reply(r, json_pack("{s:[o]}", "servers", one));
+		return;
 	}
-	if (found) {
-		control_reply(r, json_pack("{s:o}", "servers", all));
-	} else {
-		json_decref(all);
-		control_fail(r, CONTROL_FAILED, "there is no %s %s", strchr(argv[0], '/') ? "server" : "backend",
-			     argv[0]);
+	for (backend = 0; argc && backend < a->model->backends.count; backend++)
+		if (strcmp(a->model->backends.items[backend].name, argv[0]) == 0)
+			break;
+	if (argc && backend == a->model->backends.count) {
+		control_fail(r, CONTROL_FAILED, "there is no backend %s", argv[0]);
+		return;
 	}
+	w = walk_new(a);
+	if (w && argc) {
+		w->backend = backend;
+		w->backends_end = backend + 1;
+	}
+	start_walk(r, w, "servers", next_server);
 }
 
 /* ---- services ---- */
 
-static size_t count_up(struct agent *a, size_t backend, bool *ret_accepts)
+/* Services share backends: the servers of each are counted once for a reply. */
+static const struct backend_up *count_up(struct walk *w, size_t backend)
 {
-	size_t up = 0;
+	struct backend_up *up = &w->up[backend];
 
-	*ret_accepts = false;
-	for (size_t s = 0; s < a->model->backends.items[backend].servers.count; s++) {
+	if (up->is_known)
+		return up;
+	up->is_known = true;
+	for (size_t s = 0; s < w->model->backends.items[backend].servers.count; s++) {
 		struct health_view v;
 
-		health_view(a->health, backend, s, &v);
-		up += v.up;
-		*ret_accepts |= v.accepts_new;
+		health_view(w->agent->health, backend, s, &v);
+		up->up += v.up;
+		up->accepts |= v.accepts_new;
 	}
 	return up;
 }
 
-static json_t *service_json(struct agent *a, size_t index)
+static json_t *service_json(struct walk *w, size_t index)
 {
+	struct agent *a = w->agent;
 	const struct model_service *s = &a->model->services.items[index];
 	const struct model_backend *b = &a->model->backends.items[s->backend];
+	const struct backend_up *up = count_up(w, s->backend);
 	char address[ADDR_TEXT_MAX], ports[16];
-	bool accepts;
-	size_t up = count_up(a, s->backend, &accepts);
 	json_t *j;
 
 	addr_format(&s->addr, address);
@@ -218,7 +284,7 @@ static json_t *service_json(struct agent *a, size_t index)
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "name", s->name, "frontend", s->frontend,
 		      "backend", b->name, "protocol", model_protocol_name(s->protocol), "address",
 		      !s->any_addr ? address : s->addr.family == AF_INET6 ? "::" : "*", "ports", ports, "state",
-		      accepts ? "up" : "down", "servers_up", (json_int_t)up, "servers_total",
+		      up->accepts ? "up" : "down", "servers_up", (json_int_t)up->up, "servers_total",
 		      (json_int_t)b->servers.count, "connections",
 		      (json_int_t)sweep_service_connections(a->sweep, index));
 	set_traffic(j, counters_service(dataplane_maps(a->dataplane), reconcile_service_id(a->reconcile, index)));
@@ -228,14 +294,21 @@ static json_t *service_json(struct agent *a, size_t index)
 	return j;
 }
 
+static int next_service(void *ctx, json_t **ret)
+{
+	struct walk *w = ctx;
+
+	if (w->agent->model != w->model)
+		return -ESTALE;
+	if (w->service >= w->model->services.count)
+		return 0;
+	*ret = service_json(w, w->service++);
+	return *ret ? 1 : -ENOMEM;
+}
+
 void verb_show_services(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
 {
-	struct agent *a = ctx;
-	json_t *all = json_array();
-
-	for (size_t i = 0; i < a->model->services.count; i++)
-		json_array_append_new(all, service_json(a, i));
-	control_reply(r, json_pack("{s:o}", "services", all));
+	start_walk(r, walk_new(ctx), "services", next_service);
 }
 
 /* ---- status ---- */
@@ -287,23 +360,24 @@ void verb_status(struct control_request *r, unsigned argc, const char *const *ar
 {
 	struct agent *a = ctx;
 	size_t services_up = 0, servers_up = 0, servers = 0;
-	json_t *interfaces = json_array();
+	struct walk *w = walk_new(a);
+	json_t *interfaces;
 
+	if (!w) {
+		control_fail(r, CONTROL_FAILED, "out of memory");
+		return;
+	}
+	interfaces = json_array();
 	for (size_t i = 0; i < a->interfaces.count; i++)
 		if (a->interfaces.items[i].wanted)
 			json_array_append_new(interfaces, interface_head(a, &a->interfaces.items[i]));
-	for (size_t i = 0; i < a->model->services.count; i++) {
-		bool accepts;
-
-		count_up(a, a->model->services.items[i].backend, &accepts);
-		services_up += accepts;
-	}
+	for (size_t i = 0; i < a->model->services.count; i++)
+		services_up += count_up(w, a->model->services.items[i].backend)->accepts;
 	for (size_t b = 0; b < a->model->backends.count; b++) {
-		bool accepts;
-
-		servers_up += count_up(a, b, &accepts);
+		servers_up += count_up(w, b)->up;
 		servers += a->model->backends.items[b].servers.count;
 	}
+	walk_free(w);
 	control_reply(r, json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:o, s:o, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:o, s:o}",
 				   "version", ALWAYSON_VERSION, "protocol", CONTROL_PROTOCOL, "name",
 				   a->options->name, "pid", (json_int_t)getpid(), "uptime_ms",
@@ -315,7 +389,7 @@ void verb_status(struct control_request *r, unsigned argc, const char *const *ar
 				   strings_json((const char *const *)a->notices.items, a->notices.count)));
 }
 
-/* ---- verdicts, config ---- */
+/* ---- verdicts ---- */
 
 void verb_show_verdicts(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
 {
@@ -330,130 +404,4 @@ void verb_show_verdicts(struct control_request *r, unsigned argc, const char *co
 						     (json_int_t)c.packets, "bytes", (json_int_t)c.bytes));
 	}
 	control_reply(r, json_pack("{s:o}", "verdicts", all));
-}
-
-void verb_show_config(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
-{
-	struct agent *a = ctx;
-	json_t *j = (json_t *)model_to_json(a->model);
-
-	if (j)
-		json_object_set_new(j, "files", files_json(a));
-	control_reply(r, j);
-}
-
-/* ---- flows ---- */
-
-struct flow_walk {
-	struct agent *agent;
-	unsigned long left;
-	bool v6;
-	uint32_t bucket;
-	unsigned way;
-	uint16_t tick;
-};
-
-static const char *flow_state(const struct flow_view *f, const struct flow_view *reply)
-{
-	const uint8_t state = FLOW_STATE(f->value), back = reply ? FLOW_STATE(reply->value) : 0;
-
-	if ((f->kind & ~FLOW_REPLY) == IPPROTO_UDP)
-		return state & FLOW_PROVEN ? "answered" : "one_way";
-	if ((state | back) & FLOW_RST || (reply ? state & back : state) & FLOW_FIN)
-		return "closed";
-	if ((state | back) & FLOW_FIN)
-		return "closing";
-	return state & FLOW_PROVEN ? "established" : "half_open";
-}
-
-static json_t *server_name(const struct agent *a, uint32_t id, const struct model_server **ret)
-{
-	size_t b, s;
-
-	*ret = NULL;
-	if (!reconcile_server_of(a->reconcile, id, &b, &s))
-		return json_null();
-	*ret = &a->model->backends.items[b].servers.items[s];
-	return json_sprintf("%s/%s", a->model->backends.items[b].name, (*ret)->name);
-}
-
-static json_t *flow_json(const struct flow_walk *w, const struct flow_view *f)
-{
-	struct agent *a = w->agent;
-	struct flow_view reply;
-	const bool nat = f->from != 0, paired = nat && flows_find_other(dataplane_maps(a->dataplane), f, &reply);
-	const size_t service = reconcile_service_of(a->reconcile, f->local, f->v6, f->local_port, f->kind);
-	const struct endpoint client = { f->remote, f->remote_port }, to = { f->to, f->to_port };
-	const struct endpoint own = { reconcile_address(a->reconcile, f->from, f->v6), f->from_port };
-	char client_text[ENDPOINT_TEXT_MAX], to_text[ENDPOINT_TEXT_MAX], own_text[ENDPOINT_TEXT_MAX];
-	uint16_t idle = w->tick - FLOW_TICK(f->value);
-	const struct model_server *server;
-	json_t *name = server_name(a, FLOW_SERVER(f->value), &server);
-
-	if (paired && (uint16_t)(w->tick - FLOW_TICK(reply.value)) < idle)
-		idle = w->tick - FLOW_TICK(reply.value);
-	endpoint_format(nat ? &to : server ? &server->at : &to, to_text);
-	return json_pack("{s:s, s:s, s:o, s:s, s:o, s:s, s:o, s:s, s:I}", "family", f->v6 ? "v6" : "v4", "protocol",
-			 f->kind == IPPROTO_UDP ? "udp" : "tcp", "service",
-			 service == SIZE_MAX ? json_null() : json_string(a->model->services.items[service].name),
-			 "client", endpoint_format(&client, client_text), "server", name, "server_address", to_text,
-			 "own", nat ? json_string(endpoint_format(&own, own_text)) : json_null(), "state",
-			 flow_state(f, paired ? &reply : NULL), "idle_s",
-			 (json_int_t)(dataplane_ms_from_ticks(a->dataplane, idle > INT16_MAX ? 0 : idle) / 1000));
-}
-
-static int next_flow(void *ctx, json_t **ret)
-{
-	struct flow_walk *w = ctx;
-	const struct dataplane_maps *m = dataplane_maps(w->agent->dataplane);
-	unsigned budget = FLOWS_SLICE;
-
-	if (!w->left)
-		return 0;
-	for (; budget; w->way++) {
-		struct flow_view f;
-
-		if (w->way == FLOW_WAYS) {
-			w->way = 0;
-			w->bucket++;
-			budget--;
-		}
-		if (w->bucket >= flows_buckets(m, w->v6)) {
-			if (w->v6)
-				return 0;
-			w->v6 = true;
-			w->bucket = 0;
-		}
-		if (!flows_read(m, w->v6, w->bucket, w->way, &f) || f.kind & FLOW_REPLY)
-			continue;
-		*ret = flow_json(w, &f);
-		w->way++;
-		w->left--;
-		return *ret ? 1 : -ENOMEM;
-	}
-	return -EAGAIN;
-}
-
-void verb_show_flows(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
-{
-	struct agent *a = ctx;
-	const struct sweep_counts *c = sweep_counts(a->sweep);
-	const unsigned long limit = argc ? strtoul(argv[0], NULL, 10) : FLOWS_DEFAULT;
-	struct flow_walk *w;
-
-	if (!limit || limit > FLOWS_MAX || (argc && strspn(argv[0], "0123456789") != strlen(argv[0]))) {
-		control_fail(r, CONTROL_USAGE, "%s: a limit is a number from 1 to %d", argc ? argv[0] : "", FLOWS_MAX);
-		return;
-	}
-	w = calloc(1, sizeof(*w));
-	if (!w) {
-		control_fail(r, CONTROL_FAILED, "out of memory");
-		return;
-	}
-	w->agent = a;
-	w->left = limit;
-	w->tick = dataplane_tick(a->dataplane);
-	control_stream(r, json_pack("{s:I, s:I}", "total", (json_int_t)(c->connections4 + c->connections6), "limit",
-				    (json_int_t)limit),
-		       &(struct control_items){ "flows", next_flow, free, w });
 }

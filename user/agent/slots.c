@@ -24,6 +24,7 @@ void held_done(struct held *h)
 	layout_done(&h->layout);
 	maglev_cache_done(&h->cache);
 	free(h->notes);
+	free(h->shares.counts);
 	memset(h, 0, sizeof(*h));
 }
 
@@ -95,6 +96,7 @@ static int put_in_place(struct reconcile *r, struct held *h, const uint32_t *own
 
 	if (e < 0)
 		return e;
+	h->changes++;
 	h->unsettled = 0;
 	for (uint32_t i = 0; i < h->region.size; i++) {
 		uint64_t *at = slot_at(r, h->region.offset + i);
@@ -152,6 +154,7 @@ static int put_anew(struct reconcile *r, struct held *h, const struct slots_shap
 	}
 	free(h->notes);
 	h->notes = take_ptr(notes);
+	h->changes++;
 	h->region = region;
 	h->shape = *shape;
 	count_unsettled(r, h);
@@ -369,6 +372,7 @@ int held_adopt(struct reconcile *r, const struct service *s, struct region regio
 		[BALANCE_SOURCE] = MODEL_SOURCE, [BALANCE_LEASTCONN] = MODEL_LEASTCONN,
 	};
 
+	h->changes++;
 	h->region = region;
 	h->shape.balance = balances[s->balance % array_size(balances)];
 	h->shape.records = s->flags & SERVICE_RECORDS && !(s->flags & SERVICE_PERSISTS);
@@ -387,17 +391,4 @@ int held_adopt(struct reconcile *r, const struct service *s, struct region regio
 											  r->next_pass;
 	count_unsettled(r, h);
 	return 0;
-}
-
-double reconcile_slots_share(const struct reconcile *r, size_t backend, size_t server)
-{
-	const struct held *held = &r->held[r->at.backends[backend]];
-	const uint32_t id = reconcile_server_id(r, backend, server);
-	uint32_t mine = 0;
-
-	if (!held->region.size)
-		return -1;
-	for (uint32_t i = 0; i < held->region.size; i++)
-		mine += SLOT_CURRENT(*slot_at(r, held->region.offset + i)) == id;
-	return (double)mine / held->region.size;
 }

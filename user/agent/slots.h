@@ -22,6 +22,13 @@ struct slots_shape {
 	struct hash_key key;
 };
 
+/* Who owns how many of the slots, as shares.c last counted them: when `changes` and `models` were these. */
+struct shares {
+	uint64_t changes, models;
+	uint32_t digest;
+	uint32_t *counts;        /* nobody's, then by the backend's servers; NULL = never counted */
+};
+
 /* By backend id. */
 struct held {
 	struct layout layout;    /* what the region says */
@@ -30,6 +37,8 @@ struct held {
 	struct slots_shape shape;
 	uint64_t *notes;         /* by slot: dirty: monotonic ms when X is over; tracked: the first pass that may clean it */
 	size_t unsettled;        /* slots that are not clean */
+	uint64_t changes;        /* of owners */
+	struct shares shares;
 	/* After a change of shape, until `moved_ms`: connections without a record go by these. */
 	struct region old_region;
 	struct slots_shape old_shape;

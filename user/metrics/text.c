@@ -31,16 +31,6 @@ char *text_reserve(struct text *t, size_t more)
 	return t->data + t->length;
 }
 
-void text_add(struct text *t, const char *data, size_t length)
-{
-	char *to = text_reserve(t, length);
-
-	if (!to)
-		return;
-	memcpy(to, data, length);
-	t->length += length;
-}
-
 void text_puts(struct text *t, const char *string)
 {
 	text_add(t, string, strlen(string));

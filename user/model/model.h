@@ -423,5 +423,8 @@ struct json_t;
 struct json_t *model_to_json(const struct model *m);
 /* The same with "origins" in global, services, backends and servers: word -> place. For `alwayson explain config`. */
 struct json_t *model_to_json_explained(const struct model *m);
+/* The same in parts: all but "backends", and one of these. */
+struct json_t *model_head_to_json(const struct model *m, bool explained);
+struct json_t *model_backend_to_json(const struct model *m, size_t backend, bool explained);
 
 #endif

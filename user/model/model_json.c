@@ -253,31 +253,6 @@ static json_t *global_json(const struct model_global *g)
 			 "announce", announce_json(&g->announce));
 }
 
-json_t *model_to_json(const struct model *m)
-{
-	json_t *backends = json_array(), *services = json_array(), *files = json_array(), *acls = json_array();
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < m->backends.count; i++)
-		r |= append(backends, backend_json(&m->backends.items[i]));
-	for (i = 0; i < m->services.count; i++)
-		r |= append(services, service_json(m, &m->services.items[i]));
-	for (i = 0; i < m->acls.count; i++)
-		r |= append(acls, acl_json(&m->acls.items[i]));
-	for (i = 0; i < m->files.count; i++)
-		r |= append(files, model_path_json(m->files.items[i]));
-	if (r) {
-		json_decref(backends);
-		json_decref(services);
-		json_decref(files);
-		json_decref(acls);
-		return NULL;
-	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "acls", acls, "files", files, "global", global_json(&m->global), "services",
-			 services, "backends", backends);
-}
-
 /* Adds "origins" to what describes one thing. 0 or -1. */
 static int explain(json_t *thing, const struct model_origins *origins)
 {
@@ -304,17 +279,68 @@ static int explain_backend(json_t *backend, const struct model_backend *b)
 	return r;
 }
 
-json_t *model_to_json_explained(const struct model *m)
+json_t *model_backend_to_json(const struct model *m, size_t backend, bool explained)
 {
-	json_t *j = model_to_json(m);
-	int r = explain(json_object_get(j, "global"), &m->global.origins);
+	const struct model_backend *b = &m->backends.items[backend];
+	json_t *j = backend_json(b);
+
+	if (j && explained && explain_backend(j, b)) {
+		json_decref(j);
+		return NULL;
+	}
+	return j;
+}
+
+static int explain_head(json_t *head, const struct model *m)
+{
+	const json_t *services = json_object_get(head, "services");
+	int r = explain(json_object_get(head, "global"), &m->global.origins);
 
 	for (size_t i = 0; i < m->services.count && !r; i++)
-		r = explain(json_array_get(json_object_get(j, "services"), i), &m->services.items[i].origins);
-	for (size_t i = 0; i < m->backends.count && !r; i++)
-		r = explain_backend(json_array_get(json_object_get(j, "backends"), i), &m->backends.items[i]);
-	if (!r)
-		return j;
-	json_decref(j);
-	return NULL;
+		r = explain(json_array_get(services, i), &m->services.items[i].origins);
+	return r;
+}
+
+json_t *model_head_to_json(const struct model *m, bool explained)
+{
+	json_t *services = json_array(), *files = json_array(), *acls = json_array(), *head;
+	int r = 0;
+
+	for (size_t i = 0; i < m->services.count; i++)
+		r |= append(services, service_json(m, &m->services.items[i]));
+	for (size_t i = 0; i < m->acls.count; i++)
+		r |= append(acls, acl_json(&m->acls.items[i]));
+	for (size_t i = 0; i < m->files.count; i++)
+		r |= append(files, model_path_json(m->files.items[i]));
+	head = json_pack("{s:o, s:o, s:o, s:o}", "acls", acls, "files", files, "global", global_json(&m->global),
+			 "services", services);
+	if (head && (r || (explained && explain_head(head, m)))) {
+		json_decref(head);
+		return NULL;
+	}
+	return head;
+}
+
+static json_t *whole(const struct model *m, bool explained)
+{
+	json_t *j = model_head_to_json(m, explained), *backends = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < m->backends.count; i++)
+		r |= append(backends, model_backend_to_json(m, i, explained));
+	if (json_object_set_new(j, "backends", backends) || r) {
+		json_decref(j);
+		return NULL;
+	}
+	return j;
+}
+
+json_t *model_to_json(const struct model *m)
+{
+	return whole(m, false);
+}
+
+json_t *model_to_json_explained(const struct model *m)
+{
+	return whole(m, true);
 }
