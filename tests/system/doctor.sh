@@ -156,7 +156,7 @@ check "no program of others" finds ok program v1 'free to take' v1
 lab_in switch ethtool -K balancer tx on >/dev/null
 check "a peer in another namespace" with finds fail checksum eth0 'in its namespace: ethtool -K balancer tx off'
 lab_in switch ethtool -K balancer tx off >/dev/null
-check "VLAN tags are taken off" finds note vlan v0 'ethtool -K v0 rxvlan off' v0
+check "VLAN tags are taken off, but need not be" finds ok vlan v0 'the agent switches that off' v0
 lab_in balancer ethtool -K v0 rxvlan off >/dev/null
 check "VLAN tags stay" finds ok vlan v0 'stay' v0
 balancer_ip link add q0 numrxqueues 2 numtxqueues 2 type veth peer name q1 numrxqueues 2 numtxqueues 2
@@ -259,6 +259,10 @@ check "the agent answers" found ok agent agent 'instance lab-'
 check "the agent's rights" found ok capabilities agent 'the agent has'
 check "the agent's files" found ok configuration configuration '3 services, 3 backends'
 check "its program" found ok program eth0 'our program'
+check "VLAN tags stay in its frames" found ok vlan eth0 'stay'
+lab_in balancer ethtool -K eth0 rxvlan on
+check "somebody has them taken off again" finds warn vlan eth0 'ethtool -K eth0 rxvlan off'
+lab_in balancer ethtool -K eth0 rxvlan off
 check "its notices" found note notices agent 'maxconn'
 check "a service without a server" found warn agent agent '1 of 3 services'
 check "no drops" found ok drops agent 'no packet was dropped'

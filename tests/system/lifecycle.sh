@@ -34,6 +34,11 @@ not_attached() {
 	! attached_program
 }
 
+vlan_offload_is() {
+	lab_in balancer ethtool -k eth0 | grep -q "^rx-vlan-offload: $1" &&
+		lab_in balancer ethtool -k eth0 | grep -q "^rx-vlan-stag-hw-parse: $1"
+}
+
 # After the end of an agent whose program was $1: nothing of it is left.
 left_nothing() {
 	not_attached || { echo "a program is still attached"; return 1; }
@@ -65,6 +70,8 @@ wait_until 5 "the notify socket" test -S "$LAB_DIR/notify"
 NOTIFY_SOCKET=$LAB_DIR/notify agent_start "$CONFIG"
 check "tells systemd that it is ready" wait_until 10 "READY=1" grep -q '^READY=1' "$LAB_DIR/notified"
 check "is ready when it says so" agent_is_ready
+check "VLAN tags stay in the frames now" vlan_offload_is off
+check "and it says so" logged 'event=vlan_offload interface=eth0 state=off'
 check "and traffic flows then" expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2
 check "notice: the host listens on a port that is taken from it" logged ':80.*(listen|shadow)'
 check "a second agent of the name is refused" says 1 "$LAB_NAME|already" -f "$CONFIG" -i eth0 --name "$LAB_NAME"
@@ -76,6 +83,7 @@ for signal in TERM INT; do
 	kill "-$signal" "$(agent_pid)"
 	check "SIG$signal ends it" ended
 	check "SIG$signal leaves nothing" left_nothing "$program"
+	check "SIG$signal: the NIC takes VLAN tags off as before" vlan_offload_is on
 done
 check "it says that connections end" logged 'connections?'
 check "the host has its port back" expect "answer" "$(client curl -s --http0.9 -m 3 "http://$VIP4/")" = host
@@ -86,6 +94,25 @@ check "kill -9" ended
 check "after kill -9 the kernel goes on steering" expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2
 start
 check "the next agent takes over" expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2
+check "VLAN tags stay in the frames all the time" vlan_offload_is off
 program=$(attached_program)
 agent_stop
 check "and leaves nothing when it ends" left_nothing "$program"
+check "the NIC takes VLAN tags off again, which the first one had switched off" vlan_offload_is on
+
+start
+kill -9 "$(agent_pid)"
+ended
+check "--unload without an agent" says 0 'detached from eth0' --unload --name "$LAB_NAME"
+check "--unload has the NIC take VLAN tags off again" vlan_offload_is on
+
+lab_in balancer ethtool -K eth0 rxvlan off rx-vlan-stag-hw-parse off
+start
+check "a NIC that did not take VLAN tags off" vlan_offload_is off
+agent_stop
+check "does not do so afterwards" vlan_offload_is off
+lab_in balancer ethtool -K eth0 rxvlan on rx-vlan-stag-hw-parse on
+start
+lab_ctl unload eth0 >/dev/null
+check "unload has it take VLAN tags off again" vlan_offload_is on
+agent_stop

@@ -20,6 +20,7 @@
 #include "agent/ready.h"
 #include "agent/restart.h"
 #include "agent/secret.h"
+#include "agent/vlan.h"
 #include "agent/watch.h"
 #include "agent/watchdog.h"
 
@@ -65,8 +66,9 @@ void agent_save_state(struct agent *a)
 	if (!a->state)
 		return;
 	health_save(a->health, &health);
-	all = health ? json_pack("{s:i, s:o, s:o, s:o}", "version", 1, "health", health, "interfaces",
-				 interfaces_save(a), "announce", announce_save(a->announce)) : NULL;
+	all = health ? json_pack("{s:i, s:o, s:o, s:o, s:o}", "version", 1, "health", health, "interfaces",
+				 interfaces_save(a), "announce", announce_save(a->announce), "vlan_offloads",
+				 vlan_save(a)) : NULL;
 	state_save(a->state, all);
 }
 
@@ -478,8 +480,10 @@ static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 	if (r < 0 && r != -ENOENT)
 		log_event(a->log, LOG_WARNING, "state_lost", "error=%s", log_quoted(error));
 	/* An agent that is started anew begins with what its configuration says. */
-	if (r == 0 && dataplane_maps(a->dataplane)->taken_over)
+	if (r == 0 && dataplane_maps(a->dataplane)->taken_over) {
 		interfaces_restore(a, json_object_get(saved, "interfaces"));
+		vlan_restore(a, json_object_get(saved, "vlan_offloads"));
+	}
 	announce_restore(a->announce, json_object_get(saved, "announce"));
 	announce_update(a->announce);
 	json_decref(saved);
@@ -571,6 +575,8 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 
 void agent_stop(struct agent *a)
 {
+	bool leave;
+
 	watchdog_free(a->watchdog);
 	a->watchdog = NULL;
 	if (a->health && a->running)
@@ -595,7 +601,10 @@ void agent_stop(struct agent *a)
 	reconcile_free(a->reconcile);
 	grace_free(a->grace);
 	/* A start that failed leaves what it found: it goes on steering. */
-	dataplane_close(a->dataplane, !a->detach && a->dataplane && dataplane_maps(a->dataplane)->taken_over);
+	leave = !a->detach && a->dataplane && dataplane_maps(a->dataplane)->taken_over;
+	dataplane_close(a->dataplane, leave);
+	if (!leave)
+		vlan_give_back_all(a);
 	net_free(a->net);
 	state_close(a->state);
 	for (size_t i = 0; i < sizeof(a->signals) / sizeof(a->signals[0]); i++)
@@ -612,6 +621,7 @@ void agent_stop(struct agent *a)
 	notices_done(a);
 	config_report_done(&a->report);
 	vec_done(&a->interfaces);
+	vec_done(&a->vlan_offloads);
 	model_free(a->model);
 	log_free(a->log);
 	if (a->base)

@@ -75,6 +75,12 @@ struct watches;
 struct explainer;
 struct tracer;
 
+/* Of a NIC: what was switched off for the sake of VLAN tags. */
+struct vlan_offloads {
+	unsigned ifindex;
+	unsigned off; /* bits: vlan.c */
+};
+
 struct agent {
 	const struct agent_options *options;
 	struct event_base *base;
@@ -101,6 +107,7 @@ struct agent {
 	struct explainer *explainer; /* NULL until a packet is to be explained */
 	struct event *run_event, *beat, *first_round_timer, *stop_timer, *signals[3];
 	struct vec(struct agent_interface) interfaces;
+	struct vec(struct vlan_offloads) vlan_offloads; /* vlan.c */
 	struct vec(char *) notices;
 	struct agent_drain_wait *waits;
 	struct agent_reload last_reload;

@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/probing.h"
+#include "agent/vlan.h"
 
 struct agent_interface *interfaces_find(struct agent *a, const char *name)
 {
@@ -139,6 +140,7 @@ static void leave_unwanted(struct agent *a)
 			continue;
 		log_event(a->log, LOG_NOTICE, "detached", "interface=%s", all[i].name);
 		dataplane_detach(a->dataplane, ifindex);
+		vlan_give_back(a, ifindex);
 		count = dataplane_attachments(a->dataplane, &all);
 		i = -1;
 	}
@@ -170,6 +172,7 @@ static int attach(struct agent *a, const struct agent_interface *i, const struct
 	at = attachment(a, i->name);
 	log_event(a->log, LOG_NOTICE, "attached", "interface=%s mode=%s", i->name,
 		  at && at->native ? "native" : "generic");
+	vlan_keep_tags(a, n->ifindex, i->name);
 	return 0;
 }
 

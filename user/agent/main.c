@@ -13,6 +13,7 @@
 #include "agent/agent.h"
 #include "agent/plugins.h"
 #include "agent/restart.h"
+#include "agent/vlan.h"
 #include "base/cleanup.h"
 
 enum { EXIT_BAD = 1, EXIT_USAGE = 2 };
@@ -91,6 +92,17 @@ static void raise_limits(void)
 	}
 }
 
+/* What the agent that steered had switched off for it. Without its state nobody knows. */
+static void give_back_offloads(struct state *state)
+{
+	char error[STATE_ERROR_MAX];
+	json_t *saved = NULL;
+
+	if (state_load(state, &saved, error) == 0)
+		vlan_give_back_saved(json_object_get(saved, "vlan_offloads"));
+	json_decref(saved);
+}
+
 /* Stops the steering that goes on without an agent. An agent that runs holds the lock. */
 static int unload(const struct agent_options *o)
 {
@@ -109,6 +121,8 @@ static int unload(const struct agent_options *o)
 	} else {
 		count = dataplane_left_behind(o->name, names, sizeof(names));
 		dataplane_discard(o->name);
+		if (count && r == 0)
+			give_back_offloads(state);
 		r = 0;
 		if (count)
 			printf("detached from %s; connections through this balancer end\n", names);

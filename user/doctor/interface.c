@@ -182,12 +182,21 @@ void doctor_gro(struct doctor *d, struct doctor_nic *n)
 
 void doctor_vlan(struct doctor *d, struct doctor_nic *n)
 {
-	if (device_offload(d->devices, n->device.name, "rx-vlan-hw-parse") > 0)
-		doctor_say(d, DOCTOR_NOTE, n->device.name, doctor_remedy("ethtool -K %s rxvlan off", n->device.name),
-			   "the NIC takes VLAN tags off before the program sees them: with tagged traffic replies go out without "
-			   "their tag");
-	else
+	const bool off = device_offload(d->devices, n->device.name, DEVICE_RX_VLAN) <= 0;
+
+	if (off)
 		doctor_say(d, DOCTOR_OK, n->device.name, "", "VLAN tags stay in the frames");
+	else if (!device_offload_is_free(d->devices, n->device.name, DEVICE_RX_VLAN))
+		doctor_say(d, DOCTOR_NOTE, n->device.name, "another NIC, where frames are tagged",
+			   "the NIC takes VLAN tags off and can't be told not to: with tagged traffic replies go out without their "
+			   "tag");
+	else if (n->ours)
+		doctor_say(d, DOCTOR_WARN, n->device.name, doctor_remedy("ethtool -K %s rxvlan off", n->device.name),
+			   "the NIC takes VLAN tags off before the program sees them, somebody has switched that on again: with "
+			   "tagged traffic replies go out without their tag");
+	else
+		doctor_say(d, DOCTOR_OK, n->device.name, "",
+			   "the NIC takes VLAN tags off: the agent switches that off while it steers there");
 }
 
 /* ---- queues ---- */

@@ -218,7 +218,8 @@ static int offload_index(const struct devices *d, const char *name, const char *
 	return -ENOENT;
 }
 
-int device_offload(const struct devices *d, const char *name, const char *offload)
+/* All features of a NIC, and where the offload is among them; -ENOENT, -errno. */
+static int read_offloads(const struct devices *d, const char *name, const char *offload, struct ethtool_gfeatures **ret)
 {
 	_cleanup_free_ struct ethtool_gfeatures *f = NULL;
 	uint32_t count = 0, words;
@@ -235,7 +236,47 @@ int device_offload(const struct devices *d, const char *name, const char *offloa
 	r = ethtool(d, name, f);
 	if (r < 0)
 		return r;
-	return f->features[at / 32].active >> (at % 32) & 1;
+	*ret = take_ptr(f);
+	return at;
+}
+
+int device_offload(const struct devices *d, const char *name, const char *offload)
+{
+	_cleanup_free_ struct ethtool_gfeatures *f = NULL;
+	int at = read_offloads(d, name, offload, &f);
+
+	return at < 0 ? at : (int)(f->features[at / 32].active >> (at % 32) & 1);
+}
+
+bool device_offload_is_free(const struct devices *d, const char *name, const char *offload)
+{
+	_cleanup_free_ struct ethtool_gfeatures *f = NULL;
+	int at = read_offloads(d, name, offload, &f);
+
+	return at >= 0 && (f->features[at / 32].available & ~f->features[at / 32].never_changed) >> (at % 32) & 1;
+}
+
+int device_set_offload(const struct devices *d, const char *name, const char *offload, bool on)
+{
+	_cleanup_free_ struct ethtool_gfeatures *f = NULL;
+	_cleanup_free_ struct ethtool_sfeatures *set = NULL;
+	int at = read_offloads(d, name, offload, &f), r;
+
+	if (at < 0)
+		return at;
+	set = calloc(1, sizeof(*set) + f->size * sizeof(set->features[0]));
+	if (!set)
+		return -ENOMEM;
+	set->cmd = ETHTOOL_SFEATURES;
+	set->size = f->size;
+	set->features[at / 32].valid = 1U << (at % 32);
+	set->features[at / 32].requested = on ? 1U << (at % 32) : 0;
+	r = ethtool(d, name, set);
+	if (r < 0)
+		return r;
+	/* It succeeds whatever the driver makes of it. */
+	r = device_offload(d, name, offload);
+	return r < 0 ? r : r == on ? 0 : -EOPNOTSUPP;
 }
 
 /* ---- rtnetlink ---- */

@@ -53,5 +53,12 @@ int device_read(const struct devices *d, const char *name, struct device *ret);
 int device_read_index(const struct devices *d, unsigned ifindex, struct device *ret);
 /* An offload by the kernel's name ("rx-gro"): 1 on, 0 off, -ENOENT: it has none such; -errno. */
 int device_offload(const struct devices *d, const char *name, const char *offload);
+/* Can it be changed? False where the driver keeps it as it is, or does not have it. */
+bool device_offload_is_free(const struct devices *d, const char *name, const char *offload);
+/* 0; -EOPNOTSUPP: the driver keeps it as it is; -errno. Needs CAP_NET_ADMIN. */
+int device_set_offload(const struct devices *d, const char *name, const char *offload, bool on);
+/* `ethtool -K IFACE rxvlan`: the NIC takes 802.1Q tags off; and those of 802.1ad. */
+#define DEVICE_RX_VLAN "rx-vlan-hw-parse"
+#define DEVICE_RX_VLAN_STAG "rx-vlan-stag-hw-parse"
 
 #endif
