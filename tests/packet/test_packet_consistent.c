@@ -31,6 +31,7 @@
 
 enum {
 	SERVERS_MAX = 24,
+	BACKUPS_FROM = 22, /* these stand in when no other takes connections */
 	FLOWS = 600,
 	WINDOW_MS = 300,       /* X: timeout client and server */
 	LRU_ENTRIES = FLOWS / 2, /* of the simulated one: a flood, or its size, leaves no more to these connections */
@@ -147,8 +148,8 @@ static struct model *build_model(void)
 
 	for (unsigned i = 0; i < SERVERS_MAX; i++)
 		if (w.servers[i].configured)
-			n += snprintf(text + n, sizeof(text) - n, " server s%u 10.0.0.%u:80 weight %u\n", i, i + 1,
-				      w.servers[i].weight);
+			n += snprintf(text + n, sizeof(text) - n, " server s%u 10.0.0.%u:80 weight %u%s\n", i, i + 1,
+				      w.servers[i].weight, i >= BACKUPS_FROM ? " backup" : "");
 	if (config_load_text("test", text, n, &m, &report) < 0) {
 		config_report_print(&report, stderr);
 		fail_msg("the configuration is bad");
@@ -236,9 +237,17 @@ static int send_packet(const struct flow_state *f, uint8_t flags)
 	return opts.retval == XDP_TX && out.bytes[5] != p.l2_from ? out.bytes[5] - 1 : -1;
 }
 
-static bool takes_new(unsigned server)
+static bool is_fit(unsigned server)
 {
 	return w.servers[server].configured && w.servers[server].weight && !w.servers[server].drained;
+}
+
+static bool takes_new(unsigned server)
+{
+	for (unsigned i = 0; server >= BACKUPS_FROM && i < server; i++)
+		if (is_fit(i))
+			return false;
+	return is_fit(server);
 }
 
 /* Would a table without memory, the slots' current owners, send it elsewhere? */
@@ -367,6 +376,20 @@ static void admin(unsigned i, enum health_admin_state state)
 	reconcile_run(w.reconcile, w.health);
 }
 
+/* Nobody takes a new connection, as when the balancer itself is cut off; then they come back one after the other. */
+static void eclipse(unsigned first)
+{
+	for (unsigned i = 0; i < SERVERS_MAX; i++)
+		admin(i, HEALTH_DRAIN);
+	turn();
+	traffic();
+	for (unsigned i = 0; i < SERVERS_MAX; i++) {
+		admin((first + i * 5) % SERVERS_MAX, HEALTH_READY);
+		turn();
+		traffic();
+	}
+}
+
 static void add_or_remove(unsigned i)
 {
 	struct site *s = &w.servers[i];
@@ -407,7 +430,10 @@ static void event(void)
 		admin(i, HEALTH_READY);
 		break;
 	case 10:
-		admin(i, HEALTH_MAINT);
+		if (random_below(3) == 0)
+			eclipse(i);
+		else
+			admin(i, HEALTH_MAINT);
 		break;
 	case 11 ... 12:
 		add_or_remove(i);

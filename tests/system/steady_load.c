@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Clients at a steady rate, for tests that break things meanwhile: each request has a connection of its own and begins
- * when it is due, whatever became of those before; one that fails is tried once more. Each is a line of standard output:
+ * when it is due, whatever became of those before; one that fails is tried once more, RETRY_AFTER_MS later. Each is a line of
+ * standard output:
  *
  *     BEGAN_MS KIND RESULT MICROSECONDS SERVER RETRY      (RETRY: - where the first try was good)
  *     BEGAN_MS hold CAUSE AGE_MS                          (a connection that lasted so long and broke)
@@ -9,7 +10,7 @@
  * RESULT, CAUSE, RETRY: ok, refused, reset, closed, timeout, unreachable, wrong (answered, but not what was asked).
  * Run by the system tests and tests/chaos; knows nothing of balancers.
  *
- *     steady_load SECONDS KIND:RATE:ADDRESS:PORT ...      KIND http, https, mysql, udp; RATE a second
+ *     steady_load SECONDS KIND:RATE:ADDRESS:PORT ...      KIND http, https, mysql, dns; RATE a second
  *     steady_load SECONDS hold:COUNT:ADDRESS:PORT         COUNT connections kept, a request each 250 ms
  */
 #include <arpa/inet.h>
@@ -29,10 +30,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS = 96, LIMIT_MS = 3000, UDP_LIMIT_MS = 1000, HOLD_MS = 250, LOADS_MAX = 16, NAME_MAX_BYTES = 32 };
+enum { THREADS = 96, LIMIT_MS = 3000, DNS_LIMIT_MS = 1000, RETRY_AFTER_MS = 250, HOLD_MS = 250, LOADS_MAX = 16, NAME_MAX_BYTES = 32 };
 
-enum kind { HTTP, HTTPS, MYSQL_KIND, UDP, HOLD, KINDS };
-static const char *const kind_names[KINDS] = { "http", "https", "mysql", "udp", "hold" };
+enum kind { HTTP, HTTPS, MYSQL_KIND, DNS, HOLD, KINDS };
+static const char *const kind_names[KINDS] = { "http", "https", "mysql", "dns", "hold" };
 
 struct load {
 	enum kind kind;
@@ -185,21 +186,41 @@ static const char *try_mysql(const struct load *l, char *name)
 	return result;
 }
 
-static const char *try_udp(const struct load *l, char *name)
+/* The text of the one TXT record in an answer to ask, whose question has length bytes (RFC 1035 section 4). */
+static bool read_txt(const uint8_t *ask, size_t length, const uint8_t *answer, size_t got, char *name)
 {
+	const uint8_t *record = answer + length; /* the question is repeated; a pointer to its name, type, class, TTL, length */
+	size_t text;
+
+	if (got < length + 13 || memcmp(ask, answer, 2) || (answer[3] & 15) || answer[7] < 1)
+		return false;
+	text = record[12];
+	if (!text || text >= NAME_MAX_BYTES || got < length + 13 + text)
+		return false;
+	memcpy(name, record + 13, text);
+	name[text] = '\0';
+	return !strncmp(name, "node", 4);
+}
+
+/* Asks for the TXT record of name.lab, which is the server's name. */
+static const char *try_dns(const struct load *l, char *name)
+{
+	static const char question[] = "\4name\3lab\0\0\20\0\1"; /* TXT, IN */
 	static atomic_uint number;
-	char asked[32], answer[128], back[64] = "";
-	int fd = connect_to(l, SOCK_DGRAM, UDP_LIMIT_MS);
+	uint8_t ask[12 + sizeof(question) - 1] = { [2] = 1, [5] = 1 }, answer[512]; /* recursion desired, one question */
+	const unsigned id = atomic_fetch_add(&number, 1);
+	int fd = connect_to(l, SOCK_DGRAM, DNS_LIMIT_MS);
 	const char *result = "ok";
-	ssize_t n = -1;
+	ssize_t n;
 
 	if (fd < 0)
 		return cause(errno);
-	snprintf(asked, sizeof(asked), "hello-%u", atomic_fetch_add(&number, 1));
-	if (send(fd, asked, strlen(asked), 0) < 0 || (n = recv(fd, answer, sizeof(answer) - 1, 0)) < 0)
+	ask[0] = (uint8_t)(id >> 8);
+	ask[1] = (uint8_t)id;
+	memcpy(ask + 12, question, sizeof(question) - 1);
+	if (send(fd, ask, sizeof(ask), 0) < 0 || (n = recv(fd, answer, sizeof(answer), 0)) < 0)
 		result = cause(errno);
-	answer[n > 0 ? n : 0] = '\0';
-	if (n >= 0 && (sscanf(answer, "%31s %63s", name, back) != 2 || strcmp(asked, back)))
+	else if (!read_txt(ask, sizeof(ask), answer, (size_t)n, name))
 		result = "wrong";
 	close(fd);
 	return result;
@@ -211,7 +232,7 @@ static const char *try_once(const struct load *l, char *name)
 	case HTTP: return try_http(l, name);
 	case HTTPS: return try_https(l, name);
 	case MYSQL_KIND: return try_mysql(l, name);
-	default: return try_udp(l, name);
+	default: return try_dns(l, name);
 	}
 }
 
@@ -231,8 +252,10 @@ static void *requests(void *ctx)
 		sleep_until(due);
 		result = try_once(l, name);
 		took = now_us() - due; /* of when it was due: a client that is late itself does not look quick */
-		if (strcmp(result, "ok"))
+		if (strcmp(result, "ok")) {
+			sleep_until(now_us() + RETRY_AFTER_MS * 1000);
 			again = try_once(l, ignored);
+		}
 		printf("%llu %s %s %llu %s %s\n", (unsigned long long)(wall_ms + (due - start_us) / 1000),
 		       kind_names[l->kind], result, (unsigned long long)took, name, again);
 	}

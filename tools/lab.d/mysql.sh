@@ -36,6 +36,7 @@ CREATE USER 'check'@'%' IDENTIFIED BY 'check-password';
 GRANT SLAVE MONITOR ON *.* TO 'check'@'%';
 GRANT SELECT ON app.heartbeat TO 'check'@'%';
 CREATE USER 'login'@'%' IDENTIFIED BY 'check-password';
+CREATE USER 'plain'@'%';
 CREATE USER 'app'@'%' IDENTIFIED BY 'app-password';
 GRANT ALL ON app.* TO 'app'@'%';
 CREATE USER 'repl'@'%' IDENTIFIED BY 'repl-password';

@@ -10,12 +10,17 @@
 int layout_choose(const struct model_backend *b, const struct health_view *views, const uint32_t *ids,
 		  const uint64_t *keys, struct layout *ret)
 {
-	bool use_backups = true, first = true;
+	bool use_backups = false, first = true;
 
 	ret->members.count = 0;
+	/*
+	 * Backups take over only when one of them can: while nobody is up, the base stays that of the others, or the table
+	 * would change its size and forget to whom the connections belong that were there before.
+	 */
 	for (size_t i = 0; i < b->servers.count; i++)
-		if (!b->servers.items[i].backup && views[i].accepts_new)
-			use_backups = false;
+		use_backups |= b->servers.items[i].backup && views[i].accepts_new;
+	for (size_t i = 0; i < b->servers.count; i++)
+		use_backups &= b->servers.items[i].backup || !views[i].accepts_new;
 	for (size_t i = 0; i < b->servers.count; i++) {
 		struct layout_member *m = vec_push(&ret->members);
 
