@@ -237,6 +237,22 @@ checker_pids() {
 	done
 }
 
+# As the kernel tells it: nobody's, without a right, and none to be had.
+processes_have_no_rights() {
+	local name pid words=("checker Seccomp:.[02]" "checker-worker Seccomp:.2") word line
+
+	for word in "${words[@]}"; do
+		name=${word%% *}
+		[ -n "$(checker_pids "$name")" ] || { printf 'there is no %s\n' "$name"; return 1; }
+		for pid in $(checker_pids "$name"); do
+			for line in 'CapPrm:.0*' 'CapBnd:.0*' 'NoNewPrivs:.1' 'Groups:\s*' "${word#* }"; do
+				grep -qx "$line" "/proc/$pid/status" || { printf '%s: not %s\n' "$name" "$line"; return 1; }
+			done
+			! grep -q '^[UG]id:.*\b0\b' "/proc/$pid/status" || return
+		done
+	done
+}
+
 state_of_all() {
 	lab_ctl -j show servers | jq -c '[.servers[] | [.backend, .server, .state, .transitions]]'
 }
@@ -342,6 +358,7 @@ check no_conflict_was_logged no_conflict_was_logged
 check primary_is_killed primary_is_killed
 check old_primary_comes_back_writable old_primary_comes_back_writable
 check frozen_primary frozen_primary
+check processes_have_no_rights processes_have_no_rights
 check workers_killed_and_stopped workers_killed_and_stopped
 check password_file_open_to_others password_file_open_to_others
 check password_changes password_changes
@@ -385,3 +402,15 @@ config 2 | write_config
 start
 check reference_replicates reference_replicates
 check reference_primary_dies reference_primary_dies
+
+# Two that take writes, and nobody who was in service before: neither is.
+cold_start_with_two() {
+	agent_stop && rm -rf "${LAB_STATE_DIR:?}/$LAB_NAME" "${LAB_STATE_DIR:?}/$LAB_NAME".* && mysql_start 1 &&
+		lab_sql 2 'STOP SLAVE; RESET SLAVE ALL; SET GLOBAL read_only = 0' && start &&
+		wait_says primary/db1 'conflict: 2 servers take writes' &&
+		wait_says primary/db2 'conflict: 2 servers take writes' &&
+		wait_until 5 "the log" logged 'event=writer_conflict backend=primary writers=2 kept=none' &&
+		nothing_is_writable && lab_sql 2 'SET GLOBAL read_only = 1' && wait_writer 1
+}
+
+check cold_start_with_two cold_start_with_two
