@@ -6,7 +6,7 @@
 # out for half of the time. LONG=1: ten minutes or SOAK_SECONDS, a failure every 20 s; else each kind once, in 21 s.
 #
 # What must hold: with one retry, a second after the failure, 99.99 % of the requests are answered. The share without is
-# printed, and what it would be if nobody watched the servers.
+# printed, and what it would be if nobody watched the servers, in one line that begins with `soak:`.
 . "$(dirname "$0")/lib.sh"
 
 readonly RATE=500 INTER_MS=200 GOAL=9999 # of 10000
@@ -80,11 +80,11 @@ share() {
 	awk -v good="$1" -v all="$2" 'BEGIN { printf "%.4f %%", 100 * good / all }'
 }
 
-# Of those for which a server is out half of the time and one of three is asked.
+# If nobody watched: a server is out half of the time, and one of three is asked.
 report() {
 	local requests=$1 first=$2 retried=$3 failed=$4 longest=$5
 
-	printf 'soak: %s requests in %s s, %s failures of a server: %s answered without a retry, %s with one, %s not at all; the longest took %s ms (the load was held up for %s ms)\n' \
+	printf 'soak: %s requests in %s s, %s failures of a server: %s answered without a retry (83.3333 %% if nobody watched), %s with one, %s not at all; the longest took %s ms (the load was held up for %s ms)\n' \
 		"$requests" $((PERIODS * PERIOD_S)) "$PERIODS" "$(share "$first" "$requests")" \
 		"$(share $((first + retried)) "$requests")" "$failed" "$longest" "$6"
 }

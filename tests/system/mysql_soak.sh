@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # A writer and eight readers at work through the two addresses of a primary and two replicas, while the primary is
-# killed, frozen, demoted, and replicas are stopped and delayed, in random order. The driver is the operator: it fences
-# before it promotes. LONG=1: ten minutes, or SOAK_SECONDS; else each of these once. SEED=N repeats an order.
+# killed, frozen, demoted, and replicas are stopped, delayed, broken and restarted, in random order. The driver is the
+# operator: it fences before it promotes. LONG=1: ten minutes, or SOAK_SECONDS; else each of these once. SEED=N repeats an
+# order. The figures are in one line that begins with `soak:`.
 #
 # What must hold, by what the clients were told (tests/system/mysql_load.c) and what the servers have kept:
 #   - no write is acknowledged by another server than the term's primary;
@@ -165,6 +166,20 @@ act_delay() {
 	lab_sql "$which" 'STOP SLAVE; CHANGE MASTER TO MASTER_DELAY = 0; START SLAVE'
 }
 
+# A table that is there no more: replication stops with an error, as it does for a row that differs.
+act_break() {
+	local which
+
+	mapfile -t rest < <(others)
+	which=${rest[$((RANDOM % 2))]}
+	lab_sql "$primary" 'CREATE TABLE IF NOT EXISTS app.broken (id INT PRIMARY KEY)' &&
+		wait_until 10 "the table on database $which" lab_sql "$which" 'SELECT 1 FROM app.broken LIMIT 1' &&
+		lab_sql "$which" 'SET sql_log_bin = 0; DROP TABLE app.broken' &&
+		lab_sql "$primary" 'REPLACE INTO app.broken VALUES (1)' &&
+		wait_until 10 "the broken replica to be out" server_is_down "replicas/db$which" &&
+		lab_sql "$which" 'SET sql_log_bin = 0; CREATE TABLE app.broken (id INT PRIMARY KEY); START SLAVE'
+}
+
 act_restart_replica() {
 	mapfile -t rest < <(others)
 	mysql_kill "${rest[0]}"
@@ -180,19 +195,24 @@ all_is_well() {
 	done
 }
 
+# Does it, and waits until it is over.
+act() {
+	"$1" || { printf "%s fails\n" "$1"; return 1; }
+	printf '%s\n' "${1#act_}" >>"$ACTS"
+	wait_until 20 "all to be well after $1" all_is_well
+}
+
 drive() {
-	local actions=(act_kill act_freeze act_demote act_stop_threads act_delay act_restart_replica) end action
+	local actions=(act_kill act_freeze act_demote act_stop_threads act_delay act_break act_restart_replica) end action
 
 	end=$(($(now_ms) + SECONDS_TO_RUN * 1000))
 	# Each at least once in a short run, in random order; then at random.
 	for action in $(printf '%s\n' "${actions[@]}" | shuf --random-source=<(yes "$seed")); do
-		"$action" || { printf "%s fails\n" "$action"; return 1; }
-		wait_until 20 "all to be well after $action" all_is_well || return
+		act "$action" || return
 	done
 	while (($(now_ms) < end)); do
 		action=${actions[$((RANDOM % ${#actions[@]}))]}
-		"$action" || { printf "%s fails\n" "$action"; return 1; }
-		wait_until 20 "all to be well after $action" all_is_well || return
+		act "$action" || return
 	done
 }
 
@@ -236,8 +256,8 @@ reads_are_fresh() {
 		}' "$LOAD"
 }
 
-# How long after each promotion the first acknowledgement came.
-failover_times() {
+# How long after each promotion the first acknowledgement came: a number of milliseconds, or `never`, a line each.
+failover_ms() {
 	awk '
 		FILENAME == ARGV[1] && $1 == "promoted" { n++; at[n] = $2; server[n] = $3 }
 		FILENAME == ARGV[2] && $1 == "ack" {
@@ -245,14 +265,25 @@ failover_times() {
 				if (!(i in took) && server[i] == $5 && $2 >= at[i])
 					took[i] = $2 - at[i]
 		}
-		END {
-			for (i = 1; i <= n; i++) {
-				printf "%s%s", (i > 1 ? " " : ""), ((i in took) ? took[i] : "never")
-				never += !(i in took)
-			}
-			print " ms"
-			exit never > 0
-		}' "$TERMS" "$LOAD"
+		END { for (i = 1; i <= n; i++) print ((i in took) ? took[i] : "never") }' "$TERMS" "$LOAD"
+}
+
+each_failover_found_its_writer() {
+	! failover_ms | grep never
+}
+
+# All figures in one line. The goal of a failover's time is told, not asserted: the machine has its share in it.
+report() {
+	local failovers
+
+	failovers=$(failover_ms | sort -n | awk '
+		{ ms[NR] = $1; late += $1 == "never" || $1 > 1000 }
+		END { if (NR) printf "%d failovers, median %s ms, longest %s ms, %d beyond 1 s", NR, ms[int((NR + 1) / 2)], ms[NR], late }')
+	printf 'soak: %d s, %d faults (%s); %s; %s; without a writer after a promotion: %s; %d writes and %d reads got no answer\n' \
+		"$((($(now_ms) - started_ms) / 1000))" "$(wc -l <"$ACTS")" \
+		"$(sort "$ACTS" | uniq -c | awk '{ printf "%s%s %d", (NR > 1 ? ", " : ""), $2, $1 }')" \
+		"$(acks_of_the_terms_primary | tail -n 1)" "$(reads_are_fresh)" "$failovers" \
+		"$(grep -c '^lost.*w$' "$LOAD")" "$(grep -c '^lost.*r$' "$LOAD")"
 }
 
 no_writer_conflict() {
@@ -260,7 +291,8 @@ no_writer_conflict() {
 }
 
 begin --backends 3
-TERMS=$LAB_DIR/terms LOAD=$LAB_DIR/load
+TERMS=$LAB_DIR/terms LOAD=$LAB_DIR/load ACTS=$LAB_DIR/acts
+: >"$ACTS"
 mysql_up 3 >"$LAB_DIR/mysql-up.log" 2>&1 || give_up mysql_up "$(tail -n 3 "$LAB_DIR/mysql-up.log" | paste -sd ';')"
 for i in 1 2 3; do
 	lab_sql "$i" 'SET GLOBAL innodb_flush_log_at_trx_commit = 2'
@@ -270,6 +302,7 @@ config | write_config
 start
 wait_until 10 "all to be well" all_is_well || give_up all_is_well "the servers do not come up"
 note term 1
+started_ms=$(now_ms)
 nsenter --net="$(lab_netns_path client)" "$LAB_BUILD/tests/system/mysql_load" "$VIP4" 3306 3307 "$READERS" >"$LOAD" 2>&1 &
 load=$!
 wait_until 10 "the first write" grep -q '^ack' "$LOAD" || give_up load "no write is acknowledged"
@@ -278,13 +311,6 @@ end_process "$load" 10
 check acks_of_the_terms_primary acks_of_the_terms_primary
 check acks_are_kept acks_are_kept
 check reads_are_fresh reads_are_fresh
-check failover_times failover_times
+check each_failover_found_its_writer each_failover_found_its_writer
 check no_writer_conflict no_writer_conflict
-{
-	acks_of_the_terms_primary
-	reads_are_fresh
-	printf 'without a writer after each promotion: '
-	failover_times
-	printf 'statements and connections lost: %d writes, %d reads\n' "$(grep -c '^lost.*w$' "$LOAD")" \
-		"$(grep -c '^lost.*r$' "$LOAD")"
-} | sed 's/^/# /'
+report
