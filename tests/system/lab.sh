@@ -33,6 +33,26 @@ check "half a lab is no obstacle to up" lab --id "$other" up --no-agent --backen
 check "what ran in it is gone" wait_until 3 "sleep's end" process_is_gone $!
 check "down again" lab --id "$other" down
 check "nothing is left again" expect "what is left" "$(traces "$other")" = ""
+
+replica_follows() {
+	lab --id "$other" mysql status | grep '^mariadb 2 .*replicates: IO Yes, SQL Yes'
+}
+
+database_answers() {
+	lab --id "$other" exec client mariadb --no-defaults -h 192.168.1.10 -P "$1" -u app -papp-password -N -e 'SELECT @@server_id'
+}
+
+answered_by() {
+	[ "$(database_answers "$1")" = "$2" ]
+}
+
+check "a primary and a replica" lab --id "$other" mysql up --replicas 1
+check "their state is told" replica_follows
+check "writes go to the primary" wait_until 10 "the primary" answered_by 3306 1
+check "reads go to the replica" wait_until 10 "the replica" answered_by 3307 2
+check "down with databases" lab --id "$other" down
+check "nothing of them is left" expect "what is left" "$(traces "$other")" = ""
+
 check "an unknown topology: 2" expect "exit code" "$(exit_code_of lab --id "$other" up --topology ring)" -eq 2
 check "exec in no lab: 4" expect "exit code" "$(exit_code_of lab --id "$other" exec client true)" -eq 4
 
