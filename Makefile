@@ -265,7 +265,7 @@ FUZZ_CLANG ?= clang
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS := $(FUZZ_SRC:tests/fuzz/%.c=$(FUZZ)/%)
 # The rooms of parsers, and what they lean on; nothing that loads programs into the kernel.
-FUZZ_PARTS := $(wildcard $(addsuffix /*.c,$(addprefix user/,base config control health metrics model net table web))) \
+FUZZ_PARTS := $(wildcard $(addsuffix /*.c,$(addprefix user/,base config control health metrics model net peers table web))) \
               $(filter-out user/checker/main.c,$(wildcard user/checker/*.c)) \
               user/agent/state_file.c user/agent/log_text.c user/plugins/mysql/facts.c
 FUZZ_OBJ := $(FUZZ_PARTS:%.c=$(FUZZ)/%.o)

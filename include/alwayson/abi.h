@@ -294,6 +294,7 @@ struct hop {
 #define FLOW_PROVEN   0x08 /* TCP: the client has answered the server; UDP reply: answered twice */
 #define FLOW_FIN      0x10 /* a FIN passed in this direction */
 #define FLOW_RST      0x20 /* a RST passed in this direction, and nothing since */
+#define FLOW_PEER     0x40 /* another balancer told of it (peer.h); stays when own packets follow it */
 
 #define FLOW_TAG(fingerprint, state, generation, server, tick)                                    \
 	((__u64)(__u16)(tick) | (__u64)(__u16)(server) << 16 | (__u64)(__u8)(generation) << 32 | \

@@ -38,6 +38,7 @@ static const struct {
 	{ &keywords_mysql_check, "\n### mysql-check\n", "mysql-check" },
 	{ &keywords_bind, "\n## bind\n", "bind" },
 	{ &keywords_server, "\n## server\n", "server" },
+	{ &keywords_peers, "\n## peers\n", "peers" },
 	{ &values_mode, "\n### mode\n", NULL },
 	{ &values_balance, "\n### balance\n", NULL },
 	{ &values_forward, "\n### forward\n", NULL },

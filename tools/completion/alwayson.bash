@@ -19,6 +19,7 @@ add acl ACL PREFIX
 del acl ACL PREFIX
 clear acl ACL
 show announce
+show peers
 explain config
 explain server SERVER
 explain packet SERVICE SOURCE PACKET --pcap --interface

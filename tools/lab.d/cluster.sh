@@ -160,13 +160,17 @@ frr_pids() {
 	lab_state "$1.bgpd.pid"
 }
 
-# keepalived on balancer $1.
+# keepalived on balancer $1; further arguments: addresses that move with the service's.
 keepalived_start() {
-	local role=balancer$1 dir=$LAB_DIR/balancer$1
+	local role=balancer$1 dir=$LAB_DIR/balancer$1 more
+
+	more=$(printf '\\n\t\t%s dev eth0' "${@:2}")
+	[ $# -gt 1 ] || more=
 
 	mkdir -p "$dir"
 	routing_config keepalived/keepalived.conf "$1" |
-		sed "s|/usr/local/bin/alwayson ready|$LAB_BUILD/alwayson --name $LAB_NAME-$1 ready|" >"$dir/keepalived.conf"
+		sed -e "s|/usr/local/bin/alwayson ready|$LAB_BUILD/alwayson --name $LAB_NAME-$1 ready|" \
+			-e "s|^\t\t10\.99\.0\.1/32 dev eth0|&$more|" >"$dir/keepalived.conf"
 	setsid nsenter --net="$(lab_netns_path "$role")" keepalived --dont-fork --log-console --log-detail --vrrp \
 		--use-file="$dir/keepalived.conf" --pid="$dir/keepalived.pid" --vrrp_pid="$dir/vrrp.pid" \
 		</dev/null >>"$dir/keepalived.log" 2>&1 9>&- &

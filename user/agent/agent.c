@@ -14,6 +14,7 @@
 
 #include "agent/announce.h"
 #include "agent/monitor.h"
+#include "agent/peers.h"
 #include "agent/plugins.h"
 #include "agent/privileges.h"
 #include "agent/probing.h"
@@ -142,6 +143,8 @@ static void begin(struct agent *a)
 	reconcile_run(a->reconcile, a->health);
 	/* Not before the entries are known: flows of no service are not given their service's time. */
 	sweep_set_model(a->sweep, a->model);
+	peers_commit(a, a->peers_next);
+	a->peers_next = NULL;
 	for (size_t b = 0; b < a->model->backends.count; b++)
 		for (size_t s = 0; s < a->model->backends.items[b].servers.count; s++) {
 			struct health_view v;
@@ -240,7 +243,25 @@ static void on_claim(const struct addr *addr, bool claimed, int error, void *ctx
 
 static void on_pass(void *ctx)
 {
-	drained_check(ctx);
+	struct agent *a = ctx;
+
+	drained_check(a);
+	peers_passed(a->peers);
+}
+
+static void on_live(const struct flow_view *f, const struct flow_view *reply, size_t service, void *ctx)
+{
+	const struct agent *a = ctx;
+
+	if (a->peers)
+		peers_see(a->peers, f, reply, service);
+}
+
+static void on_slice(void *ctx)
+{
+	const struct agent *a = ctx;
+
+	peers_flush(a->peers);
 }
 
 static void on_ended(void *ctx)
@@ -373,7 +394,8 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 											  DATAPLANE_SLOTS_MAX,
 	};
 	const struct reconcile_ops reconcile = { .on_error = on_reconcile_error, .on_ended = on_ended, .ctx = a };
-	const struct sweep_ops sweep = { .on_pass = on_pass, .on_reset = on_reset, .ctx = a };
+	const struct sweep_ops sweep = { .on_pass = on_pass, .on_reset = on_reset, .on_live = on_live,
+					 .on_slice = on_slice, .ctx = a };
 	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .on_claim = on_claim, .ctx = a };
 	int r = net_new(a->base, &net, &a->net);
 
@@ -559,6 +581,8 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 	if (r == 0)
 		r = start_dataplane(a, error);
 	if (r == 0)
+		r = peers_prepare(a, a->model, &a->secret, NULL, &a->peers_next, error, AGENT_ERROR_MAX);
+	if (r == 0)
 		r = start_health(a, error);
 	if (r == 0)
 		r = start_first_round(a);
@@ -596,6 +620,8 @@ void agent_stop(struct agent *a)
 	health_free(a->health);
 	plugins_free(a->plugins);
 	probing_free(a->probing);
+	peers_free(a->peers);
+	peers_free(a->peers_next);
 	sweep_free(a->sweep);
 	challenge_free(a->challenge);
 	reconcile_free(a->reconcile);

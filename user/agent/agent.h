@@ -8,6 +8,7 @@
  *   monitor.c    what is served at the port of `metrics`
  *   notices.c    what the operator ought to know of configuration and host
  *   watch.c      who waits for an event
+ *   peers.c      records of connections go to other balancers, and come from them
  *   announce.c   service addresses brought up and taken down
  *   drained.c    who waits for a server's last connection
  *   verbs.c, show.c   the control socket's verbs
@@ -69,6 +70,7 @@ struct probing;
 struct plugins;
 struct reload;
 struct restart;
+struct peers;
 struct monitor;
 struct watchdog;
 struct watches;
@@ -97,6 +99,7 @@ struct agent {
 	struct challenge *challenge; /* ends connections */
 	struct health *health;
 	struct announce *announce;
+	struct peers *peers, *peers_next; /* with whom records are exchanged; next: not yet speaking. NULL = nobody */
 	struct plugins *plugins; /* who runs the checks that plugins make */
 	struct probing *probing; /* who sends checks via a service's address */
 	struct control *control;
@@ -198,6 +201,8 @@ void verb_show_servers(struct control_request *r, unsigned argc, const char *con
 void verb_show_flows(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_show_config(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_show_verdicts(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
+/* show_peers.c */
+void verb_show_peers(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 /* show_log.c */
 void verb_show_log(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);
 void verb_log_level(struct control_request *r, unsigned argc, const char *const *argv, void *ctx);

@@ -14,6 +14,7 @@
 #include <syslog.h>
 
 #include "agent/agent.h"
+#include "agent/peers.h"
 
 enum life { LIFE_UNKNOWN, LIFE_MORTAL, LIFE_FOR_EVER };
 
@@ -108,6 +109,8 @@ static void decide(struct announce *an, struct address_entry *e, uint64_t now)
 
 	if (!an->stopped && !e->gone && !an->agent->running)
 		return; /* before the first round of checks nothing is known: what a former agent left stays */
+	if (allowed && !e->gone && peers_are_awaited(an->agent->peers))
+		return; /* connections that others recorded would be reset: their records first. on_run() comes back */
 	if (enough != e->enough || !e->decided) {
 		e->enough = enough;
 		e->edge_ms = now;

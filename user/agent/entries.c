@@ -215,24 +215,46 @@ int entries_collect(struct reconcile *r)
 	return e;
 }
 
-size_t reconcile_service_of(const struct reconcile *r, uint16_t address, bool v6, uint16_t port, uint8_t protocol)
+static const struct services_entry *find_entry(const struct reconcile *r, struct services_entry *key)
 {
-	struct services_entry key = {
-		.addr = addresses_get(&r->addresses, address, v6), .port = port, .protocol = protocol,
-		.kind = ENTRY_SERVICE,
-	};
 	const struct services_entry *found;
 
 	if (!r->entries.count)
-		return SIZE_MAX;
-	found = bsearch(&key, r->entries.items, r->entries.count, sizeof(key), compare_entries);
-	if (!found) {
-		key.port = 0;
-		key.kind = ENTRY_ALL_PORTS;
-		found = bsearch(&key, r->entries.items, r->entries.count, sizeof(key), compare_entries);
-	}
+		return NULL;
+	found = bsearch(key, r->entries.items, r->entries.count, sizeof(*key), compare_entries);
+	if (found || key->kind != ENTRY_SERVICE)
+		return found;
+	key->port = 0;
+	key->kind = ENTRY_ALL_PORTS;
+	return bsearch(key, r->entries.items, r->entries.count, sizeof(*key), compare_entries);
+}
+
+size_t reconcile_find_service(const struct reconcile *r, const struct addr *addr, uint16_t port, uint8_t protocol,
+			      uint16_t *ret_address)
+{
+	struct services_entry key = { .addr = *addr, .port = port, .protocol = protocol, .kind = ENTRY_SERVICE };
+	const struct services_entry *found = find_entry(r, &key);
+
 	for (size_t i = 0; found && i < r->model->services.count; i++)
-		if (r->at.services[i] == found->service)
+		if (r->at.services[i] == found->service) {
+			*ret_address = found->address;
 			return i;
+		}
 	return SIZE_MAX;
+}
+
+size_t reconcile_service_of(const struct reconcile *r, uint16_t address, bool v6, uint16_t port, uint8_t protocol)
+{
+	const struct addr addr = addresses_get(&r->addresses, address, v6);
+	uint16_t id;
+
+	return reconcile_find_service(r, &addr, port, protocol, &id);
+}
+
+uint16_t reconcile_find_own(const struct reconcile *r, const struct addr *addr)
+{
+	struct services_entry key = { .addr = *addr, .kind = ENTRY_OWN };
+	const struct services_entry *found = find_entry(r, &key);
+
+	return found ? found->address : 0;
 }

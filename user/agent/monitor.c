@@ -14,6 +14,7 @@
 
 #include "agent/agent.h"
 #include "agent/announce.h"
+#include "agent/peers.h"
 #include "agent/ids.h"
 #include "agent/watch.h"
 #include "agent/watchdog.h"
@@ -154,6 +155,31 @@ static void gather_announced(const struct announce_view *v, void *ctx)
 	a->changes = v->changes;
 }
 
+static void gather_peer(const struct peers_view *v, void *ctx)
+{
+	struct snapshot_agent *to = ctx;
+	struct snapshot_peer *p = vec_push(&to->peers);
+
+	_Static_assert(PEERS_DROP_MAX <= array_size(p->drops) && PEERS_RESULT_MAX <= array_size(p->results), "room");
+	if (!p)
+		return; /* the next scrape may have memory again */
+	snprintf(p->name, sizeof(p->name), "%s", v->name);
+	p->up = v->up;
+	p->copied = v->copied;
+	p->heard = v->heard_ms != UINT64_MAX;
+	p->heard_ms = v->heard_ms;
+	p->sent = v->sent;
+	p->received = v->received;
+	p->sent_bytes = v->sent_bytes;
+	p->received_bytes = v->received_bytes;
+	p->sent_records = v->sent_records;
+	p->send_failures = v->send_failures;
+	p->missing = v->missing;
+	p->copies = v->copies;
+	memcpy(p->drops, v->drops, sizeof(v->drops));
+	memcpy(p->results, v->results, sizeof(v->results));
+}
+
 static void gather_interfaces(struct agent *a, struct snapshot_agent *to)
 {
 	for (size_t i = 0; i < a->interfaces.count && to->interface_count < MODEL_INTERFACES_MAX; i++) {
@@ -237,6 +263,10 @@ static void gather_agent(struct monitor *m, struct snapshot_agent *to)
 	gather_tables(a, to);
 	gather_interfaces(a, to);
 	announce_each(a->announce, gather_announced, to);
+	peers_each(a->peers, gather_peer, to);
+	to->peer_drops = peers_drops;
+	to->peer_results = peers_results;
+	to->peer_strangers = peers_strangers(a->peers);
 	to->withdrawn = announce_is_withdrawn(a->announce);
 	gather_process(to);
 	to->reloads = a->last_reload.count;

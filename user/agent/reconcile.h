@@ -80,6 +80,11 @@ uint32_t reconcile_service_id(const struct reconcile *r, size_t service);
 bool reconcile_server_of(const struct reconcile *r, uint32_t id, size_t *ret_backend, size_t *ret_server);
 /* The service whose entry this address id, port (host order) and protocol number are; SIZE_MAX = none. */
 size_t reconcile_service_of(const struct reconcile *r, uint16_t address, bool v6, uint16_t port, uint8_t protocol);
+/* The same by the address itself, whose id is in *ret_address then. */
+size_t reconcile_find_service(const struct reconcile *r, const struct addr *addr, uint16_t port, uint8_t protocol,
+			      uint16_t *ret_address);
+/* The id of an own address that ports are, or were, dealt of; 0 = it is none. */
+uint16_t reconcile_find_own(const struct reconcile *r, const struct addr *addr);
 struct addr reconcile_address(const struct reconcile *r, uint16_t id, bool v6);
 /* How a backend's slots are shared out, as they are in the map. */
 struct reconcile_shares {

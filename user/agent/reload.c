@@ -18,6 +18,7 @@
 #include "agent/announce.h"
 #include "agent/explain_packet.h"
 #include "agent/monitor.h"
+#include "agent/peers.h"
 #include "agent/plugins.h"
 #include "agent/probing.h"
 #include "agent/ready.h"
@@ -34,6 +35,7 @@ struct reload {
 	struct config_report report;
 	struct hash_key secret;
 	struct model *model;             /* NULL once it is the agent's */
+	struct peers *peers;             /* those to come, or the agent's own */
 	bool changed;
 	uint64_t began_ms;
 	char error[AGENT_ERROR_MAX];
@@ -146,6 +148,9 @@ static int ask_all(struct reload *l)
 		l->changed = !same_model(a->model, l->model) || memcmp(&l->secret, &a->secret, sizeof(l->secret));
 		r = monitor_prepare(a->monitor, l->model, l->error, AGENT_ERROR_MAX);
 	}
+	l->peers = a->peers;
+	if (r == 0)
+		r = peers_prepare(a, l->model, &l->secret, a->peers, &l->peers, l->error, AGENT_ERROR_MAX);
 	return r;
 }
 
@@ -159,6 +164,13 @@ static int take(struct reload *l)
 	if (r < 0)
 		return r;
 	l->model = NULL;
+	if (a->running) {
+		peers_commit(a, l->peers);
+	} else if (a->peers_next != l->peers) {
+		peers_free(a->peers_next);
+		a->peers_next = l->peers;
+	}
+	l->peers = a->peers;
 	monitor_commit(a->monitor);
 	explainer_forget(a->explainer);
 	log_configure(a->log, &a->model->global);
@@ -198,6 +210,8 @@ static void reload_free(struct reload *l)
 		event_free(l->loaded);
 	cleanup_close(&l->done_fd);
 	dataplane_next_free(l->next);
+	if (l->peers != l->agent->peers)
+		peers_free(l->peers);
 	model_free(l->model);
 	config_report_done(&l->report);
 	free(l);

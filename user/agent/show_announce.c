@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/announce.h"
+#include "agent/peers.h"
 
 static void add_view(const struct announce_view *v, void *ctx)
 {
@@ -66,6 +67,8 @@ void verb_ready(struct control_request *r, unsigned argc, const char *const *arg
 		control_fail(r, CONTROL_FAILED, "not ready: withdrawn by the operator; `alwayson announce` ends that");
 	else if (a->running && !dataplane_attachments(a->dataplane, &all))
 		control_fail(r, CONTROL_FAILED, "not ready: no interface is steered on");
+	else if (peers_are_awaited(a->peers))
+		control_fail(r, CONTROL_FAILED, "not ready: the peers' records are awaited");
 	else if (!up)
 		control_fail(r, CONTROL_FAILED, "not ready: no server%s%s takes new connections",
 			     argc ? " of " : "", argc ? argv[0] : "");

@@ -228,6 +228,8 @@ static void sweep_request(struct sweep *s, struct flow_view *f)
 		return;
 	}
 	count_entry(s, f);
+	if (s->ops.on_live && service != SIZE_MAX)
+		s->ops.on_live(f, paired ? &reply : NULL, service, s->ops.ctx);
 	if (is_closed(f, paired ? &reply : NULL))
 		return;
 	if (f->v6)
@@ -360,18 +362,13 @@ static void plan_slice(struct sweep *s)
 	event_add(s->timer, &(struct timeval){ .tv_usec = after_ms * 1000 });
 }
 
-static void on_slice(evutil_socket_t fd, short what, void *arg)
+static void walk(struct sweep *s)
 {
-	struct sweep *s = arg;
 	const uint64_t end = now_us() + SWEEP_SLICE_BUDGET_US;
 	uint64_t total = (uint64_t)s->maps->bucket4_count + s->maps->bucket6_count;
 	uint64_t quota = s->hurried_passes ? total : total * SWEEP_SLICE_MS / SWEEP_PASS_MS + 1;
 
-	plan_slice(s);
 	s->resets = SWEEP_RESETS;
-
-	if (!s->model)
-		return;
 	s->tick = dataplane_tick(s->dataplane);
 	for (; quota; quota--) {
 		if (s->bucket >= flows_buckets(s->maps, s->v6)) {
@@ -386,6 +383,18 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 		if (s->resets <= 0 || (quota % 64 == 0 && now_us() > end))
 			return;
 	}
+}
+
+static void on_slice(evutil_socket_t fd, short what, void *arg)
+{
+	struct sweep *s = arg;
+
+	plan_slice(s);
+	if (!s->model)
+		return;
+	walk(s);
+	if (s->ops.on_slice)
+		s->ops.on_slice(s->ops.ctx);
 }
 
 int sweep_new(struct event_base *base, struct dataplane *d, struct grace *grace, struct reconcile *r,

@@ -45,6 +45,13 @@ struct sweep_ops {
 	 */
 	void (*on_reset)(const struct endpoint *client, const struct endpoint *service, const struct endpoint *own,
 			 const struct endpoint *server, void *ctx);
+	/*
+	 * A connection of a service (index in the model) lives: its request, and (nat) the way back, else NULL. NULL: nobody
+	 * wants to know.
+	 */
+	void (*on_live)(const struct flow_view *f, const struct flow_view *reply, size_t service, void *ctx);
+	/* A slice is over; NULL as well. */
+	void (*on_slice)(void *ctx);
 	void *ctx;
 };
 

@@ -286,6 +286,7 @@ const struct control_verb agent_verbs[] = {
 	{ "del acl", "LIST PREFIX", 2, 2, MODEL_LEVEL_ADMIN, verb_del_acl },
 	{ "clear acl", "LIST", 1, 1, MODEL_LEVEL_ADMIN, verb_clear_acl },
 	{ "show announce", "", 0, 0, MODEL_LEVEL_USER, verb_show_announce },
+	{ "show peers", "", 0, 0, MODEL_LEVEL_USER, verb_show_peers },
 	{ "explain config", "", 0, 0, MODEL_LEVEL_USER, verb_explain_config },
 	{ "explain server", "BACKEND/SERVER", 1, 1, MODEL_LEVEL_USER, verb_explain_server },
 	{ "explain packet", "SERVICE SRC:PORT [syn|ack|fin|rst]", 2, 3, MODEL_LEVEL_ADMIN, verb_explain_packet },

@@ -24,6 +24,7 @@ int render_acls(const json_t *reply, const struct render *to);
 int render_acl_match(const json_t *reply, const struct render *to);
 int render_acl_change(const json_t *reply, const struct render *to);
 int render_announce(const json_t *reply, const struct render *to);
+int render_peers(const json_t *reply, const struct render *to);
 int render_withdraw(const json_t *reply, const struct render *to);
 int render_ready(const json_t *reply, const struct render *to);
 int render_explain_server(const json_t *reply, const struct render *to);

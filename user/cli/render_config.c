@@ -140,6 +140,22 @@ static void print_announce(FILE *to, const json_t *of, const char *none)
 	render_end(to, of, "announce");
 }
 
+static void print_peers(FILE *to, const json_t *peers)
+{
+	const json_t *list = json_object_get(peers, "peers"), *n;
+	size_t i;
+
+	if (!json_is_object(peers))
+		return;
+	fprintf(to, "\npeers %s\n", field_text(peers, "name"));
+	if (json_is_object(json_object_get(peers, "bind_place")))
+		fprintf(to, "    bind %s\n", field_text(peers, "bind"));
+	json_array_foreach(list, i, n) {
+		fprintf(to, "    peer %s %s", field_text(n, "name"), field_text(n, "address"));
+		print_place(to, n);
+	}
+}
+
 static void print_global(FILE *to, const json_t *global)
 {
 	const json_t *list = json_object_get(global, "interfaces"), *n;
@@ -181,8 +197,11 @@ static void print_global(FILE *to, const json_t *global)
 		render_end(to, global, "external-check");
 	}
 	print_announce(to, global, "");
+	if (json_is_string(json_object_get(global, "localpeer")))
+		print_line(to, "localpeer", global, "localpeer");
 	json_array_foreach(logs, i, n)
 		print_log(to, n);
+	print_peers(to, json_object_get(global, "peers"));
 }
 
 static bool seen_before(const json_t *services, size_t i)
@@ -355,7 +374,8 @@ static void print_time_line(FILE *to, const json_t *b, const char *words, const 
 	render_end(to, b, words);
 }
 
-static void print_backend(FILE *to, const json_t *b)
+/* peers: the name of the peers section. */
+static void print_backend(FILE *to, const json_t *b, const char *peers)
 {
 	const json_t *check = json_object_get(b, "check");
 	const json_t *sources = json_object_get(b, "source_pool"), *source;
@@ -375,6 +395,10 @@ static void print_backend(FILE *to, const json_t *b)
 	}
 	if (field_number(b, "udp_persist_ms"))
 		print_time_line(to, b, "udp-persist", "udp_persist_ms");
+	if (field_true(b, "flow_peers")) {
+		fprintf(to, "    flows peers %s", peers);
+		render_end(to, b, "flows");
+	}
 	if (field_true(b, "allbackups")) {
 		fputs("    option allbackups", to);
 		render_end(to, b, "option allbackups");
@@ -411,6 +435,7 @@ int render_config(const json_t *reply, const struct render *to)
 	print_frontends(to->out, json_object_get(reply, "services"),
 			json_is_object(json_object_get(json_object_get(reply, "global"), "announce")));
 	json_array_foreach(backends, i, backend)
-		print_backend(to->out, backend);
+		print_backend(to->out, backend,
+			      field_text(json_object_get(json_object_get(reply, "global"), "peers"), "name"));
 	return 0;
 }

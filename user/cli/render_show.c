@@ -347,6 +347,49 @@ int render_announce(const json_t *reply, const struct render *to)
 	return print_list(t, list, "no address is announced", to);
 }
 
+static json_int_t sum_of(const json_t *counters)
+{
+	json_int_t sum = 0;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)counters, key, value)
+		sum += json_integer_value(value);
+	return sum;
+}
+
+int render_peers(const json_t *reply, const struct render *to)
+{
+	static const struct table_column columns[] = {
+		{ "PEER", TABLE_LEFT }, { "ADDRESS", TABLE_LEFT }, { "STATE", TABLE_LEFT }, { "COPY", TABLE_LEFT },
+		{ "HEARD", TABLE_RIGHT }, { "TOLD", TABLE_RIGHT }, { "TAKEN", TABLE_RIGHT }, { "NOT TAKEN", TABLE_RIGHT },
+		{ "MISSING", TABLE_RIGHT }, { "DROPPED", TABLE_RIGHT },
+	};
+	const json_t *list = json_object_get(reply, "peers"), *p;
+	struct table *t = table_new(columns, array_size(columns));
+	char text[UNITS_TEXT_MAX];
+	size_t i;
+
+	json_array_foreach(list, i, p) {
+		const json_t *records = json_object_get(p, "records"), *heard = json_object_get(p, "heard_ms");
+		const json_int_t taken = field_number(records, "inserted") + field_number(records, "updated");
+		const bool up = field_true(p, "up");
+
+		table_member(t, TONE_PLAIN, p, "name");
+		table_member(t, TONE_PLAIN, p, "address");
+		table_cell(t, up ? TONE_GOOD : TONE_BAD, "%s", up ? "up" : "down");
+		table_cell(t, TONE_PLAIN, "%s", field_true(p, "copied") ? "whole" : "awaited");
+		table_cell(t, TONE_PLAIN, "%s",
+			   json_is_integer(heard) ? units_duration(json_integer_value(heard), text) : "never");
+		table_member(t, TONE_PLAIN, p, "sent_records");
+		table_cell(t, TONE_PLAIN, "%" JSON_INTEGER_FORMAT, taken);
+		table_cell(t, TONE_PLAIN, "%" JSON_INTEGER_FORMAT, sum_of(records) - taken);
+		table_member(t, TONE_PLAIN, p, "missing");
+		table_cell(t, TONE_PLAIN, "%" JSON_INTEGER_FORMAT, sum_of(json_object_get(p, "dropped")));
+	}
+	return print_list(t, list, "there are no peers: the configuration has no peers section", to);
+}
+
 int render_withdraw(const json_t *reply, const struct render *to)
 {
 	fprintf(to->out, "%s%s\n", field_true(reply, "withdrawn") ? "withdrawn" : "announced, as the servers allow",

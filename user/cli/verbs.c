@@ -141,6 +141,8 @@ const struct cli_verb cli_verbs[] = {
 	  .help = "Until the list is read again, by a reload or a start; the file is not written." },
 	{ "show announce", "", .timeout_ms = CLI_ANSWER_MS, .render = render_announce,
 	  .summary = "the service addresses that are brought up and withdrawn here, and why they are as they are" },
+	{ "show peers", "", .timeout_ms = CLI_ANSWER_MS, .render = render_peers,
+	  .summary = "the balancers that records of connections are exchanged with, and what became of them" },
 	{ "explain config", "", .timeout_ms = CLI_ANSWER_MS, .render = render_config,
 	  .summary = "the configuration in force, and where each setting of it came from",
 	  .help = "As `show config`; the comments say in which line a setting was written, or that it is a default." },

@@ -258,6 +258,7 @@ static void build_backend(struct parser *p, struct proxy *x)
 	b->on_all_down = x->settings.on_all_down;
 	b->all_backups = x->settings.all_backups;
 	b->udp_persist_ms = x->settings.udp_persist_ms;
+	b->flow_peers = x->settings.flow_peers.name;
 	b->place = parser_model_place(p, x->place);
 	origin_build(p, x->settings.origins, &b->origins);
 	build_timeouts(p, x, b);
@@ -390,6 +391,8 @@ void build_model(struct parser *p)
 		build_vias(p);
 	if (!p->failed)
 		build_tracks(p);
+	if (!p->failed)
+		build_peers(p);
 	if (!p->failed)
 		validate_model(p);
 }

@@ -27,6 +27,7 @@ const struct keyword_table *const keyword_tables[] = {
 	&keywords_mysql_check,
 	&keywords_bind,
 	&keywords_server,
+	&keywords_peers,
 	&values_mode,
 	&values_balance,
 	&values_forward,

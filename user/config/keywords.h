@@ -28,6 +28,7 @@ enum section {
 	SECTION_FRONTEND = 4,
 	SECTION_LISTEN = 8,
 	SECTION_BACKEND = 16,
+	SECTION_PEERS = 64,
 	SECTION_SKIPPED = 32, /* refused or not understood as a whole: its lines say nothing more */
 };
 
@@ -60,6 +61,7 @@ extern const struct keyword_table keywords_external_check;
 extern const struct keyword_table keywords_tcp_check, keywords_tcp_check_connect, keywords_tcp_check_expect;
 extern const struct keyword_table keywords_mysql_check;
 extern const struct keyword_table keywords_bind, keywords_server;
+extern const struct keyword_table keywords_peers;
 /* Enumerations: the words a value can be. */
 extern const struct keyword_table values_mode, values_balance, values_forward, values_hash_type, values_hash_function;
 extern const struct keyword_table values_on_agent_death;

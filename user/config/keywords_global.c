@@ -51,7 +51,7 @@ static const struct keyword keywords_global_items[] = {
 	NOTICE_NO("insecure-setuid-wanted", 0, 0, WHY_TUNES),
 	WORKS("interface", 0, 1, 3, "NAME [xdp auto|native|generic]", interface),
 	NOTICE("issuers-chain-path", 0, 0, WHY_TLS),
-	NOTICE("localpeer", 0, 0, "there are no peers"),
+	WORKS("localpeer", 0, 1, 1, "NAME", localpeer),
 	WORKS("log", 0, 2, KEYWORD_ANY, "ADDRESS [len N] [format rfc3164] FACILITY [LEVEL [MINIMUM]]", log_global),
 	NOTICE("log-send-hostname", 0, 0, "the log daemon adds the host name"),
 	NOTICE("log-tag", 0, 0, "lines are tagged `alwaysond`"),

@@ -37,6 +37,7 @@ static const struct keyword keywords_proxy_items[] = {
 	NOTICE("errorloc303", ALL, 0, WHY_ANSWER),
 	{ .word = "external-check", .class = KEYWORD_WORKS, .sections = DEFAULTS_BACK, .sub = &keywords_external_check },
 	REFUSED("filter", PROXIES, 0, WHY_LAYER7),
+	WORKS("flows", DEFAULTS_BACK, 2, 2, "peers NAME", flows),
 	REFUSED("force-persist", BACK, 0, WHY_STICK),
 	WORKS("forward", DEFAULTS_BACK, 1, 1, "nat|dsr|ipip", forward),
 	NOTICE("fullconn", DEFAULTS_BACK, 0, WHY_LIMIT),

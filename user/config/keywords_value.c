@@ -186,7 +186,7 @@ static const struct keyword values_section_items[] = {
 	VALUE("listen", SECTION_LISTEN),
 	VALUE_REFUSED("log-forward", "logs are not forwarded"),
 	VALUE_REFUSED("mailers", "no mail is sent"),
-	VALUE_REFUSED("peers", "balancers do not exchange tables; a shared `hash-secret` makes them steer alike"),
+	VALUE("peers", SECTION_PEERS),
 	VALUE_REFUSED("program", "no programs are started; use systemd"),
 	VALUE_REFUSED("resolvers", WHY_LATER_NAMES),
 	VALUE_REFUSED("ring", "write a `log` line in the global section"),

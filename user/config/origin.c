@@ -10,7 +10,7 @@
 /* Lines that are things of their own, with a place of their own. */
 static bool is_thing(const struct keyword_table *t, const struct keyword *k)
 {
-	return t == &keywords_bind || k->parse == parse_bind || k->parse == parse_server;
+	return t == &keywords_bind || t == &keywords_peers || k->parse == parse_bind || k->parse == parse_server;
 }
 
 void origin_note(struct parser *p, const struct keyword_table *t, const struct keyword *k)

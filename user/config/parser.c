@@ -177,6 +177,10 @@ static void begin_section(struct parser *p, enum section section, const struct c
 	p->section_name = parser_keep(p, p->section_name);
 	if (section == SECTION_GLOBAL)
 		return;
+	if (section == SECTION_PEERS) {
+		begin_peers(p, &words[0], name, from);
+		return;
+	}
 	if (section == SECTION_DEFAULTS) {
 		begin_defaults(p, name, from);
 		return;
@@ -270,7 +274,8 @@ static void read_words(struct parser *p, const struct config_word *words, size_t
 		refuse_outside(p, &words[0]);
 		return;
 	}
-	t = p->section == SECTION_GLOBAL ? &keywords_global : &keywords_proxy;
+	t = p->section == SECTION_GLOBAL ? &keywords_global :
+	    p->section == SECTION_PEERS ? &keywords_peers : &keywords_proxy;
 	p->form = FORM_PLAIN;
 	if (!strcmp(words[0].text, "no") || !strcmp(words[0].text, "default")) {
 		p->form = words[0].text[0] == 'n' ? FORM_NO : FORM_DEFAULT;

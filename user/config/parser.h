@@ -161,6 +161,7 @@ struct proxy_settings {
 	struct mysql_settings mysql;
 	unsigned panic_percent;
 	uint32_t udp_persist_ms; /* 0 = not written */
+	struct name_setting flow_peers;
 	struct name_setting default_backend;
 	struct server_settings default_server;
 	struct source_setting sources[MODEL_SOURCES_MAX];
@@ -292,6 +293,7 @@ struct parser {
 	struct vec(const struct proxy *) backends;  /* beside model.backends */
 	const struct origin *origins;               /* of global sections */
 	struct announce_setting announce;           /* of global */
+	struct place peers_place, localpeer_place;  /* line 0 = not written */
 	bool stats_seen, hash_secret_seen, metrics_seen, state_dir_seen, agent_death_seen, watchdog_seen;
 };
 
@@ -371,6 +373,8 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 	X(server_no_check) X(server_on_marked_down) X(server_port) X(server_rise) X(server_weight)
 /* parse_announce.c */
 #define PARSE_ANNOUNCE_HANDLERS(X) X(announce)
+/* parse_peers.c */
+#define PARSE_PEERS_HANDLERS(X) X(localpeer) X(flows) X(peers_bind) X(peer)
 /* Those of checks: parse_script.c, parse_server_check.c. */
 #define PARSE_CHECK_HANDLERS(X)                                                                                      \
 	X(option_dns_check) X(option_udp_check) X(panic_threshold)                                                   \
@@ -393,6 +397,7 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 #define X(name) void parse_##name(struct parser *p, const struct config_word *args, size_t count);
 PARSE_HANDLERS(X)
 PARSE_ANNOUNCE_HANDLERS(X)
+PARSE_PEERS_HANDLERS(X)
 PARSE_CHECK_HANDLERS(X)
 PARSE_PLUGIN_HANDLERS(X)
 #undef X
@@ -408,6 +413,10 @@ void build_server_check(struct parser *p, const struct server_draft *draft, cons
 /* parse_announce.c: of a service of this frontend; and, once all are there, whether they agree. Called by build.c. */
 void build_announce(struct parser *p, const struct proxy *x, struct model_service *s);
 void validate_announce(struct parser *p);
+/* parse_peers.c */
+void begin_peers(struct parser *p, const struct config_word *section, const struct config_word *name,
+		 const struct config_word *from);
+void build_peers(struct parser *p);
 bool parser_interface_name_valid(const char *name); /* parse_global.c */
 /* parse_mysql.c: the same for a check by a plugin. Called by build_check.c. */
 void build_plugin_check(struct parser *p, const struct proxy *x, struct model_backend *b);

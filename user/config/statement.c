@@ -24,6 +24,8 @@ static const char *section_kind(enum section s)
 		return "listen";
 	case SECTION_BACKEND:
 		return "backend";
+	case SECTION_PEERS:
+		return "peers";
 	default:
 		return "?";
 	}

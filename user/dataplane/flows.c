@@ -117,6 +117,27 @@ bool flows_find_other(const struct dataplane_maps *m, const struct flow_view *f,
 	return false;
 }
 
+bool flows_find(const struct dataplane_maps *m, bool v6, const void *record, struct flow_view *ret)
+{
+	const size_t key = v6 ? 24 : 12;
+	const uint32_t mask = flows_buckets(m, v6) - 1;
+	uint64_t words[3] = {}, hash;
+	uint32_t buckets[2];
+
+	memcpy(words, record, key);
+	hash = v6 ? hash_3(&m->flow_key, words[0], words[1], words[2]) : hash_2(&m->flow_key, words[0], words[1]);
+	buckets[0] = hash & mask;
+	buckets[1] = hash >> 32 & mask;
+	if (buckets[1] == buckets[0])
+		buckets[1] ^= mask & 1;
+	for (size_t b = 0; b < array_size(buckets); b++)
+		for (unsigned way = 0; way < FLOW_WAYS; way++)
+			if (FLOW_FINGERPRINT(read_tag(flows_tag(m, v6, buckets[b], way))) == hash >> 48 &&
+			    flows_read(m, v6, buckets[b], way, ret) && memcmp(ret->record, record, key) == 0)
+				return true;
+	return false;
+}
+
 bool flows_kill(struct flow_view *f)
 {
 	uint64_t value = read_tag(f->tag);

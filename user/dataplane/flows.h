@@ -34,6 +34,8 @@ uint64_t *flows_tag(const struct dataplane_maps *m, bool v6, uint32_t bucket, un
 bool flows_read(const struct dataplane_maps *m, bool v6, uint32_t bucket, unsigned way, struct flow_view *ret);
 /* The live entry of the other direction of a nat connection; false when there is none. */
 bool flows_find_other(const struct dataplane_maps *m, const struct flow_view *f, struct flow_view *ret);
+/* The live entry of a request whose record (struct flow4 or flow6) has this key; false when there is none. */
+bool flows_find(const struct dataplane_maps *m, bool v6, const void *record, struct flow_view *ret);
 /* Ends a live entry, if its state is still as read (the tick may have moved). The caller frees it after a grace period. */
 bool flows_kill(struct flow_view *f);
 /* Gives a dead entry back. Only after a grace period. */

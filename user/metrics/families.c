@@ -401,6 +401,99 @@ static void write_reload_at(struct text *t, const struct family *f, const struct
 	text_lit(t, "\n");
 }
 
+/* ---- peers ---- */
+
+static void peer_begin(struct text *t, const struct family *f, const char *suffix, const struct snapshot_peer *p)
+{
+	family_begin(t, f, suffix, NULL);
+	text_lit(t, "{peer=\"");
+	text_label(t, p->name);
+	text_lit(t, "\"");
+}
+
+static void peer_lines(struct text *t, const struct family *f, const struct snapshot *s, size_t offset)
+{
+	for (size_t n = 0; n < s->agent.peers.count; n++) {
+		const struct snapshot_peer *p = &s->agent.peers.items[n];
+
+		peer_begin(t, f, "_total", p);
+		text_lit(t, "} ");
+		end_u64(t, *(const uint64_t *)((const char *)p + offset));
+	}
+}
+
+static void peer_counters(struct text *t, const struct family *f, const struct snapshot_peer *p, const char *label,
+			  const char *const *names, const uint64_t *values)
+{
+	for (size_t i = 0; names && names[i]; i++) {
+		peer_begin(t, f, "_total", p);
+		text_lit(t, ",");
+		text_puts(t, label);
+		text_lit(t, "=\"");
+		text_puts(t, names[i]);
+		text_lit(t, "\"} ");
+		end_u64(t, values[i]);
+	}
+}
+
+static void write_peer_up(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	for (size_t n = 0; n < s->agent.peers.count; n++) {
+		peer_begin(t, f, "", &s->agent.peers.items[n]);
+		text_lit(t, "} ");
+		end_u64(t, s->agent.peers.items[n].up);
+	}
+}
+
+static void write_peer_copied(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	for (size_t n = 0; n < s->agent.peers.count; n++) {
+		peer_begin(t, f, "", &s->agent.peers.items[n]);
+		text_lit(t, "} ");
+		end_u64(t, s->agent.peers.items[n].copied);
+	}
+}
+
+static void write_peer_heard(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	for (size_t n = 0; n < s->agent.peers.count; n++) {
+		if (!s->agent.peers.items[n].heard)
+			continue;
+		peer_begin(t, f, "", &s->agent.peers.items[n]);
+		text_lit(t, "} ");
+		text_decimal(t, s->agent.peers.items[n].heard_ms, 3);
+		text_lit(t, "\n");
+	}
+}
+
+#define PEER_COUNTER(name, member)                                                                                  \
+	static void write_peer_##name(struct text *t, const struct family *f, const struct snapshot *s, size_t i)   \
+	{                                                                                                           \
+		peer_lines(t, f, s, offsetof(struct snapshot_peer, member));                                        \
+	}
+
+PEER_COUNTER(sent, sent)
+PEER_COUNTER(received, received)
+PEER_COUNTER(sent_bytes, sent_bytes)
+PEER_COUNTER(received_bytes, received_bytes)
+PEER_COUNTER(sent_records, sent_records)
+PEER_COUNTER(send_failures, send_failures)
+PEER_COUNTER(missing, missing)
+PEER_COUNTER(copies, copies)
+
+static void write_peer_records(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	for (size_t n = 0; n < s->agent.peers.count; n++)
+		peer_counters(t, f, &s->agent.peers.items[n], "result", s->agent.peer_results,
+			      s->agent.peers.items[n].results);
+}
+
+static void write_peer_drops(struct text *t, const struct family *f, const struct snapshot *s, size_t i)
+{
+	for (size_t n = 0; n < s->agent.peers.count; n++)
+		peer_counters(t, f, &s->agent.peers.items[n], "reason", s->agent.peer_drops, s->agent.peers.items[n].drops);
+}
+
 #define AT_AGENT(kind, member) FAMILY_AGENT, FAMILY_##kind, offsetof(struct snapshot_agent, member), NULL
 #define AT_SERVICE(kind, member) FAMILY_SERVICE, FAMILY_##kind, offsetof(struct snapshot_service, member), NULL
 #define AT_BACKEND(kind, member) FAMILY_BACKEND, FAMILY_##kind, offsetof(struct snapshot_backend, member), NULL
@@ -497,6 +590,20 @@ const struct family families[] = {
 	      "Servers of its services that take new connections.")
 	GAUGE("announced_servers_needed", "", OWN(AGENT, announced_needed), "With fewer of them it is withdrawn.")
 	COUNTER("announced_changes", "", OWN(AGENT, announced_changes), "Times it came up or was withdrawn.")
+	GAUGE("peer_up", "", OWN(AGENT, peer_up), "1: the peer is heard, and it hears us.")
+	GAUGE("peer_copied", "", OWN(AGENT, peer_copied), "1: everything that it knew when last asked has come.")
+	GAUGE("peer_heard_seconds", "seconds", OWN(AGENT, peer_heard), "Since it was last heard.")
+	COUNTER("peer_records_sent", "", OWN(AGENT, peer_sent_records), "Records of connections that it was told.")
+	COUNTER("peer_records_received", "", OWN(AGENT, peer_records), "Records that came of it, and what became of them.")
+	COUNTER("peer_datagrams_sent", "", OWN(AGENT, peer_sent), "Datagrams to it.")
+	COUNTER("peer_datagrams_received", "", OWN(AGENT, peer_received), "Datagrams from its address.")
+	COUNTER("peer_datagrams_dropped", "", OWN(AGENT, peer_drops), "Those of them that were not taken, by reason.")
+	COUNTER("peer_datagrams_missing", "", OWN(AGENT, peer_missing), "Those that a later one overtook: lost, or late.")
+	COUNTER("peer_send_failures", "", OWN(AGENT, peer_send_failures), "Datagrams that the kernel refused to send.")
+	COUNTER("peer_sent_bytes", "bytes", OWN(AGENT, peer_sent_bytes), "Their bytes, UDP payload, to it.")
+	COUNTER("peer_received_bytes", "bytes", OWN(AGENT, peer_received_bytes), "Their bytes, UDP payload, from its address.")
+	COUNTER("peer_copies", "", OWN(AGENT, peer_copies), "Full copies that came of it.")
+	COUNTER("peer_strangers", "", AT_AGENT(U64, peer_strangers), "Datagrams at the peers' port from addresses that are no peer's.")
 	GAUGE("withdrawn", "", AT_AGENT(BOOL, withdrawn), "1: the operator has taken this balancer out of service.")
 
 	GAUGE("flow_table_entries", "", OWN(AGENT, flows_used), "Entries in use; a nat connection takes two.")

@@ -37,5 +37,6 @@ void snapshot_done(struct snapshot *s)
 	free(s->backends);
 	free(s->servers);
 	vec_done(&s->agent.announced);
+	vec_done(&s->agent.peers);
 	memset(s, 0, sizeof(*s));
 }

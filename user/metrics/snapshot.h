@@ -77,6 +77,15 @@ struct snapshot_announced {
 	uint64_t changes;
 };
 
+/* A balancer that records of connections are exchanged with. */
+struct snapshot_peer {
+	char name[MODEL_NAME_MAX + 1];
+	bool up, copied, heard;
+	uint64_t heard_ms;            /* ago */
+	uint64_t sent, received, sent_bytes, received_bytes, sent_records, send_failures, missing, copies;
+	uint64_t drops[8], results[12];
+};
+
 struct snapshot_table {
 	uint64_t used, capacity, connections;
 };
@@ -94,6 +103,9 @@ struct snapshot_agent {
 	uint64_t flows_expired, sweep_passes;
 	uint64_t connections_reset;
 	struct vec(struct snapshot_announced) announced;
+	struct vec(struct snapshot_peer) peers;
+	const char *const *peer_drops, *const *peer_results; /* labels of their counters, NULL at the end */
+	uint64_t peer_strangers;
 	bool withdrawn;               /* by the operator */
 	struct snapshot_interface interfaces[MODEL_INTERFACES_MAX];
 	size_t interface_count;

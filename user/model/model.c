@@ -69,6 +69,11 @@ static void global_done(struct model_global *g)
 	vec_done(&g->origins);
 	free(g->stats.path);
 	free(g->hash_secret_file);
+	for (i = 0; i < g->peers.all.count; i++)
+		free(g->peers.all.items[i].name);
+	vec_done(&g->peers.all);
+	free(g->peers.name);
+	free(g->localpeer);
 	free(g->state_dir);
 }
 

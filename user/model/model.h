@@ -57,6 +57,7 @@ enum model_limit {
 	MODEL_PLUGIN_WORDS_MAX = 8192, /* bytes of a plugin's name, words and password */
 	MODEL_ROLE_SERVERS_MAX = 64, /* servers of a backend that has a role */
 	MODEL_WRITERS_MAX = 16,   /* max-writers */
+	MODEL_PEERS_MAX = 16,     /* balancers of a peers section, this one among them */
 	MODEL_ANNOUNCE_NEED_MAX = 256, /* announce ... need N */
 	MODEL_ANNOUNCE_WAIT_MS = 3000, /* announce ... wait T, where it is not written */
 	MODEL_ANNOUNCE_WAIT_MAX_MS = 60000,
@@ -247,6 +248,7 @@ struct model_backend {
 	uint32_t tunnel_timeout_ms; /* timeout tunnel, which wins over client and server; 0 = not set */
 	uint32_t idle_timeout_ms;  /* the longest model_idle_timeout_ms() of its services; never 0 */
 	uint32_t check_timeout_ms; /* timeout check; 0 = not set */
+	bool flow_peers;           /* flows peers: records of its connections travel */
 	uint32_t udp_persist_ms;   /* udp-persist: pause after which a UDP flow is forgotten; 0 = not set */
 	enum model_check check;
 	bool check_datagram;       /* MODEL_CHECK_SCRIPT over UDP: option udp-check */
@@ -355,6 +357,23 @@ struct model_log {
 	struct model_place place;
 };
 
+/* One balancer of a peers section. */
+struct model_peer {
+	char *name;
+	struct endpoint at;
+	struct model_place place;
+};
+
+/* Whom records of connections are exchanged with. */
+struct model_peers {
+	char *name;                /* NULL = there is no such section */
+	struct vec(struct model_peer) all;
+	size_t local;              /* which of them this one is */
+	struct endpoint bind;      /* where it listens */
+	struct model_place bind_place; /* line 0 = at its own peer line's address */
+	struct model_place place;
+};
+
 enum model_death { MODEL_DEATH_KEEP, MODEL_DEATH_PASS, MODEL_DEATH_WITHDRAW };
 
 struct model_global {
@@ -367,6 +386,8 @@ struct model_global {
 	char *state_dir;           /* NULL = /var/lib/alwayson */
 	struct endpoint metrics;   /* where metrics and status page are served; port 0 = nowhere */
 	struct vec(struct model_log) logs; /* none = stderr only */
+	char *localpeer;           /* NULL = the host's name */
+	struct model_peers peers;
 	struct model_announce announce; /* of the services whose section says nothing; need 1 */
 	struct model_origins origins;
 };

@@ -118,13 +118,14 @@ static json_t *backend_json(const struct model_backend *b)
 		json_decref(tunnel_sources);
 		return NULL;
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
 			 "name", b->name,
 			 "mode", b->mode == MODEL_MODE_HTTP ? "http" : "tcp",
 			 "balance", model_balance_name(b->balance),
 			 "forward", model_forward_name(b->forward),
 			 "on_all_down", model_all_down_name(b->on_all_down),
 			 "allbackups", b->all_backups,
+			 "flow_peers", b->flow_peers,
 			 "panic_threshold", (int)b->panic_percent,
 			 "udp_persist_ms", (int)b->udp_persist_ms,
 			 "timeout_connect_ms", (int)b->connect_timeout_ms,
@@ -230,6 +231,22 @@ static json_t *stats_json(const struct model_stats_socket *s)
 			 "level", s->level == MODEL_LEVEL_ADMIN ? "admin" : "user");
 }
 
+static json_t *peers_json(const struct model_peers *p)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; p->name && i < p->all.count; i++)
+		append(all, json_pack("{s:s, s:o, s:b, s:o}", "name", p->all.items[i].name, "address",
+				      endpoint_json(&p->all.items[i].at), "local", i == p->local, "place",
+				      place_json(&p->all.items[i].place)));
+	if (p->name)
+		return json_pack("{s:s, s:o, s:o, s:o, s:o}", "name", p->name, "peers", all, "bind",
+				 endpoint_json(&p->bind), "bind_place", place_json(&p->bind_place), "place",
+				 place_json(&p->place));
+	json_decref(all);
+	return json_null();
+}
+
 static json_t *global_json(const struct model_global *g)
 {
 	json_t *interfaces = json_array(), *logs = json_array();
@@ -245,12 +262,12 @@ static json_t *global_json(const struct model_global *g)
 		json_decref(logs);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:s, s:I, s:o, s:o, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
+	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:s, s:I, s:o, s:o, s:o, s:s?, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
 			 stats_json(&g->stats), "hash_secret", model_path_json(g->hash_secret_file), "external_check",
 			 g->external_check, "on_agent_death",
 			 model_death_name(g->on_agent_death), "watchdog_ms", (json_int_t)g->watchdog_ms, "state_dir",
 			 model_path_json(g->state_dir), "metrics", g->metrics.port ? endpoint_json(&g->metrics) : json_null(),
-			 "announce", announce_json(&g->announce));
+			 "announce", announce_json(&g->announce), "localpeer", g->localpeer, "peers", peers_json(&g->peers));
 }
 
 /* Adds "origins" to what describes one thing. 0 or -1. */

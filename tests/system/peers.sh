@@ -1,0 +1,174 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Records of connections travel between two balancers: what a flow table alone knows (round robin, nat) outlives the
+# balancer that recorded it. keepalived moves the service addresses and nat's source address.
+#
+#     client ── router ──┬── balancer1 .11, balancer2 .12        10.99.0.1, 10.99.0.2, 192.168.1.50 on one of them
+#                        └── backend1 .100 ... backend3 .102     10.99.0.1, 10.99.0.2 on lo, silently
+#
+#     told   10.99.0.1:80   dsr, round robin, `flows peers`
+#     alone  10.99.0.2:80   the same without: what becomes of connections otherwise
+#     nat    10.99.0.1:82   nat from 192.168.1.50, `flows peers`
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/cluster_lib.sh"
+
+readonly ALONE=10.99.0.2 SOURCE=192.168.1.50
+
+config() {
+	cat >"$LAB_DIR/peers$1.cfg" <<CFG
+global
+	localpeer lb$1
+	hash-secret $LAB_DIR/secret
+	metrics 127.0.0.1:9101
+
+peers balancers
+	peer lb1 192.168.1.11:10000
+	peer lb2 192.168.1.12:10000
+
+$(quick_defaults)
+	balance roundrobin
+listen told
+	bind $CLUSTER_VIP4:80
+	forward dsr
+	flows peers balancers
+$(servers 3)
+listen alone
+	bind $ALONE:80
+	forward dsr
+$(servers 3)
+listen nat
+	bind $CLUSTER_VIP4:82
+	forward nat
+	flows peers balancers
+	source-pool $SOURCE:20000-29999
+$(servers 3)
+CFG
+}
+
+balancer_start() {
+	cluster_agent_start "$1" "$LAB_DIR/peers$1.cfg"
+}
+
+other() {
+	printf '%d' $((3 - $1))
+}
+
+# hold NAME ADDRESS:PORT: CONNECTIONS that last, a request each 250 ms.
+hold() {
+	nsenter --net="$(lab_netns_path client)" "$LAB_BUILD/tests/system/steady_load" 120 "hold:$CONNECTIONS:$2" \
+		>"$LAB_DIR/hold.$1" 2>&1 &
+	HOLDS+=($!)
+}
+
+# Of service $2's connections, as balancer $1 knows them: $3 of them.
+knows() {
+	[ "$(cluster_ctl "$1" -j show services | jq --arg n "$2" '[.services[] | select(.backend == $n) | .connections] | add')" = "$3" ]
+}
+
+broken() {
+	awk '$2 == "hold" { n++ } END { print n + 0 }' "$LAB_DIR/hold.$1"
+}
+
+all_broken() {
+	(($(broken "$1") >= $2))
+}
+
+peer_is() {
+	[ "$(cluster_ctl "$1" -j show peers | jq -r '.peers[0] | select(.copied) | .up')" = "$2" ]
+}
+
+peer_is_down() {
+	[ "$(cluster_ctl "$1" -j show peers | jq -r '.peers[0].up')" = false ]
+}
+
+peer_figure() {
+	cluster_ctl "$1" -j show peers | jq ".peers[0] | $2"
+}
+
+# The share of CONNECTIONS that survived, of service $1, $2 of which had been broken before.
+share() {
+	printf '%d' $((100 * (CONNECTIONS - ($(broken "$1") - $2)) / CONNECTIONS))
+}
+
+# The one that is cut off keeps them, for itself.
+has_addresses() {
+	[[ $(cluster_holders) = *$1* ]]
+}
+
+# Takes the balancer that has the addresses away; what became of the connections.
+dies() {
+	local master=$1 before=() name
+
+	for name in told nat alone; do
+		before+=("$(broken "$name")")
+	done
+	cut_off "balancer$master" # frozen or dead: it says nothing any more
+	kill -STOP "$(cluster_agent_pid "$master")"
+	check "$2: the addresses move" wait_until 10 "the other balancer to have them" has_addresses "$(other "$master")"
+	check "$2: without peers no connection survives" wait_until 20 "all of them to break" all_broken alone \
+		$((before[2] + CONNECTIONS))
+	check "$2: every connection of round robin in dsr survives" expect "% survived" "$(share told "${before[0]}")" -eq 100
+	check "$2: every connection in nat survives" expect "% survived" "$(share nat "${before[1]}")" -eq 100
+	printf '# %s: survived: dsr %s %%, nat %s %%; without peers %s %%\n' "$2" "$(share told "${before[0]}")" \
+		"$(share nat "${before[1]}")" "$(share alone "${before[2]}")"
+}
+
+begin --topology vrrp --backends 3 --balancers 2
+for i in 1 2 3; do
+	ip -n "$(lab_netns "backend$i")" address add "$ALONE/32" dev lo
+done
+(umask 077; printf '%s\n' 0123456789abcdef0123456789abcdef >"$LAB_DIR/secret")
+HOLDS=()
+for i in 1 2; do
+	config "$i"
+	balancer_start "$i"
+done
+for i in 1 2; do
+	cluster_agent_wait_ready "$i" || give_up start "balancer$i is not ready"
+	keepalived_start "$i" "$ALONE/32" "$SOURCE/32"
+done
+wait_until 15 "one balancer to have the service address" cluster_is_held || give_up vrrp "$(cluster_holders)"
+for i in 1 2; do
+	check "balancer$i hears the other one" wait_until 10 "the peer to be up" peer_is "$i" true
+done
+
+hold told "$CLUSTER_VIP4:80"
+hold alone "$ALONE:80"
+hold nat "$CLUSTER_VIP4:82"
+master=$(cluster_holders)
+for name in told nat alone; do
+	wait_until 15 "all connections of $name" knows "$master" "$name" "$CONNECTIONS" || give_up load "$name"
+done
+for name in told nat; do
+	check "the passive balancer knows the connections of $name" wait_until 10 "them to travel" \
+		knows "$(other "$master")" "$name" "$CONNECTIONS"
+done
+check "what is not to travel does not" knows "$(other "$master")" alone 0
+check "nothing was dropped" expect "dropped" "$(peer_figure "$(other "$master")" '.dropped | add')" -eq 0
+
+dies "$master" dead
+check "a peer that is gone is noticed" wait_until 10 "it to be down" peer_is_down "$(other "$master")"
+check "... and logged" grep -q 'event=peer_down peer=lb' "$LAB_DIR/balancer$(other "$master")/agent.log"
+
+# It comes back with an empty table: its agent has ended for good, its program is gone.
+kill -CONT "$(cluster_agent_pid "$master")"
+cluster_agent_stop "$master"
+balancer_start "$master"
+rejoin "balancer$master"
+check "back: it hears its peer" wait_until 20 "the peer to be up" peer_is "$master" true
+cluster_agent_wait_ready "$master" || give_up back "balancer$master is not ready"
+for name in told nat; do
+	check "back: it was told of the connections of $name that were there before it" wait_until 10 "them to come" \
+		knows "$master" "$name" "$CONNECTIONS"
+done
+wait_until 10 "one holder" cluster_is_held
+new=$(cluster_holders)
+wait_until 10 "connections of alone" knows "$new" alone "$CONNECTIONS"
+for name in told nat; do
+	wait_until 10 "all to know $name" knows "$(other "$new")" "$name" "$CONNECTIONS"
+done
+dies "$new" "dead again"
+kill -CONT "$(cluster_agent_pid "$new")"
+rejoin "balancer$new"
+kill "${HOLDS[@]}"
