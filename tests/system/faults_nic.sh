@@ -56,6 +56,10 @@ interface_is() {
 	lab_ctl -j show interfaces | jq -e --arg name "$1" ".interfaces[] | select(.name == \$name) | $2"
 }
 
+next_hop_is() {
+	[ "$(lab_ctl -j show servers nat/node1 | jq -r '.servers[0].next_hop.state')" = "$1" ]
+}
+
 rename() {
 	balancer_ip link set dev "$1" down
 	balancer_ip link set dev "$1" name "$2"
@@ -82,6 +86,18 @@ for i in 1 2; do
 	steady_serve "$i" $PORT
 done
 start
+
+# --- the cable
+from_here
+lab_in switch ip link set dev balancer-eth1 down
+check "the servers' NIC has no carrier: nothing is sent there" wait_until 10 "no way" next_hop_is unresolved
+sleep 1 # five checks of each server
+check "and the servers are not blamed" not_logged 'event=server_down'
+check "their checks say why" expect "last check" "$(lab_ctl -j show servers nat/node1 | jq -r '.servers[0].last_result')" = \
+	"SOCKERR: the interface towards it has no carrier (state kept)"
+lab_in switch ip link set dev balancer-eth1 up
+check "with the carrier they serve again" wait_until 10 "both" both_answer
+check "and were never down" not_logged 'event=server_(down|up)'
 
 # --- down and up
 from_here

@@ -379,6 +379,25 @@ static void follows_a_silent_mac(void **state)
 	assert_int_equal(w.unresolved_calls, 0);
 }
 
+static void knows_that_a_way_was_cut_off(void **state)
+{
+	const struct addr to = addr("10.0.0.2"), stranger = addr("10.0.0.3");
+	uint64_t before, after;
+
+	watch("10.0.0.2");
+	wait_for(mac_is("10.0.0.2", MAC_A), 2000);
+	before = now_ms();
+	assert_false(net_was_cut_off(w.net, &to, before));
+	peer("ip link set p0 down");
+	wait_for(net_was_cut_off(w.net, &to, now_ms() + 1000), 1000); /* and is still */
+	assert_false(net_was_cut_off(w.net, &stranger, before)); /* nobody watches it */
+	peer("ip link set p0 up");
+	wait_for(mac_is("10.0.0.2", MAC_A), 3000);
+	after = now_ms() + 1;
+	assert_true(net_was_cut_off(w.net, &to, before));
+	assert_false(net_was_cut_off(w.net, &to, after));
+}
+
 static void keeps_the_mac_of_a_flushed_entry(void **state)
 {
 	watch("10.0.0.2");
@@ -754,6 +773,7 @@ int main(int argc, char **argv)
 		net_test(resolves_a_live_peer),
 		net_test(follows_an_announced_mac),
 		net_test(follows_a_silent_mac),
+		net_test(knows_that_a_way_was_cut_off),
 		net_test(keeps_the_mac_of_a_flushed_entry),
 		net_test(tells_of_a_silent_neighbour_and_of_its_return),
 		net_test(follows_routes),

@@ -68,6 +68,7 @@ struct world {
 	struct peer peers[WORLD_PEERS_MAX];
 	size_t peer_count;
 	struct client clients[WORLD_CLIENTS_MAX];
+	bool cut_off; /* the balancer itself: its interface has no carrier */
 	unsigned changes, ups, downs, first_rounds, shares;
 	char reason[192], server[64];
 	bool last_up, last_accepts;
@@ -246,10 +247,15 @@ static inline void world_on_share(void *ctx)
 	((struct world *)ctx)->shares++;
 }
 
+static inline bool world_was_cut_off(const struct addr *address, uint64_t since_ms, void *ctx)
+{
+	return ((struct world *)ctx)->cut_off;
+}
+
 static inline void world_start_health(struct world *w)
 {
 	struct health_ops ops = { .on_change = world_on_change, .on_first_round = world_on_first_round,
-				  .on_share = world_on_share, .ctx = w };
+				  .on_share = world_on_share, .was_cut_off = world_was_cut_off, .ctx = w };
 
 	w->h = health_new(w->base, &ops);
 	assert_non_null(w->h);

@@ -423,6 +423,26 @@ static void out_of_descriptors_keeps_up_up_and_down_down(void **state)
 	world_until(w, !strcmp(view(w, 0, 0).last_result, "L4OK"));
 }
 
+static void what_fails_while_the_interface_has_no_carrier_is_not_the_servers_fault(void **state)
+{
+	struct world *w = *state;
+	struct model_backend *b = backend_new(w, "db", MODEL_CHECK_TCP);
+	uint16_t port = free_port();
+
+	server_new_at(b, "dead", loopback("127.0.0.1", port))->fall = 1;
+	server_new(b, "alive", peer_new(w, HOLD, NULL))->fall = 1;
+	w->cut_off = true;
+	world_configure(w);
+	world_until(w, w->first_rounds && view(w, 0, 0).checks >= 3);
+	assert_string_equal(view(w, 0, 0).last_result,
+			    "SOCKERR: the interface towards it has no carrier (state kept)");
+	assert_int_equal(view(w, 0, 0).check, HEALTH_INIT);
+	assert_int_equal(view(w, 0, 0).failures, 0);
+	assert_int_equal(view(w, 0, 1).check, HEALTH_UP); /* what succeeds counts, how ever it came through */
+	w->cut_off = false;
+	world_until(w, view(w, 0, 0).check == HEALTH_DOWN);
+}
+
 static void out_of_descriptors_at_start_ends_the_round_but_lets_no_traffic_in(void **state)
 {
 	struct world *w = *state;
@@ -534,6 +554,7 @@ int main(void)
 		CHECK_TEST(the_first_round_ends_when_the_slowest_has_answered),
 		CHECK_TEST(the_first_round_of_nothing_is_over_in_the_next_turn),
 		CHECK_TEST(out_of_descriptors_keeps_up_up_and_down_down),
+		CHECK_TEST(what_fails_while_the_interface_has_no_carrier_is_not_the_servers_fault),
 		CHECK_TEST(out_of_descriptors_at_start_ends_the_round_but_lets_no_traffic_in),
 		CHECK_TEST(an_answer_that_came_while_the_loop_was_busy_counts),
 	};

@@ -189,6 +189,13 @@ static void on_check_result(size_t backend, const char *server, const char *resu
 			  a->model->backends.items[backend].name, server, duration_us, log_quoted(result));
 }
 
+static bool was_cut_off(const struct addr *address, uint64_t since_ms, void *ctx)
+{
+	const struct agent *a = ctx;
+
+	return net_was_cut_off(a->net, address, since_ms);
+}
+
 static void on_first_round(void *ctx)
 {
 	const struct timeval late = { .tv_sec = AGENT_WAYS_MS / 1000, .tv_usec = AGENT_WAYS_MS % 1000 * 1000 };
@@ -465,7 +472,7 @@ static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	const struct health_ops ops = { .on_change = on_health_change, .on_first_round = on_first_round,
 					.on_share = on_share, .on_conflict = on_conflict,
-					.on_result = on_check_result, .ctx = a };
+					.on_result = on_check_result, .was_cut_off = was_cut_off, .ctx = a };
 	json_t *saved = NULL;
 	int r;
 

@@ -119,6 +119,11 @@ struct health_ops {
 	 */
 	void (*on_result)(size_t backend, const char *server, const char *result, bool inconclusive, uint32_t duration_us,
 			  void *ctx);
+	/*
+	 * Has the interface towards an address had no carrier, now or since since_ms (CLOCK_MONOTONIC)? A check that
+	 * failed meanwhile says nothing about the server. May be NULL: never. It must not call back into health.
+	 */
+	bool (*was_cut_off)(const struct addr *address, uint64_t since_ms, void *ctx);
 	/* A conflict of writers begins or ends. From the loop. May be NULL. It may do what on_change may. */
 	void (*on_conflict)(const struct health_conflict *c, void *ctx);
 	void *ctx;

@@ -216,6 +216,16 @@ static void judge_404(struct health_server *s, struct check_result *r)
 		s->disabled_by_404 = disabled;
 }
 
+/* Without a carrier the balancer itself is cut off, not the server. */
+static void judge_cut_off(const struct health_server *s, uint64_t started_ms, struct check_result *r)
+{
+	const struct health_ops *ops = &s->health->ops;
+
+	if (check_result_outcome(r) == CHECK_FAILED && ops->was_cut_off &&
+	    ops->was_cut_off(&s->settings.target.at.addr, started_ms, ops->ctx))
+		check_result_set(r, CHECK_SOCKERR, "the interface towards it has no carrier");
+}
+
 /* The funnel: whatever a check was and however it ended, its result comes by here. */
 static void on_result(struct attempt *a, const struct check_result *found)
 {
@@ -229,6 +239,7 @@ static void on_result(struct attempt *a, const struct check_result *found)
 	unsigned rise = s->settings.rise, percent = s->role.weight_percent;
 
 	judge_404(s, &judged);
+	judge_cut_off(s, s->started_ms, &judged);
 	outcome = check_result_outcome(r);
 	s->checks++;
 	if (outcome == CHECK_FAILED) {

@@ -310,6 +310,17 @@ bool net_hop(const struct net *n, const struct addr *destination, struct net_hop
 	return true;
 }
 
+bool net_was_cut_off(const struct net *n, const struct addr *destination, uint64_t since_ms)
+{
+	const struct net_link *l;
+	struct net_hop hop;
+
+	if (!net_hop(n, destination, &hop) || !hop.ifindex)
+		return false;
+	l = link_find(n, hop.ifindex);
+	return l && (!l->view.up || (l->cut_ms && l->cut_ms >= since_ms));
+}
+
 const char *net_hop_text(const struct net_hop *hop)
 {
 	switch (hop->state) {

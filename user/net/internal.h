@@ -50,6 +50,7 @@ struct net_link {
 	TAILQ_ENTRY(net_link) entry;
 	struct net_interface view;
 	unsigned flags; /* IFF_* */
+	uint64_t cut_ms; /* when it came back after it was without carrier; 0 = never */
 	uint64_t epoch; /* of the dump that saw it last */
 };
 

@@ -71,6 +71,8 @@ void link_heard(struct net *n, const struct message_link *m)
 		l->epoch = n->dump.epoch;
 		return;
 	}
+	if (view.up && !l->view.up && l->view.ifindex)
+		l->cut_ms = net_now_ms();
 	l->view = view;
 	l->flags = m->flags;
 	l->epoch = n->dump.epoch;

@@ -125,6 +125,11 @@ int net_watch(struct net *n, const struct addr *destination);
 void net_unwatch(struct net *n, const struct addr *destination);
 /* The hop as known now; false when the destination is not watched. */
 bool net_hop(const struct net *n, const struct addr *destination, struct net_hop *ret);
+/*
+ * Has the interface towards a watched destination had no carrier, now or since since_ms (CLOCK_MONOTONIC)? What was asked
+ * of the destination meanwhile says nothing about it. False also where it is not watched or has no route.
+ */
+bool net_was_cut_off(const struct net *n, const struct addr *destination, uint64_t since_ms);
 /* The state and its error in words, without a full stop: "no route to it", "the neighbour does not answer" ... */
 const char *net_hop_text(const struct net_hop *hop);
 
