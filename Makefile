@@ -267,12 +267,13 @@ FUZZERS := $(FUZZ_SRC:tests/fuzz/%.c=$(FUZZ)/%)
 # The rooms of parsers, and what they lean on; nothing that loads programs into the kernel.
 FUZZ_PARTS := $(wildcard $(addsuffix /*.c,$(addprefix user/,base config control health metrics model net peers table web))) \
               $(filter-out user/checker/main.c,$(wildcard user/checker/*.c)) \
-              user/agent/state_file.c user/agent/log_text.c user/plugins/mysql/facts.c
+              user/agent/state_file.c user/agent/log_text.c user/plugins/mysql/facts.c user/cli/capture.c
 FUZZ_OBJ := $(FUZZ_PARTS:%.c=$(FUZZ)/%.o)
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FUZZ_CFLAGS := -std=gnu11 -O1 -g $(WARN) -D_GNU_SOURCE -DALWAYSON_VERSION='"fuzz"' -Iinclude -Iuser -Itests -isystem \
                /usr/include/mariadb -MMD -MP $(FUZZ_SAN)
 FUZZ_LIBS_mysql_facts := -lmariadb
+FUZZ_LIBS_capture := -lpcap
 FUZZ_LIBS := -levent_core -lmnl -ljansson -lcap-ng -lseccomp -lssl -lcrypto -ldl -lpthread
 
 fuzzers: $(FUZZERS)

@@ -62,6 +62,7 @@ check "-c without the file" says 1 'missing.cfg' -c -f "$LAB_DIR/missing.cfg"
 check "an unknown option" says 2 '' --bogus
 check "neither -i nor interface: 2, and the NIC is named" says 2 'eth0' -f "$CONFIG" --name "$LAB_NAME"
 check "a NIC that does not exist" says 1 'eth7' -f "$CONFIG" -i eth7 --name "$LAB_NAME"
+check "and that is all it says" expect "lines" "$(grep -c . "$LAB_DIR/out")" -eq 1
 
 # The agent as systemd would start it.
 nsenter --net="$(lab_netns_path balancer)" socat -u "UNIX-RECV:$LAB_DIR/notify" "OPEN:$LAB_DIR/notified,creat,append" &

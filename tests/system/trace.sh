@@ -72,7 +72,7 @@ check "and as it left" in_file "$LAB_DIR/text" '^    -> eth0 192.168.1.10:[0-9]+
 check "the server's reply" in_file "$LAB_DIR/text" '^    -> eth0 192.168.1.10:80 > .*:45000 tcp SYN.ACK, ttl 63'
 check "nothing of another service" expect "its packets" "$(grep -c 45001 "$LAB_DIR/text")" -eq 0
 kill "$tracer"
-check "it is over when who asked has left" 
+check "it is over when who asked has left" none_runs
 trace_into "$LAB_DIR/json" -j --verdict no_service --verdict rejected --count 1
 client curl -s -m 3 "http://$VIP4:9999/" >/dev/null
 check "a verdict's packets alone" in_file "$LAB_DIR/json" '"verdict":"no_service"'
@@ -101,6 +101,32 @@ trace_into "$LAB_DIR/few" -j --rate 1
 for _ in 1 2 3; do client curl -s "http://$VIP4/" >/dev/null; done
 check "what is above the rate is counted" in_file "$LAB_DIR/few.err" 'not shown so far: [1-9][0-9]* above the rate'
 
+# busy: thousands of packets in a moment.
+busy() {
+	client "$LAB_BUILD/tests/system/http_load" "$VIP4" 80 800 1 >/dev/null
+}
+
+kill "$tracer"
+trace_into "$LAB_DIR/ring" --pcap "$LAB_DIR/lost.pcapng" --rate 100000
+client curl -s "http://$VIP4/" >/dev/null
+kill -STOP "$(agent_pid)"
+busy
+kill -CONT "$(agent_pid)"
+check "what the agent had no time to take is counted" in_file "$LAB_DIR/ring.err" ', [1-9][0-9]* as they came too fast'
+check "and the file tells as well" in_file "$LAB_DIR/lost.pcapng" 'not shown so far: 0 above the rate, [1-9]'
+check "tshark still reads it" expect "packets of it" "$(tshark -nr "$LAB_DIR/lost.pcapng" 2>"$LAB_DIR/tshark.err" | wc -l)" -gt 1
+kill "$tracer"
+trace_into "$LAB_DIR/queue" -j --rate 100000
+kill -STOP "$tracer"
+busy
+kill -CONT "$tracer"
+check "what a slow reader did not ask for in time is counted" in_file "$LAB_DIR/queue.err" ', [1-9][0-9]* as they came too fast'
+busy &
+kill "$tracer"
+check "it is over at once in the middle of traffic too" wait_until 5 "the end" none_runs
+wait $!
+trace_into "$LAB_DIR/few" -j --rate 1
+
 # asked LINE PATTERN: what the agent answers to a line of the protocol.
 asked() {
 	lab_in balancer socat -t 5 - "UNIX-CONNECT:$LAB_DIR/sock" <<<"$1" >"$LAB_DIR/answer"
@@ -108,11 +134,20 @@ asked() {
 }
 
 check "a rate above the limit" asked "trace rate 100001" '"code":2'
+check "no rate" asked "trace rate 0" '"code":2'
 check "a snap above the limit" asked "trace snap 257" '"code":2'
+check "no snap" asked "trace snap 0" '"code":2'
 check "no such word" asked "trace colour red" 'colour is not service'
 check "a word without value" asked "trace rate" 'rate needs a value'
 check "a second one is refused" asked "trace" "a trace is running already"
 kill "$tracer"
+check "rate and snap at the limit" asked "trace rate 100000 snap 256" '"rate":100000,"snap":256'
+number=$(jq .trace "$LAB_DIR/answer")
+check "a wait above the limit" asked "trace next $number 600001" '"code":2'
+busy
+check "a wait at the limit, and a reply's worth of events" asked "trace next $number 600000" '"ok":true'
+check "the reply holds no more" expect "events" "$(jq '.events | length' "$LAB_DIR/answer")" -eq 256
+check "it ends when it is told to" asked "trace stop $number" '"ok":true'
 check "no such trace" asked "trace next 4711" 'trace 4711 has ended'
 trace_into "$LAB_DIR/reloaded" -j --verdict nat_request
 reload >/dev/null

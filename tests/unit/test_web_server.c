@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +34,21 @@ static struct world {
 	unsigned streams, streams_done, pieces;
 	bool break_off;
 } w;
+
+/*
+ * The clock of this process, libevent's included: minutes pass without anybody waiting for them. It is the kernel's, and
+ * what was added to it.
+ */
+static time_t skipped_s;
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	const long r = syscall(SYS_clock_gettime, clock, t);
+
+	if (r == 0 && clock != CLOCK_REALTIME)
+		t->tv_sec += skipped_s;
+	return (int)r;
+}
 
 static uint64_t now_ms(void)
 {
@@ -426,6 +442,83 @@ static void slow_readers_cost_little(void **state)
 	wait_connections(0);
 }
 
+/* Time passes; whoever is due then has had his turn, and whoever is not is still there. */
+static void pass_time(uint32_t ms)
+{
+	skipped_s += ms / 1000;
+	for (unsigned i = 0; i < 20; i++)
+		turn();
+}
+
+/* A connection that is kept open is closed some time after its last reply, not before. */
+static void idle_clients_are_let_go(void **state)
+{
+	_cleanup_free_ char *got = NULL, *again = NULL;
+	int fd = dial();
+
+	got = ASK(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "hello\n");
+	pass_time(WEB_IDLE_MS - 20000);
+	assert_int_equal(counts().connections, 1);
+	again = ASK(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "hello\n");
+	assert_non_null(strstr(again, "200 OK"));
+	/* The time begins anew with each reply. */
+	pass_time(WEB_IDLE_MS - 20000);
+	assert_int_equal(counts().connections, 1);
+	pass_time(21000);
+	assert_ends(fd);
+	close(fd);
+	wait_connections(0);
+	assert_int_equal(counts().refused, 0);
+}
+
+/* Who never reads his reply has it broken off, be it short or made while it is sent. */
+static void who_never_reads_is_let_go(void **state)
+{
+	int fd = dial();
+
+	say(fd, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+	while (!counts().requests)
+		turn();
+	pass_time(WEB_REPLY_MS - 10000);
+	assert_int_equal(counts().connections, 1);
+	assert_int_equal(w.streams_done, 0);
+	pass_time(11000);
+	wait_connections(0);
+	assert_int_equal(w.streams_done, 1);
+	close(fd);
+}
+
+/* A slow reader that gets on gets all of it, if it takes no longer than a reply may. */
+static void a_slow_reader_is_waited_for(void **state)
+{
+	_cleanup_free_ char *first = NULL, *rest = NULL;
+	int fd = dial();
+
+	say(fd, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+	first = hear(fd, NULL, 1 << 20);
+	pass_time(WEB_REPLY_MS / 3);
+	rest = hear(fd, "\r\n0\r\n\r\n", 64 << 20);
+	assert_non_null(strstr(rest, "\r\n0\r\n\r\n"));
+	/* The connection is kept, and its idle time is what counts now. */
+	pass_time(WEB_REPLY_MS);
+	assert_int_equal(counts().connections, 1);
+	close(fd);
+	wait_connections(0);
+}
+
+/* After a refusal a client that neither reads nor closes is gone soon. */
+static void who_lingers_is_let_go(void **state)
+{
+	int fd = dial();
+
+	say(fd, "POST / HTTP/1.1\r\nHost: x\r\n\r\n");
+	while (!counts().refused)
+		turn();
+	pass_time(WEB_LINGER_MS + 1000);
+	wait_connections(0);
+	close(fd);
+}
+
 static void streams_are_capped(void **state)
 {
 	int fds[WEB_PEER_STREAMS_MAX + 1];
@@ -505,6 +598,10 @@ int main(void)
 		TEST(many_addresses_share_the_room),
 		TEST(streams_of_many_addresses_are_capped),
 		TEST(slow_readers_cost_little),
+		TEST(idle_clients_are_let_go),
+		TEST(who_never_reads_is_let_go),
+		TEST(a_slow_reader_is_waited_for),
+		TEST(who_lingers_is_let_go),
 		TEST(streams_are_capped),
 		TEST(broken_streams_show),
 		TEST(place_can_change),

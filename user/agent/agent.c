@@ -598,6 +598,7 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 	if (r < 0)
 		return r;
 	monitor_commit(a->monitor);
+	plugins_started(a->plugins);
 	notices_collect(a);
 	r = privileges_drop(PRIVILEGES_NET_RAW, error);
 	/* Last of all: until the loop turns there is nothing to watch. */

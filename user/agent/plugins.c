@@ -17,6 +17,9 @@ struct plugins {
 	char why_not[CHECKER_POOL_ERROR_MAX];
 	bool idle;                    /* nothing uses it yet: what its start has to say is no news */
 	struct log *log;
+	bool starting;                /* a start that fails ends with its reason, not with what is good to know */
+	int held_level;
+	char held[CHECKER_POOL_ERROR_MAX]; /* "" = nothing to say yet */
 	struct attempt_elsewhere elsewhere;
 };
 
@@ -24,8 +27,21 @@ static void on_event(int level, const char *text, void *ctx)
 {
 	struct plugins *p = ctx;
 
-	if (p->log)
-		log_event(p->log, p->idle ? LOG_INFO : level, "checker", "text=%s", log_quoted(text));
+	if (p->idle)
+		level = LOG_INFO;
+	if (p->starting && !p->held[0]) {
+		snprintf(p->held, sizeof(p->held), "%s", text);
+		p->held_level = level;
+	} else if (p->log) {
+		log_event(p->log, level, "checker", "text=%s", log_quoted(text));
+	}
+}
+
+void plugins_started(struct plugins *p)
+{
+	p->starting = false;
+	if (p->held[0])
+		on_event(p->held_level, p->held, p);
 }
 
 static struct checker_words words_of(const struct model_plugin_check *c)
@@ -164,6 +180,7 @@ int plugins_new(struct event_base *base, struct log *log, bool needed, struct pl
 		return -ENOMEM;
 	}
 	p->log = log;
+	p->starting = true;
 	p->idle = !needed;
 	p->elsewhere = (struct attempt_elsewhere){ .start = start, .cancel = cancel, .ctx = p };
 	r = checker_new(base, NULL, &ops, &p->checker, p->why_not);
@@ -172,8 +189,8 @@ int plugins_new(struct event_base *base, struct log *log, bool needed, struct pl
 		free(p);
 		return r;
 	}
-	if (r < 0 && log)
-		log_event(log, LOG_INFO, "checker", "text=%s", log_quoted(p->why_not));
+	if (r < 0)
+		on_event(LOG_INFO, p->why_not, p);
 	p->idle = false;
 	*ret = p;
 	return 0;

@@ -25,6 +25,8 @@ enum { PLUGINS_ERROR_MAX = 512 };
  */
 int plugins_new(struct event_base *base, struct log *log, bool needed, struct plugins **ret,
 		char error[PLUGINS_ERROR_MAX]);
+/* The agent's start has not failed: what was to be said of the processes is logged now. */
+void plugins_started(struct plugins *p);
 void plugins_free(struct plugins *p); /* takes NULL; health must be gone */
 
 /* Does a model have a check by a plugin? */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,7 +14,7 @@
 #include "base/cleanup.h"
 #include "control/control.h"
 
-enum { CONNECT_TIMEOUT_S = 10, PAUSE_MS = 10000 };
+enum { CONNECT_TIMEOUT_S = 10, PAUSE_MS = 10000, LOOK_MS = 500 /* a signal may come just before poll() */ };
 
 static uint64_t clock_ms(void)
 {
@@ -71,6 +72,13 @@ static int send_all(int fd, const char *line)
 	return 0;
 }
 
+static volatile sig_atomic_t interrupted;
+
+void client_interrupt(void)
+{
+	interrupted = 1;
+}
+
 /* Waits for something to read until the deadline. */
 static int wait_readable(int fd, uint64_t deadline)
 {
@@ -82,7 +90,11 @@ static int wait_readable(int fd, uint64_t deadline)
 
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		n = poll(&p, 1, deadline - now > INT32_MAX ? INT32_MAX : (int)(deadline - now));
+		if (interrupted) {
+			interrupted = 0;
+			return -EINTR;
+		}
+		n = poll(&p, 1, deadline - now > LOOK_MS ? LOOK_MS : (int)(deadline - now));
 		if (n > 0)
 			return 0;
 		if (n < 0 && errno != EINTR)

@@ -15,5 +15,7 @@
  * without a whole line; -ENAMETOOLONG; or what the socket calls say.
  */
 int client_request(const char *path, const char *line, uint64_t timeout_ms, char **ret, size_t *ret_length);
+/* From a signal's handler: the request that waits for its reply, or else the next one, ends with -EINTR. */
+void client_interrupt(void);
 
 #endif

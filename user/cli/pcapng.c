@@ -6,7 +6,8 @@
 
 enum {
 	SECTION = 0x0a0d0d0a, BYTE_ORDER = 0x1a2b3c4d, INTERFACE = 1, PACKET = 6, ETHERNET = 1,
-	OPTION_COMMENT = 1, OPTION_NAME = 2, OPTION_FLAGS = 2, OPTION_RESOLUTION = 9, NANOSECONDS = 9,
+	STATISTICS = 5, OPTION_COMMENT = 1, OPTION_NAME = 2, OPTION_FLAGS = 2, OPTION_RESOLUTION = 9, NANOSECONDS = 9,
+	OPTION_DROPPED = 7, /* by the operating system: which interface's they were nobody knows */
 	BLOCK_MAX = 4096,
 };
 
@@ -119,6 +120,22 @@ int pcapng_write(struct pcapng *p, const struct pcapng_packet *packet)
 	if (packet->comment)
 		put_option(&b, OPTION_COMMENT, packet->comment, strnlen(packet->comment, PCAPNG_COMMENT_MAX));
 	put_option(&b, OPTION_FLAGS, &flags, sizeof(flags));
+	put32(&b, 0);
+	return end(&b, p->file);
+}
+
+int pcapng_missed(struct pcapng *p, uint64_t ns, uint64_t packets, const char *why)
+{
+	struct block b;
+
+	if (!p->count)
+		return 0;
+	begin(&b, STATISTICS);
+	put32(&b, 0); /* the first interface */
+	put32(&b, ns >> 32);
+	put32(&b, (uint32_t)ns);
+	put_option(&b, OPTION_COMMENT, why, strnlen(why, PCAPNG_COMMENT_MAX));
+	put_option(&b, OPTION_DROPPED, &packets, sizeof(packets));
 	put32(&b, 0);
 	return end(&b, p->file);
 }

@@ -32,5 +32,7 @@ struct pcapng_packet {
 /* Each writes at once what it says. 0, or -errno. */
 int pcapng_begin(struct pcapng *p, FILE *file, uint32_t snap);
 int pcapng_write(struct pcapng *p, const struct pcapng_packet *packet);
+/* So many packets are not in the file so far, and why (an interface's statistics). Nothing where no packet is in it yet. */
+int pcapng_missed(struct pcapng *p, uint64_t ns, uint64_t packets, const char *why);
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/frame_text.h"
 #include "cli/ask.h"
+#include "cli/client.h"
 #include "cli/fields.h"
 #include "cli/follow.h"
 #include "cli/pcapng.h"
@@ -100,16 +102,23 @@ static int take_event(struct tracing *t, const json_t *event)
 	return r;
 }
 
-/* Nothing is left out in silence. */
-static void tell_missed(struct tracing *t, const json_t *reply)
+/* Nothing is left out in silence, nor in a file whose reader did not see the terminal. 0, or -errno. */
+static int tell_missed(struct tracing *t, const json_t *reply)
 {
 	const uint64_t limited = (uint64_t)field_number(reply, "limited"), lost = (uint64_t)field_number(reply, "lost");
+	struct timespec now;
+	char why[128];
 
 	if (limited + lost == t->missed)
-		return;
+		return 0;
 	t->missed = limited + lost;
-	fprintf(t->to->err, "alwayson: not shown so far: %" PRIu64 " above the rate, %" PRIu64 " as they came too fast\n",
-		limited, lost);
+	snprintf(why, sizeof(why), "not shown so far: %" PRIu64 " above the rate, %" PRIu64 " as they came too fast", limited,
+		 lost);
+	fprintf(t->to->err, "alwayson: %s\n", why);
+	clock_gettime(CLOCK_REALTIME, &now);
+	return t->pcap.file ? pcapng_missed(&t->pcap, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
+					    t->missed, why) :
+			      0;
 }
 
 static bool reader_is_gone(FILE *out)
@@ -130,6 +139,8 @@ static int next(struct tracing *t)
 
 	snprintf(line, sizeof(line), "v%d trace next %" JSON_INTEGER_FORMAT " %d\n", CONTROL_PROTOCOL, t->number, WAIT_MS);
 	r = ask(t->o, line, WAIT_MS + CLI_ANSWER_MS, &reply);
+	if (r == -EINTR)
+		return CONTROL_DONE;
 	if (r < 0)
 		return ask_explain(t->o, t->to, r, WAIT_MS + CLI_ANSWER_MS);
 	if (!field_true(reply.json, "ok")) {
@@ -144,7 +155,8 @@ static int next(struct tracing *t)
 		if (r < 0)
 			break;
 	}
-	tell_missed(t, reply.json);
+	if (r == 0)
+		r = tell_missed(t, reply.json);
 	ask_reply_done(&reply);
 	if (r < 0)
 		return ask_give_up(t->o, t->to, CONTROL_FAILED, "cannot write the file: %s", strerror(-r));
@@ -203,10 +215,34 @@ static void finish(const struct tracing *t)
 {
 	struct ask_reply reply;
 	char line[128];
+	int r;
 
 	snprintf(line, sizeof(line), "v%d trace stop %" JSON_INTEGER_FORMAT "\n", CONTROL_PROTOCOL, t->number);
-	if (ask(t->o, line, CLI_ANSWER_MS, &reply) == 0)
+	do
+		r = ask(t->o, line, CLI_ANSWER_MS, &reply);
+	while (r == -EINTR);
+	if (r == 0)
 		ask_reply_done(&reply);
+}
+
+static volatile sig_atomic_t ended_by;
+
+static void on_signal(int number)
+{
+	ended_by = number;
+	client_interrupt();
+}
+
+/* Ctrl-C, or who waits for us is gone: the trace is to end with us. A second signal ends us as it would have. */
+static void catch_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND }, before;
+
+	ended_by = 0;
+	for (size_t i = 0; i < array_size(numbers); i++)
+		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &action, NULL);
 }
 
 int follow_trace(const struct cli_options *o, const struct cli_output *to)
@@ -226,13 +262,17 @@ int follow_trace(const struct cli_options *o, const struct cli_output *to)
 		}
 	}
 	code = begin(&t);
-	if (code == CONTROL_DONE)
+	if (code == CONTROL_DONE) {
+		catch_signals();
 		do
 			code = next(&t);
-		while (code < 0);
-	if (code == CONTROL_DONE)
+		while (code < 0 && !ended_by);
+	}
+	if (code <= CONTROL_DONE)
 		finish(&t);
 	if (file && fclose(file) != 0 && code == CONTROL_DONE)
 		code = ask_give_up(o, to, CONTROL_FAILED, "%s: %s", path, strerror(errno));
+	if (ended_by)
+		raise(ended_by); /* its default is back */
 	return code;
 }
