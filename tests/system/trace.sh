@@ -106,25 +106,28 @@ busy() {
 	client "$LAB_BUILD/tests/system/http_load" "$VIP4" 80 800 1 >/dev/null
 }
 
+# loses PID FILE: while that process stands still, more comes than there is room for, and FILE says so.
+loses() {
+	kill -STOP "$1"
+	busy
+	kill -CONT "$1"
+	wait_until 3 "a word of it" grep -qE ', [1-9][0-9]* as they came too fast' "$2"
+}
+
 kill "$tracer"
 trace_into "$LAB_DIR/ring" --pcap "$LAB_DIR/lost.pcapng" --rate 100000
 client curl -s "http://$VIP4/" >/dev/null
-kill -STOP "$(agent_pid)"
-busy
-kill -CONT "$(agent_pid)"
-check "what the agent had no time to take is counted" in_file "$LAB_DIR/ring.err" ', [1-9][0-9]* as they came too fast'
+check "what the agent had no time to take is counted" wait_until 60 "a loss" loses "$(agent_pid)" "$LAB_DIR/ring.err"
 check "and the file tells as well" in_file "$LAB_DIR/lost.pcapng" 'not shown so far: 0 above the rate, [1-9]'
 check "tshark still reads it" expect "packets of it" "$(tshark -nr "$LAB_DIR/lost.pcapng" 2>"$LAB_DIR/tshark.err" | wc -l)" -gt 1
 kill "$tracer"
 trace_into "$LAB_DIR/queue" -j --rate 100000
-kill -STOP "$tracer"
-busy
-kill -CONT "$tracer"
-check "what a slow reader did not ask for in time is counted" in_file "$LAB_DIR/queue.err" ', [1-9][0-9]* as they came too fast'
+check "what a slow reader did not ask for in time is counted" wait_until 60 "a loss" loses "$tracer" "$LAB_DIR/queue.err"
 busy &
+load=$!
 kill "$tracer"
 check "it is over at once in the middle of traffic too" wait_until 5 "the end" none_runs
-wait $!
+wait "$load"
 trace_into "$LAB_DIR/few" -j --rate 1
 
 # asked LINE PATTERN: what the agent answers to a line of the protocol.
