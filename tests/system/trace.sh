@@ -126,6 +126,7 @@ check "what a slow reader did not ask for in time is counted" wait_until 60 "a l
 busy &
 load=$!
 kill "$tracer"
+wait "$tracer"
 check "it is over at once in the middle of traffic too" wait_until 5 "the end" none_runs
 wait "$load"
 trace_into "$LAB_DIR/few" -j --rate 1
