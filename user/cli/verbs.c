@@ -17,6 +17,7 @@
 #include "control/words.h"
 
 enum { FLOWS_MAX = 1000000, SOURCES_MAX = 100000, EVENTS_MAX = 256 /* what the agent keeps */, SYNOPSIS_MAX = 256 };
+enum { HELP_COLUMN = 36 }; /* a longer synopsis has a line of its own */
 
 static int read_number(const char *text, unsigned max, unsigned *ret)
 {
@@ -462,14 +463,17 @@ void cli_help_verbs(FILE *to, const char *const *words, unsigned count)
 	for (size_t i = 0; i < cli_verb_count; i++) {
 		int length = cli_verb_synopsis(&cli_verbs[i], text, sizeof(text));
 
-		if (begins_with(&cli_verbs[i], words, count) && length > width)
+		if (begins_with(&cli_verbs[i], words, count) && length > width && length <= HELP_COLUMN)
 			width = length;
 	}
 	for (size_t i = 0; i < cli_verb_count; i++) {
 		if (!begins_with(&cli_verbs[i], words, count))
 			continue;
-		cli_verb_synopsis(&cli_verbs[i], text, sizeof(text));
-		fprintf(to, "  %-*s  %s\n", width, text, cli_verbs[i].summary);
+		if (cli_verb_synopsis(&cli_verbs[i], text, sizeof(text)) > width)
+			fprintf(to, "  %s\n  %-*s", text, width, "");
+		else
+			fprintf(to, "  %-*s", width, text);
+		fprintf(to, "  %s\n", cli_verbs[i].summary);
 	}
 }
 
