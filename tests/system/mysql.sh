@@ -163,7 +163,7 @@ switch_over() {
 	mysql_demote 1 && wait_until 5 "no writer" nothing_is_writable
 	began=$(now_ms)
 	mysql_promote 2 && wait_writer 2 || return
-	printf 'a switch-over took %d ms after the promotion\n' $(($(now_ms) - began)) >&2
+	printf 'a switch-over took %d ms after the promotion\n' $(($(now_ms) - began)) >>"$LAB_DIR/figures"
 	mysql_follow 1 2 && mysql_follow 3 2 && wait_readers 1,3
 }
 
@@ -177,7 +177,7 @@ primary_is_killed() {
 	mysql_kill 2 && wait_until 5 "no writer" nothing_is_writable
 	began=$(now_ms)
 	mysql_promote 3 && wait_writer 3 || return
-	printf 'a failover took %d ms after the promotion\n' $(($(now_ms) - began)) >&2
+	printf 'a failover took %d ms after the promotion\n' $(($(now_ms) - began)) >>"$LAB_DIR/figures"
 	mysql_follow 1 3 && wait_readers 1
 }
 
@@ -209,10 +209,10 @@ frozen_primary() {
 	kill -STOP "$pid"
 	began=$(now_ms)
 	wait_down primary/db3 || return
-	printf 'a frozen primary was seen after %d ms\n' $(($(now_ms) - began)) >&2
+	printf 'a frozen primary was seen after %d ms\n' $(($(now_ms) - began)) >>"$LAB_DIR/figures"
 	began=$(now_ms)
 	wait_until 5 "the waiting client to be told" test -e "$LAB_DIR/waiting" || return
-	printf 'its client, which waited in read(), was reset %d ms later\n' $(($(now_ms) - began)) >&2
+	printf 'its client, which waited in read(), was reset %d ms later\n' $(($(now_ms) - began)) >>"$LAB_DIR/figures"
 	grep -q 'ERROR 2013\|ERROR 2006\|Lost connection' "$LAB_DIR/waiting" || { cat "$LAB_DIR/waiting"; return 1; }
 	mysql_promote 1 && wait_writer 1 && mysql_follow 2 1 || return
 	# Many checks more: none of them may count against the balancer when the server comes back.
@@ -414,3 +414,4 @@ cold_start_with_two() {
 }
 
 check cold_start_with_two cold_start_with_two
+sed 's/^/# /' "$LAB_DIR/figures"
