@@ -4,8 +4,8 @@
  * for a service of ours and where does it go, then act and account. Each stage answers with one verdict
  * (alwayson/abi.h); CONTINUE means that the next one decides.
  */
-#include "fragment.h"
 #include "trace.h"
+#include "transparent.h"
 
 enum action { ACTION_PASS, ACTION_DROP, ACTION_TX, ACTION_SEND };
 
@@ -97,10 +97,14 @@ static __always_inline enum verdict handle_link(struct packet *p, __u64 word)
 		verdict = handle4(p, word);
 		if (verdict == VERDICT_OTHER_PROTOCOL && p->protocol == IPPROTO_ICMP)
 			verdict = related4(p, word);
+		else if (with_transparent && verdict == VERDICT_NO_SERVICE)
+			verdict = transparent4(p, word);
 	} else if (with_ipv6 && proto == bpf_htons(ETH_P_IPV6)) {
 		verdict = handle6(p, word);
 		if (verdict == VERDICT_OTHER_PROTOCOL && p->protocol == IPPROTO_ICMPV6)
 			verdict = related6(p, word);
+		else if (with_transparent && verdict == VERDICT_NO_SERVICE)
+			verdict = transparent6(p, word);
 	} else if (proto == bpf_htons(ETH_P_IPV6)) {
 		verdict = VERDICT_NO_SERVICE;
 	}

@@ -94,27 +94,34 @@ static __always_inline bool nat_load_address(__u32 id, __u64 to[2])
 
 /* Sends a packet of a recorded connection on to its server; r is the request's record. */
 static __always_inline enum verdict nat_send_request(struct packet *p, const struct fields *r,
-						     const struct server *s, __u64 server_word, const bool v6)
+						     const struct server *s, __u64 server_word, bool transparent,
+						     const bool v6)
 {
 	struct translation t = {};
 	enum verdict v;
 
-	if (!r->from)
+	if (!r->from && !transparent)
 		return VERDICT_INTERNAL; /* a record without an own port: the agent forgot SERVICE_RECORDS */
 	if (!(SERVER_FLAGS(server_word) & SERVER_RESOLVED))
 		return VERDICT_NO_NEIGHBOUR;
 	v = forward_check(p, s->mtu, v6);
 	if (v)
 		return v;
-	if (!nat_load_address(r->from, t.from))
-		return VERDICT_INTERNAL;
-	t.from_port = r->from_port;
+	if (transparent) {
+		t.from[0] = v6 ? *(__u64 *)&p->ip6->saddr : p->ip4->saddr;
+		t.from[1] = v6 ? ((__u64 *)&p->ip6->saddr)[1] : 0;
+		t.from_port = p->sport;
+	} else {
+		if (!nat_load_address(r->from, t.from))
+			return VERDICT_INTERNAL;
+		t.from_port = r->from_port;
+	}
 	t.to[0] = r->to[0];
 	t.to[1] = r->to[1];
 	t.to_port = r->to_port;
 	nat_write(p, &t, v6);
 	forward_frame(p, s, server_word);
-	return VERDICT_NAT_REQUEST;
+	return transparent ? VERDICT_TRANSPARENT_REQUEST : VERDICT_NAT_REQUEST;
 }
 
 static __always_inline void nat_prove(const struct fields *reply, const bool v6)

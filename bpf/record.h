@@ -311,7 +311,7 @@ static __always_inline int record_reopen(struct work *w, const bool v6)
 		    !flow_change(&reply, FLOW_FIN | FLOW_RST, 0, tick))
 			return 0;
 	}
-	if (!flow_change(&f, FLOW_PROVEN | FLOW_FIN | FLOW_RST, FLOW_OPENED, tick))
+	if (!flow_change(&f, FLOW_PROVEN | FLOW_FIN | FLOW_RST | FLOW_BACK_FIN, FLOW_OPENED, tick))
 		return 0;
 	explain(EXPLAIN_REOPENED);
 	w->known = !(FLOW_STATE(f.was) & (FLOW_FIN | FLOW_RST));

@@ -216,9 +216,15 @@ static __always_inline enum verdict related_to_server(struct packet *p, struct q
 	if (verdict)
 		return verdict;
 	fields_load(f.record, &fields, v6);
-	if (!nat_load_address(fields.from, t.to))
-		return VERDICT_INTERNAL;
-	t.to_port = fields.from_port;
+	if (with_transparent && s.service->forward == FORWARD_TRANSPARENT) {
+		t.to[0] = client[0];
+		t.to[1] = client[1];
+		t.to_port = q->ports[1];
+	} else {
+		if (!nat_load_address(fields.from, t.to))
+			return VERDICT_INTERNAL;
+		t.to_port = fields.from_port;
+	}
 	t.from[0] = fields.to[0];
 	t.from[1] = fields.to[1];
 	t.from_port = fields.to_port;
@@ -228,17 +234,41 @@ static __always_inline enum verdict related_to_server(struct packet *p, struct q
 	return VERDICT_ICMP_ERROR;
 }
 
+/* From the servers' side, about a packet to `server`: on to the client whose packet it was. */
+static __always_inline enum verdict related_send_back(struct packet *p, struct quote *q, const struct translation *t,
+						      const __u64 server[2], __u32 hop, const bool v6)
+{
+	__u64 outer_from[2];
+	enum verdict verdict;
+	struct hop *h;
+
+	/* The server itself is known to the client by the service's address; a router by its own. */
+	related_addr(v6 ? (void *)&p->ip6->saddr : (void *)&p->ip4->saddr, outer_from, v6);
+	if (outer_from[0] == server[0] && outer_from[1] == server[1]) {
+		outer_from[0] = t->to[0];
+		outer_from[1] = t->to[1];
+	}
+	related_write(p, q, t, outer_from, t->from, v6);
+	h = bpf_map_lookup_elem(&hops, &hop);
+	if (!hop || !h) {
+		verdict = hop_look_up(p, v6);
+		return verdict ? verdict : VERDICT_ICMP_ERROR;
+	}
+	mac_store(p->eth->h_dest, h->peer);
+	mac_store(p->eth->h_source, h->own);
+	p->way_out = h->ifindex;
+	return VERDICT_ICMP_ERROR;
+}
+
 /* From the servers' side, about a packet from an own address to a server: to the client whose packet it was. */
 static __always_inline enum verdict related_to_client(struct packet *p, struct quote *q, __u32 own, const bool v6)
 {
-	__u64 server[2], outer_from[2];
 	struct translation t = {};
 	struct flow_key key;
 	struct fields fields;
 	enum verdict verdict;
+	__u64 server[2];
 	struct flow f;
-	struct hop *h;
-	__u32 hop;
 
 	related_addr(v6 ? (void *)&q->ip6->daddr : (void *)&q->ip4->daddr, server, v6);
 	key = flow_key_of(server, q->ports[1], q->ports[0], own, FLOW_REPLY | q->protocol, v6);
@@ -256,23 +286,44 @@ static __always_inline enum verdict related_to_client(struct packet *p, struct q
 	t.from[0] = fields.to[0];
 	t.from[1] = fields.to[1];
 	t.from_port = fields.to_port;
-	/* The server itself is known to the client by the service's address; a router by its own. */
-	related_addr(v6 ? (void *)&p->ip6->saddr : (void *)&p->ip4->saddr, outer_from, v6);
-	if (outer_from[0] == server[0] && outer_from[1] == server[1]) {
-		outer_from[0] = t.to[0];
-		outer_from[1] = t.to[1];
-	}
-	related_write(p, q, &t, outer_from, t.from, v6);
-	hop = fields.hop;
-	h = bpf_map_lookup_elem(&hops, &hop);
-	if (!hop || !h) {
-		verdict = hop_look_up(p, v6);
-		return verdict ? verdict : VERDICT_ICMP_ERROR;
-	}
-	mac_store(p->eth->h_dest, h->peer);
-	mac_store(p->eth->h_source, h->own);
-	p->way_out = h->ifindex;
-	return VERDICT_ICMP_ERROR;
+	return related_send_back(p, q, &t, server, fields.hop, v6);
+}
+
+/* The same where the client's address was kept (FORWARD_TRANSPARENT): it came to the client's own address. */
+static __always_inline enum verdict related_to_kept_client(struct packet *p, struct quote *q, __u64 word, const bool v6)
+{
+	struct translation t = {};
+	struct flow_key key;
+	struct fields fields;
+	struct place served;
+	enum verdict verdict;
+	__u64 server[2];
+	struct flow f;
+
+	related_addr(v6 ? (void *)&q->ip6->saddr : (void *)&q->ip4->saddr, t.from, v6);
+	related_addr(v6 ? (void *)&q->ip6->daddr : (void *)&q->ip4->daddr, server, v6);
+	if (v6)
+		service_served6(&served, word, server[0], server[1], q->ports[1] | (__u32)q->protocol << 16);
+	else
+		service_served4(&served, word, server[0], q->ports[1], q->protocol);
+	if (!served.address)
+		return VERDICT_OTHER_PROTOCOL;
+	t.from_port = q->ports[0];
+	t.to_port = ENTRY_SERVED_PORT(served.service) ? ENTRY_SERVED_PORT(served.service) : q->ports[1];
+	key = flow_key_of(t.from, t.from_port, t.to_port, served.address, q->protocol, v6);
+	f = flow_find(&key, flow_hash(&key, v6), v6);
+	if (!f.tag)
+		return VERDICT_OTHER_PROTOCOL;
+	fields_load(f.record, &fields, v6);
+	if (fields.to[0] != server[0] || fields.to[1] != server[1] || fields.to_port != q->ports[1])
+		return VERDICT_OTHER_PROTOCOL;
+	explain_reply(f.value);
+	verdict = forward_check(p, ~0U, v6);
+	if (verdict)
+		return verdict;
+	if (!nat_load_address(served.address, t.to))
+		return VERDICT_INTERNAL;
+	return related_send_back(p, q, &t, server, fields.hop, v6);
 }
 
 static __noinline int related_to_server4(struct packet *p, struct quote *q, __u64 word)
@@ -293,6 +344,16 @@ static __noinline int related_to_client4(struct packet *p, struct quote *q, __u3
 static __noinline int related_to_client6(struct packet *p, struct quote *q, __u32 own)
 {
 	return related_to_client(p, q, own, true);
+}
+
+static __noinline int related_to_kept_client4(struct packet *p, struct quote *q, __u64 word)
+{
+	return related_to_kept_client(p, q, word, false);
+}
+
+static __noinline int related_to_kept_client6(struct packet *p, struct quote *q, __u64 word)
+{
+	return related_to_kept_client(p, q, word, true);
 }
 
 static __always_inline enum verdict related(struct packet *p, __u64 word, const bool v6)
@@ -332,6 +393,8 @@ static __always_inline enum verdict related(struct packet *p, __u64 word, const 
 		if (verdict != VERDICT_OTHER_PROTOCOL)
 			return verdict;
 	}
+	if (with_transparent && !service.address)
+		return v6 ? related_to_kept_client6(p, &q, word) : related_to_kept_client4(p, &q, word);
 	if (!service.address)
 		return VERDICT_OTHER_PROTOCOL;
 	return v6 ? related_to_server6(p, &q, word) : related_to_server4(p, &q, word);

@@ -114,6 +114,33 @@ static __always_inline void service_of6(struct place *ret, __u64 word, const __u
 		service_all_ports6(ret, word, addr[0], addr[1], protocol);
 }
 
+/*
+ * Whose server this address, port and protocol are (FORWARD_TRANSPARENT). Asked for when the destination is no service,
+ * and for the packets that ICMP errors quote.
+ */
+__noinline int service_served4(struct place *ret, __u64 word, __be32 addr, __u32 port, __u8 protocol)
+{
+	if (!ret)
+		return 0;
+	*ret = service_find4(word, addr, port, protocol, ENTRY_SERVER);
+	if (!ret->address && word & CONTROL_ALL_PORTS)
+		*ret = service_find4(word, addr, 0, protocol, ENTRY_SERVER);
+	return 0;
+}
+
+/* A global function has five arguments at most: port and protocol are one. */
+__noinline int service_served6(struct place *ret, __u64 word, __u64 high, __u64 low, __u32 port_protocol)
+{
+	const __u64 addr[2] = { high, low };
+
+	if (!ret)
+		return 0;
+	*ret = service_find6(word, addr, port_protocol, port_protocol >> 16, ENTRY_SERVER);
+	if (!ret->address && word & CONTROL_ALL_PORTS)
+		*ret = service_find6(word, addr, 0, port_protocol >> 16, ENTRY_SERVER);
+	return 0;
+}
+
 static __always_inline struct service *service_get(__u64 word, __u32 id)
 {
 	__u32 index = (word & CONTROL_HALF) * MAX_SERVICES + id;

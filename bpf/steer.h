@@ -26,6 +26,13 @@ struct steer {
 	struct fields fields;     /* nat: what the packet's addresses become */
 };
 
+/* Addresses are translated: the record says the server's, and the way back to the client. */
+static __always_inline bool steer_translates(const struct steer *s)
+{
+	return (with_nat && s->service->forward == FORWARD_NAT) ||
+	       (with_transparent && s->service->forward == FORWARD_TRANSPARENT);
+}
+
 static __always_inline bool steer_load_server(struct steer *s, __u32 id)
 {
 	s->server_id = id;
@@ -113,7 +120,7 @@ static __always_inline void steer_note_request(const struct packet *p, struct fl
 
 	if (!packet_is_tcp(p)) {
 		/* Without translation nobody sees an answer: a datagram a tick later proves the flow. */
-		if (s->service->forward != FORWARD_NAT && !(state & FLOW_PROVEN) && FLOW_TICK(f->value) != tick)
+		if (!steer_translates(s) && !(state & FLOW_PROVEN) && FLOW_TICK(f->value) != tick)
 			flow_change(f, 0, FLOW_PROVEN, tick);
 		else
 			flow_touch(f, tick);
@@ -126,7 +133,7 @@ static __always_inline void steer_note_request(const struct packet *p, struct fl
 	 */
 	if (!(state & FLOW_PROVEN))
 		set &= ~FLOW_RST;
-	clear = set & FLOW_RST ? 0 : state & FLOW_RST;
+	clear = set & FLOW_RST || (with_transparent && s->service->forward == FORWARD_TRANSPARENT) ? 0 : state & FLOW_RST;
 	/* The client's answer proves a connection it opened; one learnt underway is proven by a packet a tick later. */
 	if ((p->tcp_flags & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK &&
 	    (state & FLOW_OPENED || FLOW_TICK(f->value) != tick))
@@ -173,7 +180,7 @@ static __always_inline bool steer_remembered(struct packet *p, struct steer *s, 
 		steer_forget(p, s, v6);
 		return false;
 	}
-	if (with_nat && s->service->forward == FORWARD_NAT)
+	if (steer_translates(s))
 		fields_load(f.record, &s->fields, v6);
 	if (packet_opens(p))
 		return v6 ? steer_syn6(p, s, &f) : steer_syn4(p, s, &f);
@@ -211,11 +218,13 @@ static __always_inline enum verdict steer_record(struct packet *p, struct steer 
 
 	if (!w)
 		return VERDICT_INTERNAL;
-	if (with_nat && s->service->forward == FORWARD_NAT) {
+	if (steer_translates(s)) {
 		w->request.to[0] = s->server->addr[0];
 		w->request.to[1] = s->server->addr[1];
 		w->request.to_port = s->server->port ? s->server->port : p->dport;
 		w->request.hop = w->reply.hop = hop_learn(p);
+	}
+	if (with_nat && s->service->forward == FORWARD_NAT) {
 		verdict = v6 ? record_reply6(w, s->server->pool_offset, s->server->pool_count) :
 			       record_reply4(w, s->server->pool_offset, s->server->pool_count);
 		if (verdict)
@@ -313,7 +322,7 @@ static __always_inline enum verdict steer_by_record(struct packet *p, struct ste
 
 	steer_set_key(p, s, v6);
 	if (steer_remembered(p, s, v6)) {
-		if (with_nat && s->service->forward == FORWARD_NAT && s->fields.hop && !hop_fits(p, s->fields.hop))
+		if (steer_translates(s) && s->fields.hop && !hop_fits(p, s->fields.hop))
 			steer_move_hop(p, s, v6);
 		return VERDICT_CONTINUE;
 	}
@@ -449,8 +458,9 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 								    steer_by_slot(p, &s, v6);
 	if (verdict)
 		return steer_refuse(p, &s, verdict, v6);
-	if (with_nat && s.service->forward == FORWARD_NAT)
-		verdict = nat_send_request(p, &s.fields, s.server, s.server_word, v6);
+	if (steer_translates(&s))
+		verdict = nat_send_request(p, &s.fields, s.server, s.server_word,
+					   with_transparent && s.service->forward == FORWARD_TRANSPARENT, v6);
 	else if (with_dsr && s.service->forward == FORWARD_DSR)
 		verdict = dsr_forward(p, s.server, s.server_word, v6);
 	else if (with_dsr)

@@ -117,7 +117,7 @@ static __always_inline bool trace_is_source(const struct trace_filter *f, const 
 static __always_inline bool trace_wants(const struct trace_filter *f, const struct trace_event *e,
 					const struct packet *p, enum verdict verdict)
 {
-	const bool back = verdict == VERDICT_NAT_REPLY;
+	const bool back = verdict == VERDICT_NAT_REPLY || verdict == VERDICT_TRANSPARENT_REPLY;
 	const __u8 *frame = back ? e->out : e->in;
 	struct trace_side side;
 

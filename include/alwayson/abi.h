@@ -20,6 +20,8 @@
 #define VERDICTS(X)                                                                                                 \
 	X(NAT_REQUEST, SEND, "nat_request", "to a server, addresses translated")                                    \
 	X(NAT_REPLY, SEND, "nat_reply", "from a server back to its client, addresses translated")                   \
+	X(TRANSPARENT_REQUEST, SEND, "transparent_request", "to a server, the destination translated, the client's address kept") \
+	X(TRANSPARENT_REPLY, SEND, "transparent_reply", "from such a server back to its client, the source translated back") \
 	X(DSR, SEND, "dsr", "to a server, frame rewritten, answered by the server directly")                        \
 	X(IPIP, SEND, "ipip", "to a server, in an outer IP header, answered by the server directly")                \
 	X(ICMP_ERROR, SEND, "icmp_error", "an ICMP error about a steered flow, to the side it speaks to")           \
@@ -83,7 +85,7 @@ enum verdict {
 #define RATE_BUCKETS        32768  /* of four: 131 072 sources whose new connections are counted */
 #define RESETS_PER_SECOND   10000  /* RST and ICMP answers of our own, for each CPU */
 
-enum abi_forward { FORWARD_NAT, FORWARD_DSR, FORWARD_IPIP };
+enum abi_forward { FORWARD_NAT, FORWARD_DSR, FORWARD_IPIP, FORWARD_TRANSPARENT };
 enum abi_balance { BALANCE_ROUNDROBIN, BALANCE_MAGLEV, BALANCE_SOURCE, BALANCE_LEASTCONN };
 enum abi_all_down { ALL_DOWN_REJECT, ALL_DOWN_DROP };
 
@@ -113,6 +115,14 @@ struct control {
 #define ENTRY_OWN     2 /* an own address of a source pool; port and protocol are 0 */
 #define ENTRY_ADDRESS 3 /* a service's address; port and protocol are 0; service: 1 = the host does not own it */
 #define ENTRY_ALL_PORTS 4 /* address and protocol of a service on all ports; port is 0. An ENTRY_SERVICE beats it */
+/*
+ * FORWARD_TRANSPARENT: a server's address, port and protocol; port 0 = all (of a service on all ports). It sends for the
+ * service's address `address`; `service` is ENTRY_SERVED below.
+ */
+#define ENTRY_SERVER 5
+#define ENTRY_SERVED(service, port) ((__u32)(service) | (__u32)(__be16)(port) << 16) /* port 0: the packet's own */
+#define ENTRY_SERVED_SERVICE(served) ((served) & 0xffff)
+#define ENTRY_SERVED_PORT(served)    ((__be16)((served) >> 16))
 
 /* services4[half * SERVICE_TABLE_MAX + i]: open addressing, linear probing. agent, the inactive half only. */
 struct service_entry4 {
@@ -295,6 +305,11 @@ struct hop {
 #define FLOW_FIN      0x10 /* a FIN passed in this direction */
 #define FLOW_RST      0x20 /* a RST passed in this direction, and nothing since */
 #define FLOW_PEER     0x40 /* another balancer told of it (peer.h); stays when own packets follow it */
+/*
+ * FORWARD_TRANSPARENT has one entry for both directions: a FIN of the server's passed; UDP: answered once. There FLOW_RST
+ * is that of either, and only the server's packets take it back: what a client still sends proves nothing.
+ */
+#define FLOW_BACK_FIN 0x80
 
 #define FLOW_TAG(fingerprint, state, generation, server, tick)                                    \
 	((__u64)(__u16)(tick) | (__u64)(__u16)(server) << 16 | (__u64)(__u8)(generation) << 32 | \
@@ -311,7 +326,8 @@ struct hop {
 
 /*
  * Key (remote .. kind): who sent the packet, and to which address (by id), port and protocol of ours.
- * A request's entry says: send to to:to_port with source from:from_port (nat; zero in dsr).
+ * A request's entry says: send to to:to_port with source from:from_port (nat; transparent: from is 0, the source stays;
+ * dsr, ipip: all zero).
  * A reply's entry says the same of the way back: to = the client, from = the service's address.
  */
 struct flow4 {
@@ -385,6 +401,7 @@ enum lb_event {
 
 _Static_assert(sizeof(struct control) == 64, "control");
 _Static_assert(sizeof(struct service_entry4) == 16, "service_entry4");
+_Static_assert(MAX_SERVICES <= 1 << 16, "ENTRY_SERVED");
 _Static_assert(sizeof(struct service_entry6) == 32, "service_entry6");
 _Static_assert(sizeof(struct service) == 128, "service");
 _Static_assert(sizeof(struct rate_bucket) == 128, "rate_bucket");

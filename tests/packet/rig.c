@@ -355,8 +355,9 @@ static bool is_counted_elsewhere(const struct frame *f, enum verdict verdict)
 static void check_traffic(const struct outcome *o, const struct frame *f, uint64_t bytes)
 {
 	const struct traffic *t = &o->traffic;
-	const bool in = o->verdict == VERDICT_NAT_REQUEST || o->verdict == VERDICT_DSR || o->verdict == VERDICT_IPIP;
-	const bool out = o->verdict == VERDICT_NAT_REPLY;
+	const bool in = o->verdict == VERDICT_NAT_REQUEST || o->verdict == VERDICT_TRANSPARENT_REQUEST ||
+			o->verdict == VERDICT_DSR || o->verdict == VERDICT_IPIP;
+	const bool out = o->verdict == VERDICT_NAT_REPLY || o->verdict == VERDICT_TRANSPARENT_REPLY;
 
 	if (no_traffic(t) && is_counted_elsewhere(f, o->verdict))
 		return;

@@ -173,6 +173,22 @@ static void refill(struct rig *r, struct rig_service *s)
 	r->slots_used += count;
 }
 
+/* What replies are known by. */
+static void add_servers(struct rig *r, const struct world_service *s, uint32_t id, const uint32_t *servers, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct rig_server *server = &r->servers[servers[i]];
+		struct services_entry *e = vec_push(&r->entries);
+
+		assert_non_null(e);
+		*e = (struct services_entry){
+			.addr = server->addr, .port = server->entry.port ? ntohs(server->entry.port) : s->port,
+			.protocol = s->protocol, .kind = ENTRY_SERVER, .service = ENTRY_SERVED(id, htons(s->port)),
+			.address = world_address(r, s->addr),
+		};
+	}
+}
+
 uint32_t world_service(struct rig *r, const struct world_service *s, const uint32_t *servers, size_t count)
 {
 	const uint32_t id = r->services.count;
@@ -193,7 +209,7 @@ uint32_t world_service(struct rig *r, const struct world_service *s, const uint3
 		.forward = s->forward,
 		.balance = s->balance,
 		.all_down = s->all_down,
-		.flags = s->forward == FORWARD_NAT || deals(s->balance) ? SERVICE_RECORDS :
+		.flags = s->forward == FORWARD_NAT || s->forward == FORWARD_TRANSPARENT || deals(s->balance) ? SERVICE_RECORDS :
 			 s->persists ? SERVICE_RECORDS | SERVICE_PERSISTS : 0,
 	};
 	for (size_t i = 0; i < count; i++) {
@@ -203,6 +219,8 @@ uint32_t world_service(struct rig *r, const struct world_service *s, const uint3
 		*at = servers[i];
 	}
 	refill(r, service);
+	if (s->forward == FORWARD_TRANSPARENT)
+		add_servers(r, s, id, servers, count);
 	return id;
 }
 

@@ -3,9 +3,11 @@
  * The entries of the service table: which address, port and protocol is whose. `*` is every address of the attached
  * interfaces; a specific bind beats it. Part of the reconciler.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/reconcile_internal.h"
 #include "base/cleanup.h"
@@ -60,6 +62,35 @@ static int add_entries(struct reconcile *r, const struct model_service *service,
 	return 0;
 }
 
+/* Replies of servers that see the client's address: by server and service, so each once a port of it. */
+static int add_server_entries(struct reconcile *r, size_t index)
+{
+	const struct model_service *service = &r->model->services.items[index];
+	const struct model_backend *b = &r->model->backends.items[service->backend];
+	const bool all_ports = model_service_has_all_ports(service);
+	uint16_t address;
+	int e = b->forward == MODEL_TRANSPARENT ? addresses_take(&r->addresses, &service->addr, &address) : 0;
+
+	for (size_t s = 0; e == 0 && b->forward == MODEL_TRANSPARENT && s < b->servers.count; s++) {
+		const struct endpoint *at = &b->servers.items[s].at;
+		const uint32_t high = all_ports ? service->port_low : service->port_high;
+
+		for (uint32_t port = service->port_low; port <= high; port++) {
+			const uint16_t served = all_ports ? 0 : port;
+			struct services_entry *entry = vec_push(&r->entries);
+
+			if (!entry)
+				return -ENOMEM;
+			*entry = (struct services_entry){
+				.addr = at->addr, .port = at->port ? at->port : served, .kind = ENTRY_SERVER,
+				.service = ENTRY_SERVED(r->at.services[index], htons(served)), .address = address,
+				.protocol = service->protocol == MODEL_UDP ? IPPROTO_UDP : IPPROTO_TCP,
+			};
+		}
+	}
+	return e;
+}
+
 /* Own addresses: of pools, and those that connections may still have though no pool deals them any more. */
 static int add_own_addresses(struct reconcile *r)
 {
@@ -103,6 +134,83 @@ static int compare_entries(const void *a, const void *b)
 	if (x->protocol != y->protocol)
 		return x->protocol < y->protocol ? -1 : 1;
 	return x->kind < y->kind ? -1 : x->kind > y->kind;
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+	return addr_compare(a, b);
+}
+
+/* An entry of the active half that a server of `leaving`, sorted, still answers by. */
+static int keep_entry(struct reconcile *r, const struct addr *leaving, size_t count, size_t fresh,
+		      const struct services_entry *e)
+{
+	const uint32_t service = ENTRY_SERVED_SERVICE(e->service);
+	const struct addr vip = addresses_get(&r->addresses, e->address, e->addr.family == AF_INET6);
+	struct services_entry *entry;
+	int error;
+
+	if (!bsearch(&e->addr, leaving, count, sizeof(*leaving), compare_addresses) ||
+	    bsearch(e, r->entries.items, fresh, sizeof(*e), compare_entries) ||
+	    service >= MAX_SERVICES || !r->services.table[service].identity)
+		return 0;
+	entry = vec_push(&r->entries);
+	if (!entry)
+		return -ENOMEM;
+	*entry = *e;
+	error = addresses_take(&r->addresses, &vip, &entry->address);
+	return error;
+}
+
+/* Servers that are leaving are not in the model, but answer until their connections are over. */
+static int keep_leaving(struct reconcile *r)
+{
+	const struct service_entry4 *four = &r->maps->services4[r->half * SERVICE_TABLE_MAX];
+	const struct service_entry6 *six = &r->maps->services6[r->half * SERVICE_TABLE_MAX];
+	const uint64_t word = r->maps->control->word;
+	const uint32_t count4 = 1u << (word >> CONTROL_SIZE4_SHIFT & CONTROL_SIZE_MASK);
+	const uint32_t count6 = 1u << (word >> CONTROL_SIZE6_SHIFT & CONTROL_SIZE_MASK);
+	const size_t fresh = r->entries.count;
+	struct vec(struct addr) leaving = {};
+	int e = 0;
+
+	for (uint32_t id = 1; e == 0 && id < MAX_SERVERS; id++) {
+		struct addr *addr;
+
+		if (!r->servers.table[id].identity || r->servers.table[id].state != ID_LEAVING)
+			continue;
+		addr = vec_push(&leaving);
+		if (addr)
+			*addr = r->tracked[id].watched;
+		else
+			e = -ENOMEM;
+	}
+	if (leaving.count)
+		qsort(leaving.items, leaving.count, sizeof(*leaving.items), compare_addresses);
+	for (uint32_t i = 0; leaving.count && e == 0 && i < SERVICE_TABLE_MAX; i++) {
+		if (i < count4 && four[i].kind == ENTRY_SERVER) {
+			const struct services_entry old = {
+				.addr = addr_from_v4(four[i].addr), .port = ntohs(four[i].port),
+				.protocol = four[i].protocol, .kind = ENTRY_SERVER, .service = four[i].service,
+				.address = four[i].address,
+			};
+
+			e = keep_entry(r, leaving.items, leaving.count, fresh, &old);
+		}
+		if (e == 0 && i < count6 && six[i].kind == ENTRY_SERVER) {
+			struct services_entry old = {
+				.addr.family = AF_INET6, .port = ntohs(six[i].port), .protocol = six[i].protocol,
+				.kind = ENTRY_SERVER, .service = six[i].service, .address = six[i].address,
+			};
+
+			memcpy(old.addr.bytes, six[i].addr, 16);
+			e = keep_entry(r, leaving.items, leaving.count, fresh, &old);
+		}
+	}
+	vec_done(&leaving);
+	if (r->entries.count != fresh)
+		qsort(r->entries.items, r->entries.count, sizeof(*r->entries.items), compare_entries);
+	return e;
 }
 
 struct owner {
@@ -209,8 +317,12 @@ int entries_collect(struct reconcile *r)
 		e = add_service_addresses(r);
 	if (e == 0)
 		e = add_own_addresses(r);
+	for (size_t i = 0; e == 0 && i < r->model->services.count; i++)
+		e = add_server_entries(r, i);
 	if (e == 0)
 		drop_beaten(&r->entries, specific);
+	if (e == 0)
+		e = keep_leaving(r);
 	vec_done(&local.all);
 	return e;
 }

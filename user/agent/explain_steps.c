@@ -88,7 +88,7 @@ static const char *record_state(uint64_t tag, bool tcp)
 		return state & FLOW_PROVEN ? "answered" : "known";
 	if (state & FLOW_RST)
 		return "reset";
-	if (state & FLOW_FIN)
+	if (state & (FLOW_FIN | FLOW_BACK_FIN))
 		return "closing";
 	if (state & FLOW_PROVEN)
 		return "established";
@@ -122,8 +122,9 @@ static void tell_record(struct telling *t, bool tcp)
 	char name[NAME_MAX_TEXT];
 
 	if (has(t, EXPLAIN_REPLY))
-		say(t, "reply", "it comes to an own address and port: %s answers a connection that is recorded", server_text(t,
-		    FLOW_SERVER(t->e->flow), name));
+		say(t, "reply", "it comes %s: %s answers a connection that is recorded", t->e->verdict ==
+		    VERDICT_TRANSPARENT_REPLY ? "from the address and port of a server that sees the client's address" :
+		    "to an own address and port", server_text(t, FLOW_SERVER(t->e->flow), name));
 	if (has(t, EXPLAIN_FRAGMENT))
 		say(t, "fragment", has(t, EXPLAIN_FRAGMENT_WAY) ?
 		    "a later fragment, without ports: it goes where its datagram's first one went" :

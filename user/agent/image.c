@@ -181,6 +181,7 @@ static const uint8_t abi_forward[] = {
 	[MODEL_NAT] = FORWARD_NAT,
 	[MODEL_DSR] = FORWARD_DSR,
 	[MODEL_IPIP] = FORWARD_IPIP,
+	[MODEL_TRANSPARENT] = FORWARD_TRANSPARENT,
 };
 
 static const uint8_t abi_balance[] = {
@@ -235,7 +236,7 @@ int image_services(struct reconcile *r)
 		image->slots = region_word(&held->region);
 		image->key[0] = held->shape.key.k[0];
 		image->key[1] = held->shape.key.k[1];
-		if (held->old_region.size && backend->forward != MODEL_NAT) {
+		if (held->old_region.size && backend->forward != MODEL_NAT && backend->forward != MODEL_TRANSPARENT) {
 			image->old_slots = region_word(&held->old_region);
 			image->old_key[0] = held->old_shape.key.k[0];
 			image->old_key[1] = held->old_shape.key.k[1];

@@ -190,7 +190,7 @@ static void fill(__u64 words[6], const struct way *w)
 	if (w->remote.addr.family == AF_INET6) {
 		struct flow6 f = { .remote_port = htons(w->remote.port), .local_port = htons(w->local_port),
 				   .local = w->local, .kind = w->kind, .to_port = htons(w->to.port),
-				   .from_port = htons(w->from_port), .from = w->from, .hop = w->from ? PEER_HOP : 0 };
+				   .from_port = htons(w->from_port), .from = w->from, .hop = w->to.port ? PEER_HOP : 0 };
 
 		memcpy(f.remote, w->remote.addr.bytes, 16);
 		memcpy(f.to, w->to.addr.bytes, 16);
@@ -198,7 +198,7 @@ static void fill(__u64 words[6], const struct way *w)
 	} else {
 		struct flow4 f = { .remote_port = htons(w->remote.port), .local_port = htons(w->local_port),
 				   .local = w->local, .kind = w->kind, .to_port = htons(w->to.port),
-				   .from_port = htons(w->from_port), .from = w->from, .hop = w->from ? PEER_HOP : 0 };
+				   .from_port = htons(w->from_port), .from = w->from, .hop = w->to.port ? PEER_HOP : 0 };
 
 		memcpy(&f.remote, w->remote.addr.bytes, 4);
 		memcpy(&f.to, w->to.addr.bytes, 4);
@@ -258,11 +258,18 @@ static enum peers_result translate(struct peers *p, const struct wire_record *w,
 		.server = id, .generation = SERVER_GENERATION(word), .state = w->state, .reply_state = w->reply_state,
 		.v6 = w->client.addr.family == AF_INET6, .nat = own != 0, .age = ticks > INT16_MAX ? INT16_MAX : ticks,
 	};
-	if (own)
+	if (own) {
 		fill_both(r, w, address, own);
-	else
-		fill(r->request, &(struct way){ .remote = w->client, .local = address, .local_port = w->service.port,
-						.kind = w->protocol });
+	} else {
+		struct way request = { .remote = w->client, .local = address, .local_port = w->service.port,
+				       .kind = w->protocol };
+
+		if (b->forward == MODEL_TRANSPARENT) {
+			request.to = w->server;
+			request.to.port = w->server.port ? w->server.port : w->service.port;
+		}
+		fill(r->request, &request);
+	}
 	return PEERS_RESULT_MAX;
 }
 

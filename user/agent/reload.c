@@ -75,7 +75,7 @@ static bool same_model(const struct model *a, const struct model *b)
 
 struct dataplane_switches agent_switches(const struct model *m)
 {
-	bool ipv6 = false, nat = false, dsr = false;
+	bool ipv6 = false, nat = false, dsr = false, transparent = false;
 
 	for (size_t i = 0; i < m->services.count; i++)
 		ipv6 |= m->services.items[i].addr.family == AF_INET6;
@@ -83,13 +83,14 @@ struct dataplane_switches agent_switches(const struct model *m)
 		const struct model_backend *backend = &m->backends.items[b];
 
 		nat |= backend->forward == MODEL_NAT;
-		dsr |= backend->forward != MODEL_NAT;
+		transparent |= backend->forward == MODEL_TRANSPARENT;
+		dsr |= backend->forward == MODEL_DSR || backend->forward == MODEL_IPIP;
 		for (size_t s = 0; s < backend->servers.count; s++)
 			ipv6 |= backend->servers.items[s].at.addr.family == AF_INET6;
 	}
 	return (struct dataplane_switches){
 		.heartbeat = m->global.on_agent_death == MODEL_DEATH_PASS,
-		.without_ipv6 = !ipv6, .without_nat = !nat, .without_dsr = !dsr,
+		.without_ipv6 = !ipv6, .without_nat = !nat, .without_dsr = !dsr, .without_transparent = !transparent,
 	};
 }
 
@@ -352,6 +353,7 @@ void agent_reload(struct agent *a, const struct agent_reload_ops *ops)
 	l->switches.without_ipv6 &= now->without_ipv6;
 	l->switches.without_nat &= now->without_nat;
 	l->switches.without_dsr &= now->without_dsr;
+	l->switches.without_transparent &= now->without_transparent;
 	if (l->slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&l->switches, now, sizeof(*now)) == 0) {
 		finish(l, take(l));
 		return;

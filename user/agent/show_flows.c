@@ -25,10 +25,16 @@ static const char *flow_state(const struct flow_view *f, const struct flow_view 
 
 	if ((f->kind & ~FLOW_REPLY) == IPPROTO_UDP)
 		return state & FLOW_PROVEN ? "answered" : "one_way";
-	if ((state | back) & FLOW_RST || (reply ? state & back : state) & FLOW_FIN)
+	if (flows_is_transparent(f)) {
+		if (state & FLOW_RST || (state & FLOW_FIN && state & FLOW_BACK_FIN))
+			return "closed";
+		if (state & (FLOW_FIN | FLOW_BACK_FIN))
+			return "closing";
+	} else if ((state | back) & FLOW_RST || (reply ? state & back : state) & FLOW_FIN) {
 		return "closed";
-	if ((state | back) & FLOW_FIN)
+	} else if ((state | back) & FLOW_FIN) {
 		return "closing";
+	}
 	return state & FLOW_PROVEN ? "established" : "half_open";
 }
 
@@ -58,7 +64,7 @@ static json_t *flow_json(const struct flow_walk *w, const struct flow_view *f)
 
 	if (paired && (uint16_t)(w->tick - FLOW_TICK(reply.value)) < idle)
 		idle = w->tick - FLOW_TICK(reply.value);
-	endpoint_format(nat ? &to : server ? &server->at : &to, to_text);
+	endpoint_format(f->to_port ? &to : server ? &server->at : &to, to_text);
 	return json_pack("{s:s, s:s, s:o, s:s, s:o, s:s, s:o, s:s, s:I}", "family", f->v6 ? "v6" : "v4", "protocol",
 			 f->kind == IPPROTO_UDP ? "udp" : "tcp", "service",
 			 service == SIZE_MAX ? json_null() : json_string(a->model->services.items[service].name),

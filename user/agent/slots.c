@@ -37,7 +37,8 @@ static struct slots_shape wanted_shape(const struct reconcile *r, const struct m
 {
 	struct slots_shape shape = { .balance = backend->balance, .key = r->secret };
 
-	shape.records = backend->forward == MODEL_NAT || model_balance_deals(backend->balance);
+	shape.records = backend->forward == MODEL_NAT || backend->forward == MODEL_TRANSPARENT ||
+			model_balance_deals(backend->balance);
 	for (size_t s = 0; s < backend->servers.count; s++)
 		shape.records |= backend->servers.items[s].shutdown_sessions;
 	return shape;

@@ -121,12 +121,15 @@ static bool is_nat(const struct flow_view *f)
 	return f->from != 0;
 }
 
+/* Who has seen both directions knows whether both are closed: with a pair, or by what one entry says of both (`to`). */
 static bool is_closed(const struct flow_view *f, const struct flow_view *reply)
 {
 	const uint8_t state = FLOW_STATE(f->value);
 
 	if (is_udp(f))
 		return false;
+	if (flows_is_transparent(f))
+		return state & FLOW_RST || (state & FLOW_FIN && state & FLOW_BACK_FIN);
 	if (!reply)
 		return state & (FLOW_RST | FLOW_FIN);
 	return ((state | FLOW_STATE(reply->value)) & FLOW_RST) || (state & FLOW_STATE(reply->value) & FLOW_FIN);
@@ -154,9 +157,10 @@ static uint32_t limit_ms(const struct sweep *s, const struct flow_view *f, const
 	const uint8_t state = FLOW_STATE(f->value);
 
 	if (is_udp(f))
-		return reply && !(state & FLOW_PROVEN) ? SWEEP_UDP_MS : udp_limit_ms(s, f, service);
+		return f->to_port && !(state & FLOW_PROVEN) ? SWEEP_UDP_MS : udp_limit_ms(s, f, service);
 	if (is_closed(f, reply))
-		return (state | (reply ? FLOW_STATE(reply->value) : 0)) & FLOW_RST ? SWEEP_RESET_MS : SWEEP_CLOSED_MS;
+		return (state | (reply ? FLOW_STATE(reply->value) : 0)) & FLOW_RST ? SWEEP_RESET_MS :
+												       SWEEP_CLOSED_MS;
 	if (!(state & FLOW_PROVEN))
 		return service == SIZE_MAX ? MODEL_CONNECT_TIMEOUT_DEFAULT_MS :
 					     s->model->backends.items[s->model->services.items[service].backend]
@@ -182,8 +186,8 @@ static void tell_ends(struct sweep *s, const struct flow_view *f)
 {
 	const struct endpoint client = { f->remote, f->remote_port };
 	const struct endpoint service = endpoint_of(s, f->local, f->v6, f->local_port);
-	const struct endpoint server = { is_nat(f) ? f->to : (struct addr){}, f->to_port };
-	const struct endpoint own = is_nat(f) ? endpoint_of(s, f->from, f->v6, f->from_port) : (struct endpoint){};
+	const struct endpoint server = { f->to_port ? f->to : (struct addr){}, f->to_port };
+	const struct endpoint own = is_nat(f) ? endpoint_of(s, f->from, f->v6, f->from_port) : client;
 
 	s->now.counts.reset++;
 	s->resets--;
@@ -196,6 +200,20 @@ static void count_entry(struct sweep *s, const struct flow_view *f)
 	s->now.addresses[f->local] = 1;
 	s->now.addresses[f->from] = 1;
 	s->now.hops[f->hop] = 1;
+}
+
+/*
+ * Both ends are told by what makes them send a packet, which the program answers with a reset: for that it must know the
+ * connection for a while longer. In nat a reply that is not known is the host's, which resets it; here it is not.
+ */
+static bool end_transparent(struct sweep *s, struct flow_view *f)
+{
+	const uint8_t generation = SERVER_GENERATION(server_word(s, FLOW_SERVER(f->value)));
+
+	if (!flows_is_transparent(f) || !is_cut(f, NULL) || !flows_end(f, generation - 1, s->tick))
+		return false;
+	tell_ends(s, f);
+	return true;
 }
 
 static void sweep_request(struct sweep *s, struct flow_view *f)
@@ -214,9 +232,15 @@ static void sweep_request(struct sweep *s, struct flow_view *f)
 	/* A pair that is being written right now has the request last: give it a tick. */
 	if (is_nat(f) && !paired && silent == 0)
 		gone = false;
+	if (flows_is_transparent(f) && FLOW_STATE(f->value) & FLOW_RST)
+		gone = false; /* end_transparent() has told them */
 	if (gone || silent > dataplane_ticks_from_ms(s->dataplane, limit_ms(s, f, paired ? &reply : NULL, service))) {
 		const bool tell = is_cut(f, paired ? &reply : NULL) && (ended || paired);
 
+		if (end_transparent(s, f)) {
+			count_entry(s, f);
+			return;
+		}
 		if (paired)
 			end_entry(s, &reply);
 		if (end_entry(s, f) && tell)

@@ -135,9 +135,9 @@ static void build_sources(struct parser *p, const struct proxy *x, struct model_
 	if (b->forward != MODEL_NAT) {
 		if (x->settings.sources_own)
 			parser_error_at(p, x->settings.sources[0].place,
-					"'source-pool' has no use with 'forward %s': the servers "
+					"'source-pool' has no use with '%s': the servers "
 					"see the client's address",
-					model_forward_name(b->forward));
+					forward_words(b->forward));
 		return;
 	}
 	for (i = 0; i < x->settings.source_count; i++) {
@@ -170,8 +170,8 @@ static void build_tunnel_sources(struct parser *p, const struct proxy *x, struct
 		if (x->settings.tunnel_sources_own)
 			parser_error_at(p, x->settings.tunnel_source_count ? x->settings.tunnel_sources[0].place :
 									     x->settings.tunnel_any,
-					"'tunnel-source' has no use with 'forward %s': there is no outer header",
-					model_forward_name(b->forward));
+					"'tunnel-source' has no use with '%s': there is no outer header",
+					forward_words(b->forward));
 		return;
 	}
 	for (i = 0; i < x->settings.tunnel_source_count; i++) {
@@ -254,7 +254,7 @@ static void build_backend(struct parser *p, struct proxy *x)
 	b->name = parser_model_string(p, x->name);
 	b->mode = x->settings.mode;
 	b->balance = x->settings.balance;
-	b->forward = x->settings.forward;
+	build_transparent(p, x, b);
 	b->on_all_down = x->settings.on_all_down;
 	b->all_backups = x->settings.all_backups;
 	b->udp_persist_ms = x->settings.udp_persist_ms;

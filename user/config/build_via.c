@@ -10,7 +10,7 @@
 /* Why a backend's checks can't go that way; NULL = they can. */
 static const char *unfit(const struct model_backend *b)
 {
-	if (b->forward == MODEL_NAT)
+	if (b->forward == MODEL_NAT || b->forward == MODEL_TRANSPARENT)
 		return "with 'forward nat' no server holds the service's address: clients' packets go to its own, and so "
 		       "does a plain 'check'";
 	if (b->check == MODEL_CHECK_EXTERNAL)

@@ -35,6 +35,7 @@ static const struct keyword values_forward_items[] = {
 	VALUE("dsr", MODEL_DSR),
 	VALUE("ipip", MODEL_IPIP),
 	VALUE("nat", MODEL_NAT),
+	VALUE_REFUSED("transparent", "write `forward nat`, which is the default, and `source 0.0.0.0 usesrc clientip`"),
 };
 
 KEYWORD_TABLE(values_forward, "forwarding", "forward ", "");

@@ -219,6 +219,50 @@ void parse_source_pool(struct parser *p, const struct config_word *args, size_t 
 	s->sources[s->source_count++] = source;
 }
 
+/* HAProxy's words for a server that sees the client's address: the balancer's own has no say, so it is no address. */
+bool statement_any_source(struct parser *p, const struct config_word *word)
+{
+	struct value_address a;
+	const char *why = value_address(word->text, &a);
+
+	if (!why && !a.udp && !a.tcp && !a.has_ports && a.any)
+		return true;
+	parser_error(p, word, "'%s': only 'source 0.0.0.0 usesrc clientip' is known here; own addresses towards the servers "
+			      "are 'source-pool ADDR[:LOW-HIGH]'", word->text);
+	return false;
+}
+
+bool statement_client_source(struct parser *p, const struct config_word *word)
+{
+	if (!strcmp(word->text, "client") || !strcmp(word->text, "clientip"))
+		return true;
+	parser_error(p, word, "'usesrc %s' can't be: the servers see the address that the packets come from; write "
+			      "'usesrc clientip'", word->text);
+	return false;
+}
+
+/* source 0.0.0.0 usesrc clientip; `client` is the same, as the client's port is kept in any case. */
+void parse_source(struct parser *p, const struct config_word *args, size_t count)
+{
+	struct proxy_settings *s = p->settings;
+
+	if (!statement_any_source(p, &args[0]))
+		return;
+	if (count == 1 || strcmp(args[1].text, "usesrc")) {
+		parser_error(p, &args[count > 1], "'source' needs 'usesrc clientip' here; own addresses towards the servers are "
+						  "'source-pool ADDR[:LOW-HIGH]'");
+		return;
+	}
+	if (count == 2) {
+		parser_error(p, &args[1], "'usesrc' lacks its value: clientip");
+		return;
+	}
+	if (!statement_client_source(p, &args[2]))
+		return;
+	s->transparent = true;
+	s->source_place = parser_place(p, &args[0]);
+}
+
 /* The source of a section that is of this family, or NULL. */
 static const struct tunnel_setting *tunnel_source_of(const struct proxy_settings *s, uint8_t family)
 {

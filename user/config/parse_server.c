@@ -53,6 +53,23 @@ void parse_server_enabled(struct parser *p, const struct config_word *args, size
 	p->server->disabled = false;
 }
 
+/* source 0.0.0.0 usesrc clientip: two words of HAProxy's, of which the second is looked for when the line is over. */
+void parse_server_source(struct parser *p, const struct config_word *args, size_t count)
+{
+	if (statement_any_source(p, &args[0]))
+		p->server->source_place = parser_place(p, &args[-1]);
+}
+
+void parse_server_usesrc(struct parser *p, const struct config_word *args, size_t count)
+{
+	if (!p->server->source_place.line)
+		parser_error(p, &args[-1], "'usesrc' stands behind 'source 0.0.0.0'");
+	else if (statement_client_source(p, &args[0]))
+		p->server->transparent = true;
+	else
+		p->server->source_place.line = 0; /* said once */
+}
+
 void parse_server_weight(struct parser *p, const struct config_word *args, size_t count)
 {
 	statement_number(p, &args[0], 0, MODEL_WEIGHT_MAX, "MODEL_WEIGHT_MAX", &p->server->weight);
@@ -150,13 +167,21 @@ void parse_server_init_state(struct parser *p, const struct config_word *args, s
 		p->server->init_state = state;
 }
 
+static void check_source(struct parser *p)
+{
+	if (p->server->source_place.line && !p->server->transparent)
+		parser_error_at(p, p->server->source_place, "'source' needs 'usesrc clientip' here; own addresses towards the "
+				"servers are 'source-pool ADDR[:LOW-HIGH]' in the backend");
+}
+
 /* default-server OPTION ...: merges into what was set before; a server line starts from it. */
 void parse_default_server(struct parser *p, const struct config_word *args, size_t count)
 {
 	p->server = &p->settings->default_server;
 	statement_options(p, &keywords_server, args, count);
+	check_source(p);
 	p->server->check_detail = false;
-	p->server->tls_place = p->server->agent_place = (struct place){};
+	p->server->tls_place = p->server->agent_place = p->server->source_place = (struct place){};
 	p->server = NULL;
 }
 
@@ -198,6 +223,7 @@ void parse_server(struct parser *p, const struct config_word *args, size_t count
 	good = read_server_address(p, &args[1], &draft.at) && good;
 	p->server = &draft.settings;
 	statement_options(p, &keywords_server, args + 2, count - 2);
+	check_source(p);
 	p->server = NULL;
 	if (!good)
 		return;

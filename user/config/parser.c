@@ -84,6 +84,7 @@ static struct proxy_settings inherit(struct parser *p, const struct config_word 
 	settings = found ? found->settings : initial_settings();
 	/* What is only said about a section's own lines starts anew. */
 	settings.sources_own = false;
+	settings.source_place = (struct place){};
 	settings.tunnel_sources_own = false;
 	settings.http.own = settings.script.own = settings.datagram.own = false;
 	settings.http.expect_place = settings.http.send_place = (struct place){};

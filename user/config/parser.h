@@ -57,6 +57,8 @@ struct server_settings {
 	struct name_setting track;
 	uint32_t slowstart_ms, flap_ms;
 	unsigned flap_count;
+	bool transparent;          /* source 0.0.0.0 usesrc clientip */
+	struct place source_place; /* of this line's `source`; line 0 = none */
 	const struct origin *origins;
 };
 
@@ -167,6 +169,8 @@ struct proxy_settings {
 	struct source_setting sources[MODEL_SOURCES_MAX];
 	size_t source_count;
 	bool sources_own; /* written in this section, not inherited */
+	bool transparent; /* source 0.0.0.0 usesrc clientip */
+	struct place source_place; /* of the section's own `source`; line 0 = inherited or none */
 	struct tunnel_setting tunnel_sources[2]; /* one a family */
 	size_t tunnel_source_count;
 	struct place tunnel_any;  /* of `*`; line 0 = not written */
@@ -345,6 +349,9 @@ bool statement_time(struct parser *p, const struct config_word *word, uint32_t *
 /* A name made of HAProxy's letters, at most MODEL_NAME_MAX bytes; false after an error. */
 bool statement_name(struct parser *p, const struct config_word *word, const char *what);
 
+/* parse_proxy.c: the two values of `source 0.0.0.0 usesrc clientip`; false after an error. */
+bool statement_any_source(struct parser *p, const struct config_word *word);
+bool statement_client_source(struct parser *p, const struct config_word *word);
 /* A host name as it is sent in a handshake; false after an error. */
 bool statement_host(struct parser *p, const struct config_word *word);
 
@@ -359,7 +366,7 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 	X(hash_secret) X(interface) X(log_global) X(metrics) X(on_agent_death) X(state_dir) X(stats_socket) \
 	X(watchdog)                                                                                                  \
 	X(stats_mode) X(stats_user) X(stats_uid) X(stats_group) X(stats_gid) X(stats_level)                          \
-	X(balance) X(bind) X(default_backend) X(default_server) X(disabled) X(enabled) X(forward) X(hash_type)       \
+	X(balance) X(bind) X(default_backend) X(default_server) X(disabled) X(enabled) X(forward) X(source) X(hash_type)       \
 	X(mode) X(on_all_down) X(option_allbackups) X(option_httpchk) X(option_tcp_check) X(server) X(source_pool)   \
 	X(stick_table) X(tcp_request) X(tunnel_source) X(udp_persist)                                                \
 	X(timeout_check) X(timeout_client) X(timeout_connect) X(timeout_server) X(timeout_tunnel) X(use_backend)     \
@@ -370,7 +377,8 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 	X(bind_name) X(bind_v4v6) X(bind_v6only)                                                                     \
 	X(server_addr) X(server_backup) X(server_check) X(server_disabled) X(server_downinter) X(server_enabled)     \
 	X(server_fall) X(server_fastinter) X(server_init_state) X(server_inter) X(server_no_backup) X(server_via)   \
-	X(server_no_check) X(server_on_marked_down) X(server_port) X(server_rise) X(server_weight)
+	X(server_no_check) X(server_on_marked_down) X(server_port) X(server_rise) X(server_weight)      \
+	X(server_source) X(server_usesrc)
 /* parse_announce.c */
 #define PARSE_ANNOUNCE_HANDLERS(X) X(announce)
 /* parse_peers.c */
@@ -441,6 +449,11 @@ void parse_rate(struct parser *p, const struct config_word *words, size_t count,
 /* What a service's sources may do; and, once a frontend, what its lines lack. */
 void build_rate(struct parser *p, const struct proxy *x, struct model_service *s);
 void check_rate(struct parser *p, const struct proxy *x);
+/* build_transparent.c: whether the servers see the client's address; and, once all services are there, what forbids it. */
+void build_transparent(struct parser *p, const struct proxy *x, struct model_backend *b);
+void validate_transparent(struct parser *p);
+/* What a user writes for it: "forward dsr". */
+const char *forward_words(enum model_forward f);
 /* Once all backends are there: whom a server tracks. */
 void build_tracks(struct parser *p);
 

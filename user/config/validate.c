@@ -118,13 +118,13 @@ static void validate_server(struct parser *p, size_t backend, size_t server)
 			continue;
 		if (b->forward != MODEL_IPIP && s->addr.family != at->addr.family) {
 			parser_error_at(p, draft->place,
-					"server '%s' is %s, but '%s' on %s is %s: 'forward %s' needs one family",
+					"server '%s' is %s, but '%s' on %s is %s: '%s' needs one family",
 					draft->name, family_name(at->addr.family), s->frontend,
 					parser_where(p, draft->place, bind), family_name(s->addr.family),
-					model_forward_name(b->forward));
+					forward_words(b->forward));
 			return;
 		}
-		if (b->forward != MODEL_NAT && at->port && (s->port_low != at->port || s->port_high != at->port)) {
+		if (b->forward != MODEL_NAT && b->forward != MODEL_TRANSPARENT && at->port && (s->port_low != at->port || s->port_high != at->port)) {
 			parser_error_at(p, draft->place,
 					"server '%s' has port %u, but '%s' on %s has another: 'forward %s' cannot "
 					"rewrite ports; leave the server's out, and give 'port' for its check",
@@ -173,9 +173,14 @@ static void validate_limits(struct parser *p)
 				"(MODEL_POLICIES_MAX)", m->policies.count, MODEL_POLICIES_MAX);
 	for (i = 0; i < m->backends.count; i++)
 		servers += m->backends.items[i].servers.count;
-	for (i = 0; i < m->services.count; i++)
-		ports += model_service_has_all_ports(&m->services.items[i]) ? 1u :
-			 m->services.items[i].port_high - m->services.items[i].port_low + 1u;
+	for (i = 0; i < m->services.count; i++) {
+		const struct model_service *s = &m->services.items[i];
+		const struct model_backend *b = &m->backends.items[s->backend];
+		const size_t span = model_service_has_all_ports(s) ? 1u : s->port_high - s->port_low + 1u;
+
+		/* What replies are known by are entries of the same table. */
+		ports += b->forward == MODEL_TRANSPARENT ? span * (1 + b->servers.count) : span;
+	}
 	if (m->backends.count > MODEL_BACKENDS_MAX)
 		parser_error_at(p, p->backends.items[MODEL_BACKENDS_MAX]->place, "%zu backends; the limit is %d "
 				"(MODEL_BACKENDS_MAX)", m->backends.count, MODEL_BACKENDS_MAX);
@@ -189,7 +194,8 @@ static void validate_limits(struct parser *p)
 				"(MODEL_SERVICES_MAX)", m->services.count, MODEL_SERVICES_MAX);
 	else if (ports > MODEL_PORTS_MAX)
 		parser_error_at(p, p->services.items[m->services.count - 1].bind->place,
-				"%zu ports on all binds; the limit is %d "
+				"%zu ports on all binds, each once more for every server of a backend with 'usesrc clientip'; "
+				"the limit is %d "
 				"(MODEL_PORTS_MAX)",
 				ports, MODEL_PORTS_MAX);
 }
@@ -203,6 +209,7 @@ void validate_model(struct parser *p)
 		return; /* the rest would only take long */
 	validate_overlaps(p);
 	validate_announce(p);
+	validate_transparent(p);
 	for (i = 0; i < p->model->backends.count; i++) {
 		for (j = 0; j < p->model->backends.items[i].servers.count; j++)
 			validate_server(p, i, j);

@@ -347,6 +347,7 @@ int program_prepare(struct lb_bpf *lb, const struct instance *i, const struct da
 	lb->rodata->with_ipv6 = !s->without_ipv6;
 	lb->rodata->with_nat = !s->without_nat;
 	lb->rodata->with_dsr = !s->without_dsr;
+	lb->rodata->with_transparent = !s->without_transparent;
 	lb->rodata->death_jiffies = s->heartbeat ? DATAPLANE_DEATH_MS * i->hz / 1000 : 0;
 	return set_sizes(lb, i);
 }
@@ -419,6 +420,7 @@ static int meet_the_past(struct dataplane *d, const struct dataplane_options *o,
 		d->maps.taken_over = true;
 		/* Connections that were found may be of any kind, whatever the configuration says now. */
 		d->switches.without_ipv6 = d->switches.without_nat = d->switches.without_dsr = false;
+		d->switches.without_transparent = false;
 		return 0;
 	case PINS_ALIEN:
 		pins_attached(d->pin_dir, names, sizeof(names));

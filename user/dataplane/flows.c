@@ -150,6 +150,20 @@ bool flows_kill(struct flow_view *f)
 	return false;
 }
 
+bool flows_end(struct flow_view *f, uint8_t generation, uint16_t tick)
+{
+	uint64_t value = read_tag(f->tag);
+
+	while (value >> 16 == f->value >> 16) {
+		const uint64_t ended = FLOW_TAG(FLOW_FINGERPRINT(value), FLOW_STATE(value) | FLOW_RST, generation,
+						FLOW_SERVER(value), tick);
+
+		if (__atomic_compare_exchange_n(f->tag, &value, ended, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			return true;
+	}
+	return false;
+}
+
 void flows_free(uint64_t *tag)
 {
 	__atomic_store_n(tag, 0, __ATOMIC_RELEASE);

@@ -38,6 +38,16 @@ bool flows_find_other(const struct dataplane_maps *m, const struct flow_view *f,
 bool flows_find(const struct dataplane_maps *m, bool v6, const void *record, struct flow_view *ret);
 /* Ends a live entry, if its state is still as read (the tick may have moved). The caller frees it after a grace period. */
 bool flows_kill(struct flow_view *f);
+/* One entry for both directions of a connection whose server sees the client's address (FORWARD_TRANSPARENT). */
+static inline bool flows_is_transparent(const struct flow_view *f)
+{
+	return !f->from && f->to_port;
+}
+/*
+ * Makes a live entry one of an ended connection, if its state is still as read: the program resets who sends a packet of
+ * it. `generation`: any but its server's.
+ */
+bool flows_end(struct flow_view *f, uint8_t generation, uint16_t tick);
 /* Gives a dead entry back. Only after a grace period. */
 void flows_free(uint64_t *tag);
 

@@ -223,7 +223,9 @@ bool model_balance_deals(enum model_balance b)
 
 const char *model_forward_name(enum model_forward f)
 {
-	static const char *const names[] = { [MODEL_NAT] = "nat", [MODEL_DSR] = "dsr", [MODEL_IPIP] = "ipip" };
+	static const char *const names[] = {
+		[MODEL_NAT] = "nat", [MODEL_DSR] = "dsr", [MODEL_IPIP] = "ipip", [MODEL_TRANSPARENT] = "transparent",
+	};
 
 	return name_of(names, array_size(names), f);
 }

@@ -70,7 +70,8 @@ enum model_protocol { MODEL_TCP, MODEL_UDP };
 enum model_mode { MODEL_MODE_TCP, MODEL_MODE_HTTP };
 /* The first and the last deal new connections out from a sequence and remember each; the others hash. */
 enum model_balance { MODEL_ROUNDROBIN, MODEL_MAGLEV, MODEL_SOURCE, MODEL_LEASTCONN };
-enum model_forward { MODEL_NAT, MODEL_DSR, MODEL_IPIP };
+/* TRANSPARENT: nat of the destination alone, `source 0.0.0.0 usesrc clientip`. */
+enum model_forward { MODEL_NAT, MODEL_DSR, MODEL_IPIP, MODEL_TRANSPARENT };
 enum model_all_down { MODEL_REJECT, MODEL_DROP, MODEL_LAST_KNOWN };
 enum model_check { MODEL_CHECK_TCP, MODEL_CHECK_HTTP, MODEL_CHECK_SCRIPT, MODEL_CHECK_DNS, MODEL_CHECK_EXTERNAL, MODEL_CHECK_PLUGIN };
 enum model_xdp_mode { MODEL_XDP_AUTO, MODEL_XDP_NATIVE, MODEL_XDP_GENERIC, MODEL_XDP_SHARED };

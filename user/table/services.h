@@ -18,7 +18,7 @@ struct services_entry {
 	uint16_t port;     /* host order; 0 for ENTRY_OWN, ENTRY_ALL_PORTS */
 	uint8_t protocol;  /* IPPROTO_TCP, IPPROTO_UDP; 0 for ENTRY_OWN */
 	uint8_t kind;      /* ENTRY_* */
-	uint32_t service;
+	uint32_t service;  /* ENTRY_SERVER: ENTRY_SERVED */
 	uint16_t address;  /* address id, not 0 */
 };
 
