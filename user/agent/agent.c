@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "agent/announce.h"
+#include "agent/bases.h"
 #include "agent/monitor.h"
 #include "agent/peers.h"
 #include "agent/plugins.h"
@@ -85,7 +86,7 @@ static void on_run(evutil_socket_t fd, short what, void *ctx)
 	a->save_due = false;
 	if (a->running)
 		reconcile_run(a->reconcile, a->health);
-	else if (a->round_over && reconcile_ways_are_known(a->reconcile))
+	else if (a->start_is_late || (a->round_over && reconcile_ways_are_known(a->reconcile)))
 		begin(a);
 	announce_update(a->announce);
 }
@@ -128,7 +129,7 @@ static void begin(struct agent *a)
 	const char *failed;
 	size_t up = 0, total = 0;
 
-	if (a->running)
+	if (a->running || a->bases)
 		return;
 	a->running = true;
 	event_del(a->first_round_timer);
@@ -214,6 +215,7 @@ static void on_start_late(evutil_socket_t fd, short what, void *ctx)
 {
 	struct agent *a = ctx;
 
+	a->start_is_late = true;
 	log_event(a->log, LOG_WARNING, "start_late", "text=%s",
 		  log_quoted(a->round_over ? "not all servers' neighbours have answered" :
 					     "not all servers have been checked; what was known of them before holds"));
@@ -542,6 +544,26 @@ static int start_first_round(struct agent *a)
 }
 
 
+static void on_bases(void *ctx)
+{
+	struct agent *a = ctx;
+
+	bases_take(a->bases, a->reconcile);
+	bases_free(a->bases);
+	a->bases = NULL;
+	agent_run_soon(a);
+}
+
+/* Large tables are laid out while the first checks are made. */
+static void start_bases(struct agent *a)
+{
+	a->bases = bases_plan(a->reconcile, a->model, a->model, a->health);
+	if (!a->bases || bases_start(a->bases, a->base, on_bases, a) == 0)
+		return;
+	bases_free(a->bases);
+	a->bases = NULL;
+}
+
 static int start_control(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	char path[MODEL_SOCKET_PATH_MAX + 1];
@@ -594,6 +616,8 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 	if (r == 0)
 		r = start_first_round(a);
 	if (r == 0)
+		start_bases(a);
+	if (r == 0)
 		r = monitor_prepare(a->monitor, a->model, error, AGENT_ERROR_MAX);
 	if (r < 0)
 		return r;
@@ -630,6 +654,7 @@ void agent_stop(struct agent *a)
 	probing_free(a->probing);
 	peers_free(a->peers);
 	peers_free(a->peers_next);
+	bases_free(a->bases);
 	sweep_free(a->sweep);
 	challenge_free(a->challenge);
 	reconcile_free(a->reconcile);

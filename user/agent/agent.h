@@ -66,6 +66,7 @@ struct agent_reload {
 
 struct agent_drain_wait;
 struct announce;
+struct bases;
 struct probing;
 struct plugins;
 struct reload;
@@ -100,6 +101,7 @@ struct agent {
 	struct health *health;
 	struct announce *announce;
 	struct peers *peers, *peers_next; /* with whom records are exchanged; next: not yet speaking. NULL = nobody */
+	struct bases *bases;    /* being built since the start; NULL = done, or there were none */
 	struct plugins *plugins; /* who runs the checks that plugins make */
 	struct probing *probing; /* who sends checks via a service's address */
 	struct control *control;
@@ -119,6 +121,7 @@ struct agent {
 	uint64_t started_ms;    /* monotonic */
 	uint64_t inconclusive_told_ms; /* the same; 0 = never */
 	bool round_over;        /* every checked server has its first result */
+	bool start_is_late;     /* no longer waited for what is missing of it */
 	bool save_due;          /* state has changed in this turn of the loop */
 	bool running;           /* the first round is over, packets are steered */
 	bool detach;            /* asked to stop: nothing is left in the kernel */

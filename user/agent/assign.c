@@ -51,13 +51,18 @@ static int assignment_new(const struct model *m, struct assignment *ret)
 	return 0;
 }
 
-static uint64_t server_identity(const struct model_backend *b, const struct model_server *s)
+uint64_t reconcile_server_identity(const struct model_backend *b, const struct model_server *s)
 {
 	char at[ENDPOINT_TEXT_MAX];
 
 	/* Records of one forwarding mode mean nothing in another. */
 	return identity_of("server %s/%s %s %s", b->name, s->name, endpoint_format(&s->at, at),
 			   model_forward_name(b->forward));
+}
+
+uint64_t reconcile_backend_identity(const struct model_backend *b)
+{
+	return identity_of("backend %s", b->name);
 }
 
 static uint64_t service_identity(const struct model_service *s)
@@ -92,7 +97,7 @@ static int assign_ids(struct reconcile *r, const struct model *m, struct assignm
 	for (size_t b = 0; b < m->backends.count; b++) {
 		const struct model_backend *backend = &m->backends.items[b];
 
-		if (take_id(r, &r->backends, identity_of("backend %s", backend->name), &a->backends[b], NULL) < 0) {
+		if (take_id(r, &r->backends, reconcile_backend_identity(backend), &a->backends[b], NULL) < 0) {
 			snprintf(error, RECONCILE_ERROR_MAX, "backend %s: more than %u backends", backend->name,
 				 (unsigned)MAX_BACKENDS);
 			return -ENOSPC;
@@ -101,7 +106,7 @@ static int assign_ids(struct reconcile *r, const struct model *m, struct assignm
 			const struct model_server *server = &backend->servers.items[s];
 			size_t n = a->first[b] + s;
 
-			a->keys[n] = server_identity(backend, server);
+			a->keys[n] = reconcile_server_identity(backend, server);
 			if (take_id(r, &r->servers, a->keys[n], &a->servers[n], counters_clear_server) < 0) {
 				snprintf(error, RECONCILE_ERROR_MAX,
 					 "server %s/%s: more than %u servers, those that a reload took away and whose "

@@ -100,6 +100,14 @@ uint32_t layout_size(const struct layout *l, enum model_balance balance)
 	return servers ? maglev_size(servers, l->members.count) : 0;
 }
 
+bool layout_is_quick(const struct layout *l, const struct maglev_cache *cache, uint32_t size)
+{
+	_cleanup_free_ struct maglev_server *servers = maglev_members(l);
+
+	return size < MAGLEV_CACHED_MIN || !servers ||
+	       (cache && maglev_cache_fits(cache, servers, l->members.count, size));
+}
+
 int layout_fill(const struct layout *l, enum model_balance balance, struct maglev_cache *cache, uint32_t *slots,
 		uint32_t size)
 {

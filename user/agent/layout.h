@@ -41,6 +41,8 @@ bool layout_equal(const struct layout *a, const struct layout *b);
  * the size stays when servers come and go; with nobody chosen every slot is 0.
  */
 uint32_t layout_size(const struct layout *l, enum model_balance balance);
+/* Is filling it a matter of milliseconds: a small table, or one whose base is known? cache may be NULL. */
+bool layout_is_quick(const struct layout *l, const struct maglev_cache *cache, uint32_t size);
 /* Fills slots[0 .. size) with server ids; `cache` is the backend's, for the hashes. 0, -ENOMEM or -EEXIST. */
 int layout_fill(const struct layout *l, enum model_balance balance, struct maglev_cache *cache, uint32_t *slots,
 		uint32_t size);

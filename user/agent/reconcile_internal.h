@@ -7,6 +7,7 @@
  *   entries.c   the service table's entries
  *   slots.c     the backends' slots
  *   shares.c    who has how many of them
+ *   bases.c     what of them is built before it is needed
  *   reconcile.c life, putting it into the maps, grace periods
  *   release.c   what no flow names any more
  */
@@ -101,6 +102,10 @@ void assignment_done(struct assignment *a);
 void reconcile_bump_generation(struct reconcile *r, uint32_t id);
 /* assign.c: follows the next hop towards a server; one destination an id. */
 void reconcile_watch(struct reconcile *r, uint32_t id, const struct addr *addr);
+
+/* assign.c: what they are on every balancer, whatever their ids. */
+uint64_t reconcile_server_identity(const struct model_backend *b, const struct model_server *s);
+uint64_t reconcile_backend_identity(const struct model_backend *b);
 
 /* image.c: can frames be sent to this server now? Fills *ret where the network knows the way at all. */
 bool reconcile_has_way(const struct reconcile *r, uint32_t id, struct net_hop *ret);

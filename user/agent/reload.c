@@ -2,7 +2,7 @@
 /*
  * A new configuration: everything that may refuse it is asked before anything changes. What is the same before and after
  * keeps its health, admin state and connections. Where it takes another program in the kernel (more slots, other
- * switches), that one is loaded by a thread first, and the old configuration is in force meanwhile.
+ * switches), or large tables, a thread makes them first, and the old configuration is in force meanwhile.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -16,6 +16,7 @@
 
 #include "agent/agent.h"
 #include "agent/announce.h"
+#include "agent/bases.h"
 #include "agent/explain_packet.h"
 #include "agent/monitor.h"
 #include "agent/peers.h"
@@ -39,6 +40,7 @@ struct reload {
 	bool changed;
 	uint64_t began_ms;
 	char error[AGENT_ERROR_MAX];
+	struct bases *bases;             /* of large tables; NULL = there are none */
 	/* While a program is loaded. */
 	pthread_t thread;
 	bool threaded;
@@ -172,6 +174,7 @@ static int take(struct reload *l)
 		a->peers_next = l->peers;
 	}
 	l->peers = a->peers;
+	bases_take(l->bases, a->reconcile);
 	monitor_commit(a->monitor);
 	explainer_forget(a->explainer);
 	log_configure(a->log, &a->model->global);
@@ -213,6 +216,7 @@ static void reload_free(struct reload *l)
 	dataplane_next_free(l->next);
 	if (l->peers != l->agent->peers)
 		peers_free(l->peers);
+	bases_free(l->bases);
 	model_free(l->model);
 	config_report_done(&l->report);
 	free(l);
@@ -324,9 +328,34 @@ static int load_another(struct reload *l)
 	return r;
 }
 
+/* The tables are ready: with the program that there is, or with another. */
+static void go_on(void *ctx)
+{
+	struct reload *l = ctx;
+	struct agent *a = l->agent;
+	const struct dataplane_switches *now = dataplane_switches(a->dataplane);
+	int r;
+
+	l->slots = slots_for(a, l->model);
+	l->switches = agent_switches(l->model);
+	/* Connections of what has left the configuration go on for a while: what was once used stays. */
+	l->switches.without_ipv6 &= now->without_ipv6;
+	l->switches.without_nat &= now->without_nat;
+	l->switches.without_dsr &= now->without_dsr;
+	l->switches.without_transparent &= now->without_transparent;
+	if (l->slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&l->switches, now, sizeof(*now)) == 0) {
+		finish(l, take(l));
+		return;
+	}
+	r = load_another(l);
+	if (r < 0) {
+		snprintf(l->error, AGENT_ERROR_MAX, "another program can't be loaded: %s", strerror(-r));
+		finish(l, r);
+	}
+}
+
 void agent_reload(struct agent *a, const struct agent_reload_ops *ops)
 {
-	const struct dataplane_switches *now = dataplane_switches(a->dataplane);
 	struct reload *l = a->reload ? NULL : calloc(1, sizeof(*l));
 	int r;
 
@@ -347,22 +376,10 @@ void agent_reload(struct agent *a, const struct agent_reload_ops *ops)
 		finish(l, r);
 		return;
 	}
-	l->slots = slots_for(a, l->model);
-	l->switches = agent_switches(l->model);
-	/* Connections of what has left the configuration go on for a while: what was once used stays. */
-	l->switches.without_ipv6 &= now->without_ipv6;
-	l->switches.without_nat &= now->without_nat;
-	l->switches.without_dsr &= now->without_dsr;
-	l->switches.without_transparent &= now->without_transparent;
-	if (l->slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&l->switches, now, sizeof(*now)) == 0) {
-		finish(l, take(l));
+	l->bases = bases_plan(a->reconcile, l->model, a->model, a->health);
+	if (l->bases && bases_start(l->bases, a->base, go_on, l) == 0)
 		return;
-	}
-	r = load_another(l);
-	if (r < 0) {
-		snprintf(l->error, AGENT_ERROR_MAX, "another program can't be loaded: %s", strerror(-r));
-		finish(l, r);
-	}
+	go_on(l);
 }
 
 void agent_reload_done(struct agent *a)

@@ -249,7 +249,7 @@ void maglev_cache_done(struct maglev_cache *c)
 	memset(c, 0, sizeof(*c));
 }
 
-static bool cache_fits(const struct maglev_cache *c, const struct maglev_server *servers, size_t count, uint32_t size)
+static bool fits_sorted(const struct maglev_cache *c, const struct maglev_server *servers, size_t count, uint32_t size)
 {
 	if (c->size != size || c->count != count)
 		return false;
@@ -257,6 +257,11 @@ static bool cache_fits(const struct maglev_cache *c, const struct maglev_server 
 		if (c->servers[i].key != servers[i].key || c->servers[i].weight != servers[i].weight)
 			return false;
 	return true;
+}
+
+bool maglev_cache_fits(const struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t size)
+{
+	return sort(servers, count) == 0 && fits_sorted(c, servers, count, size);
 }
 
 /* The base table, which depends on nobody's state. `slots` is room to work in. */
@@ -329,11 +334,13 @@ int maglev_fill_cached(struct maglev_cache *c, struct maglev_server *servers, si
 	r = sort(servers, count);
 	if (r < 0)
 		return r;
+	fits = fits_sorted(c, servers, count, size);
+	/* With nobody up the base, and how it was last, are kept for those who will be. */
 	if (size < MAGLEV_CACHED_MIN || count >= UINT16_MAX || !find_up(servers, count, up, &ups, &equal_weights)) {
-		maglev_cache_done(c);
+		if (!fits)
+			maglev_cache_done(c);
 		return maglev_fill(servers, count, slots, size);
 	}
-	fits = cache_fits(c, servers, count, size);
 	r = fits ? 0 : cache_begin(c, servers, count, slots, size);
 	if (r < 0)
 		return r;

@@ -54,6 +54,8 @@ struct maglev_cache {
 /* The same answer as maglev_fill()'s to the bit; what was computed for the same servers and weights is used again. */
 int maglev_fill_cached(struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t *slots,
 		       uint32_t size);
+/* Is the base known? Sorts `servers`. */
+bool maglev_cache_fits(const struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t size);
 void maglev_cache_done(struct maglev_cache *c);
 
 #endif

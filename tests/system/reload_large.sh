@@ -1,0 +1,111 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# A reload that lays out very large tables: whoever asks the agent meanwhile is answered, checks go on, and the old
+# configuration is in force until the new one is whole.
+. "$(dirname "$0")/lib.sh"
+
+readonly PORT=7000
+# A table takes 0.3 s, or 2 s with thousands of servers, which take their time themselves.
+if [ -n "${LONG:-}" ]; then
+	readonly TABLES=4 SERVERS=4000 LONGEST_MS=5000
+else
+	readonly TABLES=9 SERVERS=60 LONGEST_MS=1500
+fi
+exec 3>&1
+
+# Backends whose weights make for the largest table there is. $2: the first server's weight.
+crowd() {
+	local b s
+
+	for ((b = 0; b < $1; b++)); do
+		printf 'backend crowd%d\n\tforward dsr\n\tbalance maglev\n' "$b"
+		printf '\tserver first 192.168.1.101:9999 weight %d\n' "$2"
+		for ((s = 0; s < SERVERS; s++)); do
+			printf '\tserver s%d 192.168.1.101:%d weight %d\n' "$s" $((10000 + s)) $((255 + s % 2))
+		done
+	done
+}
+
+# config TABLES WEIGHT
+config() {
+	{
+		cat <<CFG
+global
+	metrics 127.0.0.1:9599
+$(quick_defaults)
+
+listen dsr
+	forward dsr
+	balance maglev
+	bind $DSR4:$PORT
+	bind udp@$DSR4:$PORT
+	server node1 192.168.1.100:$PORT
+	server node2 192.168.1.101:$PORT
+CFG
+		printf '\ndefaults\n\tmode tcp\n\ttimeout connect 1s\n\ttimeout client 1m\n\ttimeout server 1m\n'
+		crowd "$1" "${2:-1}"
+	} | write_config
+}
+
+# The longest time in ms that somebody who asks again and again has to wait, until $LAB_DIR/asked-enough is there.
+ask_on() {
+	local longest=0 from took
+
+	until [ -e "$LAB_DIR/asked-enough" ]; do
+		from=$(now_ms)
+		lab_ctl version >/dev/null
+		took=$(($(now_ms) - from))
+		((took <= longest)) || longest=$took
+	done
+	echo "$longest"
+}
+
+asked_during() {
+	local asker failed=0
+
+	rm -f "$LAB_DIR/asked-enough"
+	ask_on >"$LAB_DIR/longest" &
+	asker=$!
+	"$@" >/dev/null || failed=1
+	touch "$LAB_DIR/asked-enough"
+	wait "$asker"
+	[ "$failed" = 0 ] || { echo "it fails"; return 1; }
+	echo "# $*: the longest answer took $(<"$LAB_DIR/longest") ms; $(grep event=reloaded "$LAB_DIR/agent.log" | tail -n 1)" >&3
+	expect "ms that the longest answer took" "$(<"$LAB_DIR/longest")" -le "$LONGEST_MS"
+}
+
+has_slots() {
+	lab_ctl -j show servers crowd$((TABLES - 1))/s1 | jq -e '.servers[0].slots_share > 0'
+}
+
+begin --dsr --backends 2
+DSR4=$(lab_state dsr4)
+for i in 1 2; do
+	steady_serve "$i" $PORT
+done
+config 0
+start
+load stream stream "$DSR4" $PORT 200
+load new new "$DSR4" $PORT 100
+config $TABLES
+check "tables that are new" asked_during reload
+check "they are there when it is done" has_slots
+config $TABLES 2
+check "tables that change" asked_during reload
+load_passes
+load_check_all "large tables" node1,node2
+steady_kill 2
+check "a server that dies is found out" wait_down dsr/node2
+steady_serve 2 $PORT
+wait_up dsr/node2
+check "a weight by hand" asked_during lab_ctl server weight crowd0/s1 7
+# Its first thread is gone before the last one, which gives the tables' memory and the lock back.
+last_thread_is_gone() {
+	[ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ] && process_is_gone "$1"
+}
+kill -9 "$(agent_pid)"
+wait_until 20 "the agent's end" last_thread_is_gone "$(agent_pid)"
+agent_start "$CONFIG"
+check "an agent that takes such tables over" agent_wait_ready 60
+check "has them too" has_slots
