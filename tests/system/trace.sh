@@ -20,17 +20,26 @@ trace_begins() {
 	nsenter --net="$(lab_netns_path balancer)" "$LAB_BUILD/alwayson" -s "$LAB_DIR/sock" trace "$@" \
 		>"$file" 2>"$file.err" &
 	tracer=$!
-	wait_until 5 "a word of it" test -s "$file.err" && grep -q tracing "$file.err"
+	wait_until 15 "a word of it" test -s "$file.err" && grep -q tracing "$file.err" && return
+	end_trace 2>/dev/null # or it would begin later, unseen
+	return 1
 }
 
 trace_ended() {
 	! kill -0 "$tracer" 2>/dev/null
 }
 
+# Whoever reads it ends, and the trace with him.
+end_trace() {
+	kill "$tracer"
+	wait "$tracer"
+}
+
 # Whatever ran has ended: another begins, and is ended.
 none_runs() {
 	trace_begins "$LAB_DIR/probe" --verdict internal
 	kill "$tracer" 2>/dev/null
+	wait "$tracer"
 	grep -q tracing "$LAB_DIR/probe.err"
 }
 
@@ -71,7 +80,7 @@ check "a client's packet" in_file "$LAB_DIR/text" ' nat_request eth0 .*:45000 > 
 check "and as it left" in_file "$LAB_DIR/text" '^    -> eth0 192.168.1.10:[0-9]+ > 192.168.1.10[01]:80 tcp SYN, ttl 63'
 check "the server's reply" in_file "$LAB_DIR/text" '^    -> eth0 192.168.1.10:80 > .*:45000 tcp SYN.ACK, ttl 63'
 check "nothing of another service" expect "its packets" "$(grep -c 45001 "$LAB_DIR/text")" -eq 0
-kill "$tracer"
+end_trace
 check "it is over when who asked has left" none_runs
 trace_into "$LAB_DIR/json" -j --verdict no_service --verdict rejected --count 1
 client curl -s -m 3 "http://$VIP4:9999/" >/dev/null
@@ -81,14 +90,14 @@ check "nothing left" expect "out" "$(jq -c .out "$LAB_DIR/json")" = null
 
 trace_into "$LAB_DIR/none" -j --source 203.0.113.0/24
 client curl -s "http://$VIP4/" >/dev/null
-kill "$tracer"
+end_trace
 check "another client's packets are not told" expect "bytes" "$(wc -c <"$LAB_DIR/none")" -eq 0
 
 trace_into "$LAB_DIR/out" --pcap "$LAB_DIR/trace.pcapng" --source "$(lab_ctl -j show flows | jq -r '.flows[0].client' | cut -d: -f1)/32"
 client curl -s --local-port 45002 "http://$VIP4/" >/dev/null
 check "the file has the whole connection" wait_until 5 "a FIN both ways" bash -c \
 	'[ "$(tcpdump -nr "$1" "tcp port 45002 and tcp[13] & 1 != 0" 2>/dev/null | grep -c .)" -ge 2 ]' - "$LAB_DIR/trace.pcapng"
-kill "$tracer"
+end_trace
 check "tcpdump sees packets as they came" expect "SYNs of the client" "$(dump 'tcp[13] = 2 and src port 45002' | wc -l)" -eq 1
 check "and as they left" expect "SYNs to a server" "$(dump "tcp[13] = 2 and src host 192.168.1.10" | wc -l)" -eq 1
 check "tshark reads both, and their directions" expect "SYNs in and out" "$(tshark -nr "$LAB_DIR/trace.pcapng" \
@@ -114,19 +123,18 @@ loses() {
 	wait_until 3 "a word of it" grep -qE ', [1-9][0-9]* as they came too fast' "$2"
 }
 
-kill "$tracer"
+end_trace
 trace_into "$LAB_DIR/ring" --pcap "$LAB_DIR/lost.pcapng" --rate 100000
 client curl -s "http://$VIP4/" >/dev/null
 check "what the agent had no time to take is counted" wait_until 60 "a loss" loses "$(agent_pid)" "$LAB_DIR/ring.err"
 check "and the file tells as well" in_file "$LAB_DIR/lost.pcapng" 'not shown so far: 0 above the rate, [1-9]'
 check "tshark still reads it" expect "packets of it" "$(tshark -nr "$LAB_DIR/lost.pcapng" 2>"$LAB_DIR/tshark.err" | wc -l)" -gt 1
-kill "$tracer"
+end_trace
 trace_into "$LAB_DIR/queue" -j --rate 100000
 check "what a slow reader did not ask for in time is counted" wait_until 60 "a loss" loses "$tracer" "$LAB_DIR/queue.err"
 busy &
 load=$!
-kill "$tracer"
-wait "$tracer"
+end_trace
 check "it is over at once in the middle of traffic too" wait_until 5 "the end" none_runs
 wait "$load"
 trace_into "$LAB_DIR/few" -j --rate 1
@@ -144,7 +152,7 @@ check "no snap" asked "trace snap 0" '"code":2'
 check "no such word" asked "trace colour red" 'colour is not service'
 check "a word without value" asked "trace rate" 'rate needs a value'
 check "a second one is refused" asked "trace" "a trace is running already"
-kill "$tracer"
+end_trace
 check "rate and snap at the limit" asked "trace rate 100000 snap 256" '"rate":100000,"snap":256'
 number=$(jq .trace "$LAB_DIR/answer")
 check "a wait above the limit" asked "trace next $number 600001" '"code":2'

@@ -233,13 +233,21 @@ static void on_signal(int number)
 	client_interrupt();
 }
 
-/* Ctrl-C, or who waits for us is gone: the trace is to end with us. A second signal ends us as it would have. */
-static void catch_signals(void)
+/*
+ * Ctrl-C, or who waits for us is gone: the trace is to end with us. A second signal ends us as it would have. They are held
+ * back until it is known whether the trace has begun: *ret_mask is for then.
+ */
+static void catch_signals(sigset_t *ret_mask)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND }, before;
+	sigset_t held;
 
 	ended_by = 0;
+	sigemptyset(&held);
+	for (size_t i = 0; i < array_size(numbers); i++)
+		sigaddset(&held, numbers[i]);
+	sigprocmask(SIG_BLOCK, &held, ret_mask);
 	for (size_t i = 0; i < array_size(numbers); i++)
 		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &action, NULL);
@@ -250,6 +258,7 @@ int follow_trace(const struct cli_options *o, const struct cli_output *to)
 	const char *path = given(o, "--pcap"), *count = given(o, "--count");
 	struct tracing t = { .o = o, .to = to, .left = count ? strtoull(count, NULL, 10) : UINT64_MAX };
 	FILE *file = NULL;
+	sigset_t mask;
 	int code, r = 0;
 
 	if (path) {
@@ -261,14 +270,14 @@ int follow_trace(const struct cli_options *o, const struct cli_output *to)
 			return code;
 		}
 	}
+	catch_signals(&mask);
 	code = begin(&t);
-	if (code == CONTROL_DONE) {
-		catch_signals();
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	if (code == CONTROL_DONE)
 		do
-			code = next(&t);
-		while (code < 0 && !ended_by);
-	}
-	if (code <= CONTROL_DONE)
+			code = ended_by ? CONTROL_DONE : next(&t);
+		while (code < 0);
+	if (code == CONTROL_DONE)
 		finish(&t);
 	if (file && fclose(file) != 0 && code == CONTROL_DONE)
 		code = ask_give_up(o, to, CONTROL_FAILED, "%s: %s", path, strerror(errno));
