@@ -61,9 +61,13 @@ hold() {
 	HOLDS+=($!)
 }
 
-# Of service $2's connections, as balancer $1 knows them: $3 of them.
+# How many of service $2's connections balancer $1 knows.
+known() {
+	cluster_ctl "$1" -j show services | jq --arg n "$2" '[.services[] | select(.backend == $n) | .connections] | add'
+}
+
 knows() {
-	[ "$(cluster_ctl "$1" -j show services | jq --arg n "$2" '[.services[] | select(.backend == $n) | .connections] | add')" = "$3" ]
+	expect "connections of $2" "$(known "$1" "$2")" -eq "$3"
 }
 
 broken() {
@@ -80,6 +84,34 @@ peer_is() {
 
 peer_is_down() {
 	[ "$(cluster_ctl "$1" -j show peers | jq -r '.peers[0].up')" = false ]
+}
+
+# No datagram of a peer comes through to balancer $1.
+deafen() {
+	lab_in "balancer$1" nft -f - <<-NFT
+		table ip deaf {
+			chain in {
+				type filter hook input priority 0;
+				udp dport 10000 drop
+			}
+		}
+	NFT
+}
+
+hear_again() {
+	lab_in "balancer$1" nft delete table ip deaf
+}
+
+has_told() {
+	(($(peer_figure "$1" .sent_records) >= $2))
+}
+
+was_told_again() {
+	(($(peer_figure "$1" .records.updated) > 0))
+}
+
+is_not_believed() {
+	(($(peer_figure "$1" .dropped.authentication) > 0))
 }
 
 peer_figure() {
@@ -133,42 +165,65 @@ for i in 1 2; do
 	check "balancer$i hears the other one" wait_until 10 "the peer to be up" peer_is "$i" true
 done
 
+# What is told while nothing of it comes through is missed later.
+master=$(cluster_holders)
+deafen "$(other "$master")"
 hold told "$CLUSTER_VIP4:80"
 hold alone "$ALONE:80"
 hold nat "$CLUSTER_VIP4:82"
-master=$(cluster_holders)
+wait_until 10 "records to be sent" has_told "$master" "$CONNECTIONS"
+hear_again "$(other "$master")"
 for name in told nat alone; do
 	wait_until 15 "all connections of $name" knows "$master" "$name" "$CONNECTIONS" || give_up load "$name"
 done
 for name in told nat; do
-	check "the passive balancer knows the connections of $name" wait_until 10 "them to travel" \
-		knows "$(other "$master")" "$name" "$CONNECTIONS"
+	wait_until 10 "them to travel" knows "$(other "$master")" "$name" "$CONNECTIONS" || :
+	check "the passive balancer knows the connections of $name" knows "$(other "$master")" "$name" "$CONNECTIONS"
 done
 check "what is not to travel does not" knows "$(other "$master")" alone 0
-check "nothing was dropped" expect "dropped" "$(peer_figure "$(other "$master")" '.dropped | add')" -eq 0
+check "what was lost on the way was asked for" expect "copies" "$(peer_figure "$(other "$master")" .copies)" -ge 2
+check "nothing else was lost" expect "dropped" "$(peer_figure "$(other "$master")" '.dropped | add')" -eq 0
+check "nothing was refused" expect "refused" \
+	"$(peer_figure "$(other "$master")" '.records | .unknown_service + .unknown_server + .unknown_source')" -eq 0
 
 dies "$master" dead
 check "a peer that is gone is noticed" wait_until 10 "it to be down" peer_is_down "$(other "$master")"
 check "... and logged" grep -q 'event=peer_down peer=lb' "$LAB_DIR/balancer$(other "$master")/agent.log"
 
-# It comes back with an empty table: its agent has ended for good, its program is gone.
+# It comes back as from a crash, with an empty table and no address: its agent, its program and keepalived are gone.
+kill -9 "$(keepalived_pid "$master")" "$(cat "$LAB_DIR/balancer$master/vrrp.pid")"
+for address in "$CLUSTER_VIP4" "$ALONE" "$SOURCE"; do
+	ip -n "$(lab_netns "balancer$master")" address del "$address/32" dev eth0
+done
 kill -CONT "$(cluster_agent_pid "$master")"
 cluster_agent_stop "$master"
-balancer_start "$master"
 rejoin "balancer$master"
-check "back: it hears its peer" wait_until 20 "the peer to be up" peer_is "$master" true
+balancer_start "$master"
 cluster_agent_wait_ready "$master" || give_up back "balancer$master is not ready"
+check "back: it is not ready before it knows what its peer knows" expect "its copy" \
+	"$(peer_figure "$master" .copied)" = true
 for name in told nat; do
-	check "back: it was told of the connections of $name that were there before it" wait_until 10 "them to come" \
+	wait_until 10 "connections of $name" knows "$master" "$name" "$CONNECTIONS" || :
+	check "back: it was told of the connections of $name that were there before it" \
 		knows "$master" "$name" "$CONNECTIONS"
 done
-wait_until 10 "one holder" cluster_is_held
-new=$(cluster_holders)
+keepalived_start "$master" "$ALONE/32" "$SOURCE/32"
+new=$(other "$master")
+check "back: the addresses stay where they are" cluster_is_held_by "$new"
 wait_until 10 "connections of alone" knows "$new" alone "$CONNECTIONS"
 for name in told nat; do
 	wait_until 10 "all to know $name" knows "$(other "$new")" "$name" "$CONNECTIONS"
 done
+check "connections that go on are told of again" wait_until 25 "a refresh" was_told_again "$(other "$new")"
 dies "$new" "dead again"
-kill -CONT "$(cluster_agent_pid "$new")"
-rejoin "balancer$new"
 kill "${HOLDS[@]}"
+
+kill -CONT "$(cluster_agent_pid "$new")"
+cluster_agent_stop "$new"
+rejoin "balancer$new"
+printf '%s\n' 00112233445566778899aabbccddeeff >"$LAB_DIR/other"
+chmod 600 "$LAB_DIR/other"
+sed -i 's|hash-secret .*|hash-secret '"$LAB_DIR/other"'|' "$LAB_DIR/peers$new.cfg"
+balancer_start "$new"
+check "who has another secret is not believed" wait_until 15 "datagrams to be dropped" is_not_believed "$(other "$new")"
+check "... and is down" wait_until 10 "it to be down" peer_is_down "$(other "$new")"

@@ -227,6 +227,8 @@ void peers_flush(struct peers *p)
 
 void peers_passed(struct peers *p)
 {
+	bool giving = false;
+
 	for (size_t i = 0; p && i < p->links.count; i++) {
 		struct link *l = p->links.items[i];
 
@@ -240,7 +242,11 @@ void peers_passed(struct peers *p)
 			l->cursor = 0;
 		}
 		l->stalled = false;
+		giving |= l->giving;
 	}
+	/* Who waits for a copy is not ready before. */
+	if (giving)
+		sweep_hurry(p->agent->sweep);
 }
 
 bool peers_are_awaited(const struct peers *p)

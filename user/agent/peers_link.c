@@ -95,6 +95,8 @@ static void come_up(struct link *l)
 /* It asks for a copy, or has one of ours; it has sent us one. */
 static void note_copies(struct link *l, const struct wire_header *h)
 {
+	if (h->wants != l->asked && h->wants != l->gave)
+		sweep_hurry(l->peers->agent->sweep);
 	l->asked = h->wants;
 	if (l->got != l->wants && h->gave == l->wants) {
 		l->got = l->wants;
