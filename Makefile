@@ -114,7 +114,7 @@ mutants: ## break the code on purpose, one way at a time: the suite that guards 
 	@tests/mutants
 
 SCRIPTS := .ci/run tools/deps tools/lab tools/man tools/completion/alwayson.bash $(wildcard tools/lab.d/*.sh) tests/run tests/mutants tests/bare-machine tests/fuzz/seeds \
-           $(addprefix tests/bench/,run report throughput mpps start) $(wildcard tests/system/*.sh) \
+           $(addprefix tests/bench/,run report throughput mpps start peers) $(wildcard tests/system/*.sh) \
            $(addprefix tests/vm/,run boot guest) $(wildcard tests/vm/*.sh)
 
 # cppcheck does not know __attribute__((cleanup)), and sees leaks where there are none; ASan looks for the real ones.

@@ -30,6 +30,15 @@ static __always_inline bool peer_is_same(const __u64 *record, const __u64 words[
 	return record[1] == words[1] && ((record[2] ^ words[2]) & mask) == 0;
 }
 
+/* The way back to the client is known by now. */
+static __always_inline void peer_teach_hop(void *record, const __u64 words[6], const bool v6)
+{
+	volatile __u16 *hop = v6 ? &((struct flow6 *)record)->hop : &((struct flow4 *)record)->hop;
+
+	if (*hop == PEER_HOP)
+		*hop = words[v6 ? 5 : 2] >> 48;
+}
+
 static __always_inline void peer_was_half_open(const struct peer_record *r, __u64 tag)
 {
 	__u32 server = FLOW_SERVER(tag);
@@ -52,10 +61,11 @@ static __always_inline __u32 peer_meet(const struct peer_record *r, const __u64 
 		return PEER_OLDER;
 	if (FLOW_SERVER(f->value) == r->server && FLOW_GENERATION(f->value) == r->generation &&
 	    peer_is_same(f->record, words, v6)) {
-		if (!flow_change(f, told ? closed & ~state : 0, state, tick))
+		if (!flow_change(f, told ? (closed | FLOW_BACK_FIN) & ~state : 0, state, tick))
 			return PEER_OLDER;
 		if (request && FLOW_STATE(f->value) & FLOW_PROVEN)
 			peer_was_half_open(r, f->was);
+		peer_teach_hop(f->record, words, v6);
 		return PEER_UPDATED;
 	}
 	if (!told && !(was & closed && !(state & closed)))

@@ -10,7 +10,7 @@
 
 #define PEER_BATCH 64
 
-/* The hop of a record that is told of: the client's first packet fits none, and is learnt from. */
+/* The hop of a record whose client's next hop is not known: the client's first packet does not fit, and is learnt from. */
 #define PEER_HOP 0xffff
 
 /* What became of a record. */

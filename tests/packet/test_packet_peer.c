@@ -38,6 +38,7 @@ struct told {
 	uint8_t state, reply_state;
 	uint16_t age;           /* ticks */
 	unsigned port;          /* nat: which own port */
+	uint16_t hop;           /* nat: the way back to the client; 0 = not known */
 };
 
 static void put(__u64 words[6], bool v6, const char *remote, uint16_t rport, uint16_t local, uint16_t lport, uint8_t kind,
@@ -76,8 +77,8 @@ static uint8_t tell(struct rig *r, const struct told *t)
 	    t->nat ? own : 0, t->nat ? PORT_LOW + t->port : 0);
 	if (t->nat) {
 		put(p->reply, t->v6, server, 8080, own, PORT_LOW + t->port, TCP | FLOW_REPLY, client, t->sport, address, 80);
-		((__u16 *)p->request)[t->v6 ? 23 : 11] = PEER_HOP;
-		((__u16 *)p->reply)[t->v6 ? 23 : 11] = PEER_HOP;
+		((__u16 *)p->request)[t->v6 ? 23 : 11] = t->hop ? t->hop : PEER_HOP;
+		((__u16 *)p->reply)[t->v6 ? 23 : 11] = t->hop ? t->hop : PEER_HOP;
 	}
 	assert_int_equal(dataplane_peer_run(program), 0);
 	return p->result;
@@ -247,6 +248,21 @@ static void a_translated_connection_is_followed_both_ways(void **state)
 	}
 }
 
+static void the_way_back_may_be_told_later(void **state)
+{
+	struct rig *r = *state;
+	const struct packet data = client_packet(false, TCP, 40000, ACK);
+
+	world_lay(r, &(struct world){ .servers = 1 });
+	tell(r, &(struct told){ .nat = true, .sport = 40000, .server = 1, .port = 3 });
+	assert_int_equal(rig_flow(r, &data).hop, PEER_HOP);
+	tell(r, &(struct told){ .nat = true, .sport = 40000, .server = 1, .port = 3, .hop = 9 });
+	assert_int_equal(rig_flow(r, &data).hop, 9);
+	/* What packets have taught stays. */
+	tell(r, &(struct told){ .nat = true, .sport = 40000, .server = 1, .port = 3, .hop = 8 });
+	assert_int_equal(rig_flow(r, &data).hop, 9);
+}
+
 static void an_own_port_that_was_told_of_is_not_dealt(void **state)
 {
 	struct rig *r = *state;
@@ -302,6 +318,7 @@ int main(void)
 		rig_test(the_end_of_a_connection_is_told_too),
 		rig_test(the_program_that_holds_the_entry_is_not_disturbed),
 		rig_test(a_translated_connection_is_followed_both_ways),
+		rig_test(the_way_back_may_be_told_later),
 		rig_test(an_own_port_that_was_told_of_is_not_dealt),
 		rig_test(an_own_port_in_use_here_is_not_taken),
 		rig_test(a_proof_from_elsewhere_ends_half_open),

@@ -106,6 +106,10 @@ has_told() {
 	(($(peer_figure "$1" .sent_records) >= $2))
 }
 
+ended_well() {
+	[ "$(cat "$LAB_DIR/down.code" 2>/dev/null)" = 0 ] && cmp -s "$LAB_DIR/down" "$LAB_DIR/files/4M"
+}
+
 was_told_again() {
 	(($(peer_figure "$1" .records.updated) > 0))
 }
@@ -186,7 +190,12 @@ check "nothing else was lost" expect "dropped" "$(peer_figure "$(other "$master"
 check "nothing was refused" expect "refused" \
 	"$(peer_figure "$(other "$master")" '.records | .unknown_service + .unknown_server + .unknown_source')" -eq 0
 
+# In a download the client says nothing while nothing comes: the server's packet is the first on the other balancer.
+nsenter --net="$(lab_netns_path client)" bash -c 'curl -sf -m 60 -o "$1" "$2"; echo $? >"$1.code"' download \
+	"$LAB_DIR/down" "http://$CLUSTER_VIP4:82/slow/$(server_file 4M)" &
+wait_until 10 "the download to be told of" knows "$(other "$master")" nat $((CONNECTIONS + 1))
 dies "$master" dead
+check "dead: a download in nat ends as it ought to" wait_until 40 "its end" ended_well
 check "a peer that is gone is noticed" wait_until 10 "it to be down" peer_is_down "$(other "$master")"
 check "... and logged" grep -q 'event=peer_down peer=lb' "$LAB_DIR/balancer$(other "$master")/agent.log"
 

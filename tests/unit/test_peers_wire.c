@@ -108,7 +108,7 @@ static void a_record_that_cannot_be_is_refused(void **state)
 		{ 0, 8 }, { 0, 0xff },           /* a shape that this version does not know */
 		{ 0, 5 }, { 0, 6 },              /* nat between families */
 		{ 1, IPPROTO_ICMP }, { 1, 0 },   /* another protocol */
-		{ 2, FLOW_LIVE }, { 2, FLOW_PEER }, { 2, 0x80 }, /* states that are each machine's own */
+		{ 2, FLOW_LIVE }, { 2, FLOW_PEER }, { 2, FLOW_BUSY }, /* states that are each machine's own */
 		{ 3, FLOW_FIN },                 /* a way back without nat */
 	};
 

@@ -208,6 +208,8 @@ void peers_free(struct peers *p)
 		free(p->links.items[i]);
 	}
 	vec_done(&p->links);
+	for (size_t i = 0; i < p->way_count; i++)
+		net_unwatch(p->agent->net, &p->ways[i]);
 	if (p->fd >= 0)
 		close(p->fd);
 	dataplane_peer_close(p->program);
@@ -247,6 +249,14 @@ void peers_passed(struct peers *p)
 	/* Who waits for a copy is not ready before. */
 	if (giving)
 		sweep_hurry(p->agent->sweep);
+}
+
+bool peers_watch(const struct peers *p, const struct addr *client)
+{
+	for (size_t i = 0; p && i < p->way_count; i++)
+		if (addr_equal(&p->ways[i], client))
+			return true;
+	return false;
 }
 
 bool peers_are_awaited(const struct peers *p)

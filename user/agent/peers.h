@@ -29,6 +29,7 @@ enum peers_limit {
 	PEERS_SEND_RATE = 4000,     /* datagrams a second to each peer: 228 000 connections */
 	PEERS_RECEIVE_RATE = 8000,  /* ... and from each; what is more is dropped and counted */
 	PEERS_ASK_MS = 5000,        /* after a loss everything is asked for, this often at most */
+	PEERS_WAYS_MAX = 16,        /* nat: networks of clients (/24, /48) whose next hop is kept known, for their replies */
 	PEERS_TURN = 64,            /* datagrams that are read before others have their turn */
 };
 
@@ -84,6 +85,8 @@ void peers_see(struct peers *p, const struct flow_view *f, const struct flow_vie
 void peers_flush(struct peers *p);
 void peers_passed(struct peers *p);
 
+/* Is this a client whose next hop is kept known for the peers? Takes NULL. */
+bool peers_watch(const struct peers *p, const struct addr *client);
 /* Are copies awaited that a start waits for? Takes NULL. */
 bool peers_are_awaited(const struct peers *p);
 void peers_each(const struct peers *p, void (*visit)(const struct peers_view *v, void *ctx), void *ctx);

@@ -15,9 +15,13 @@ static bool is_tcp(const struct flow_view *f)
 	return (f->kind & ~FLOW_REPLY) == IPPROTO_TCP;
 }
 
-static bool is_closed(uint8_t state, uint8_t reply_state, bool nat)
+static bool is_closed(const struct flow_view *f, const struct flow_view *reply)
 {
-	return nat ? ((state | reply_state) & FLOW_RST) || (state & reply_state & FLOW_FIN) : state & (FLOW_FIN | FLOW_RST);
+	const uint8_t state = FLOW_STATE(f->value), reply_state = reply ? FLOW_STATE(reply->value) : 0;
+
+	if (flows_is_transparent(f))
+		return state & FLOW_RST || (state & FLOW_FIN && state & FLOW_BACK_FIN);
+	return reply ? ((state | reply_state) & FLOW_RST) || (state & reply_state & FLOW_FIN) : state & (FLOW_FIN | FLOW_RST);
 }
 
 /* Where the entry stands: families one behind the other. */
@@ -144,7 +148,7 @@ void peers_see(struct peers *p, const struct flow_view *f, const struct flow_vie
 	summary = summary_of(f, reply);
 	position = position_of(p, f);
 	known = known_at(p, f, position);
-	closed = is_tcp(f) && is_closed(FLOW_STATE(f->value), reply ? FLOW_STATE(reply->value) : 0, reply);
+	closed = is_tcp(f) && is_closed(f, reply);
 	changed = (summary ^ *known) >> 16 ||
 		  (!closed && (uint16_t)(FLOW_TICK(summary) - FLOW_TICK(*known)) >=
 			   dataplane_ticks_from_ms(p->agent->dataplane,
@@ -181,7 +185,7 @@ static bool find_server(const struct model_backend *b, const struct endpoint *at
 /* What an entry says: who sends to which address of ours, and where it goes on to, from where. */
 struct way {
 	struct endpoint remote, to;  /* to: family 0 where no address is translated */
-	uint16_t local, local_port, from, from_port;
+	uint16_t local, local_port, from, from_port, hop;
 	uint8_t kind;
 };
 
@@ -190,7 +194,7 @@ static void fill(__u64 words[6], const struct way *w)
 	if (w->remote.addr.family == AF_INET6) {
 		struct flow6 f = { .remote_port = htons(w->remote.port), .local_port = htons(w->local_port),
 				   .local = w->local, .kind = w->kind, .to_port = htons(w->to.port),
-				   .from_port = htons(w->from_port), .from = w->from, .hop = w->to.port ? PEER_HOP : 0 };
+				   .from_port = htons(w->from_port), .from = w->from, .hop = w->hop };
 
 		memcpy(f.remote, w->remote.addr.bytes, 16);
 		memcpy(f.to, w->to.addr.bytes, 16);
@@ -198,7 +202,7 @@ static void fill(__u64 words[6], const struct way *w)
 	} else {
 		struct flow4 f = { .remote_port = htons(w->remote.port), .local_port = htons(w->local_port),
 				   .local = w->local, .kind = w->kind, .to_port = htons(w->to.port),
-				   .from_port = htons(w->from_port), .from = w->from, .hop = w->to.port ? PEER_HOP : 0 };
+				   .from_port = htons(w->from_port), .from = w->from, .hop = w->hop };
 
 		memcpy(&f.remote, w->remote.addr.bytes, 4);
 		memcpy(&f.to, w->to.addr.bytes, 4);
@@ -206,8 +210,64 @@ static void fill(__u64 words[6], const struct way *w)
 	}
 }
 
+static uint64_t mac_word(const uint8_t mac[6])
+{
+	uint64_t word = 0;
+
+	memcpy(&word, mac, 6);
+	return word;
+}
+
+/* As bpf/hop.h learns one: the id of this next hop, claimed if it is new. PEER_HOP: there is no room. */
+static uint16_t claim_hop(const struct dataplane_maps *m, const struct net_hop *hop)
+{
+	const uint64_t peer = mac_word(hop->mac), own = mac_word(hop->own_mac);
+	const uint32_t start = hash_mix(peer ^ (uint64_t)hop->ifindex << 48) >> 32;
+
+	for (uint32_t i = 0; i < HOP_PROBES; i++) {
+		const uint32_t id = (start + i) & (MAX_HOPS - 1);
+		struct hop *h = &m->hops[id];
+		__u64 there = __atomic_load_n(&h->peer, __ATOMIC_ACQUIRE);
+
+		if (!id)
+			continue;
+		if (there == (peer | HOP_LIVE) && h->own == own && h->ifindex == hop->ifindex)
+			return id;
+		if (there || !__atomic_compare_exchange_n(&h->peer, &there, HOP_BUSY, false, __ATOMIC_ACQ_REL,
+							  __ATOMIC_RELAXED))
+			continue;
+		h->own = own;
+		h->ifindex = hop->ifindex;
+		__atomic_store_n(&h->peer, peer | HOP_LIVE, __ATOMIC_RELEASE);
+		return id;
+	}
+	return PEER_HOP;
+}
+
+/*
+ * The first packet here may be the server's: nobody has seen yet how the client's come. One client of each network is
+ * watched, so that its next hop is known.
+ */
+static uint16_t hop_of(struct peers *p, const struct addr *client)
+{
+	const unsigned length = client->family == AF_INET6 ? 48 : 24;
+	const struct addr network = addr_mask(client, length);
+	struct net_hop hop;
+
+	for (size_t i = 0; i < p->way_count; i++) {
+		const struct addr other = addr_mask(&p->ways[i], length);
+
+		if (addr_equal(&other, &network))
+			return net_hop(p->agent->net, &p->ways[i], &hop) && hop.state == NET_HOP_RESOLVED ?
+				       claim_hop(dataplane_maps(p->agent->dataplane), &hop) : PEER_HOP;
+	}
+	if (p->way_count < PEERS_WAYS_MAX && net_watch(p->agent->net, client) == 0)
+		p->ways[p->way_count++] = *client;
+	return PEER_HOP;
+}
+
 /* Both directions of a translated connection. */
-static void fill_both(struct peer_record *r, const struct wire_record *w, uint16_t address, uint16_t own)
+static void fill_both(struct peer_record *r, const struct wire_record *w, uint16_t address, uint16_t own, uint16_t hop)
 {
 	struct endpoint server = w->server;
 	struct way request, reply;
@@ -215,9 +275,10 @@ static void fill_both(struct peer_record *r, const struct wire_record *w, uint16
 	if (!server.port)
 		server.port = w->service.port;
 	request = (struct way){ .remote = w->client, .to = server, .local = address, .local_port = w->service.port,
-				.from = own, .from_port = w->own.port, .kind = w->protocol };
+				.from = own, .from_port = w->own.port, .hop = hop, .kind = w->protocol };
 	reply = (struct way){ .remote = server, .to = w->client, .local = own, .local_port = w->own.port,
-			      .from = address, .from_port = w->service.port, .kind = w->protocol | FLOW_REPLY };
+			      .from = address, .from_port = w->service.port, .hop = hop,
+			      .kind = w->protocol | FLOW_REPLY };
 	fill(r->request, &request);
 	fill(r->reply, &reply);
 }
@@ -259,7 +320,7 @@ static enum peers_result translate(struct peers *p, const struct wire_record *w,
 		.v6 = w->client.addr.family == AF_INET6, .nat = own != 0, .age = ticks > INT16_MAX ? INT16_MAX : ticks,
 	};
 	if (own) {
-		fill_both(r, w, address, own);
+		fill_both(r, w, address, own, hop_of(p, &w->client.addr));
 	} else {
 		struct way request = { .remote = w->client, .local = address, .local_port = w->service.port,
 				       .kind = w->protocol };
@@ -267,6 +328,7 @@ static enum peers_result translate(struct peers *p, const struct wire_record *w,
 		if (b->forward == MODEL_TRANSPARENT) {
 			request.to = w->server;
 			request.to.port = w->server.port ? w->server.port : w->service.port;
+			request.hop = hop_of(p, &w->client.addr);
 		}
 		fill(r->request, &request);
 	}

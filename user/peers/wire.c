@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum shape { SHAPE_V6 = 1, SHAPE_SERVER_V6 = 2, SHAPE_NAT = 4, SHAPE_ALL = 7 };
-enum { FIXED = 12, STATES = FLOW_OPENED | FLOW_PROVEN | FLOW_FIN | FLOW_RST };
+enum { FIXED = 12, STATES = FLOW_OPENED | FLOW_PROVEN | FLOW_FIN | FLOW_RST | FLOW_BACK_FIN };
 
 static const uint8_t magic[4] = { 'A', 'O', 'P', 'R' };
 

@@ -44,7 +44,7 @@ struct wire_header {
 
 struct wire_record {
 	uint8_t protocol;         /* IPPROTO_TCP, IPPROTO_UDP */
-	uint8_t state, reply_state; /* abi.h's FLOW_OPENED, _PROVEN, _FIN, _RST; reply_state: nat only */
+	uint8_t state, reply_state; /* abi.h's FLOW_OPENED, _PROVEN, _FIN, _RST, _BACK_FIN; reply_state: nat only */
 	uint16_t age;             /* in WIRE_AGE_MS */
 	struct endpoint client, service, server; /* server.port 0 = it keeps the packet's */
 	struct endpoint own;      /* nat; else family 0 */
