@@ -69,6 +69,14 @@ static __always_inline void explain_server(__u32 server)
 		explained.server = server;
 }
 
+static __always_inline void explain_quic(__u32 server)
+{
+	if (dry_run && server) {
+		explained.steps |= EXPLAIN_QUIC;
+		explained.server = server;
+	}
+}
+
 static __always_inline void explain_own_port(__u16 address, __be16 port)
 {
 	if (dry_run) {

@@ -76,6 +76,7 @@ const volatile __u8 with_ipv6 = 1;
 const volatile __u8 with_nat = 1;
 const volatile __u8 with_dsr = 1;  /* dsr and ipip: no address is translated */
 const volatile __u8 with_transparent = 1; /* the destination alone is: `source 0.0.0.0 usesrc clientip` */
+const volatile __u8 with_quic = 1; /* some service is steered by connection ids */
 const volatile __u8 dry_run;       /* the second load: says what becomes of a packet (explain.h) */
 
 static __always_inline __u64 load_u64(const __u64 *p)

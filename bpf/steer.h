@@ -9,6 +9,7 @@
 
 #include "guard.h"
 #include "nat.h"
+#include "quic.h"
 #include "reject.h"
 #include "tunnel.h"
 
@@ -158,8 +159,11 @@ static __noinline int steer_syn6(struct packet *p, struct steer *s, struct flow 
 	return steer_follow_syn(p, s, f, true);
 }
 
-/* Finds the record of the packet's connection, if it may be followed: not one whose server is gone. */
-static __always_inline bool steer_remembered(struct packet *p, struct steer *s, const bool v6)
+/*
+ * Finds the record of the packet's connection, if it may be followed: not one whose server is gone; nor, where the
+ * connection id names another server, that of a connection which had this address and port before.
+ */
+static __always_inline bool steer_remembered(struct packet *p, struct steer *s, __u32 named, const bool v6)
 {
 	struct flow f = flow_find(&s->key, s->hash, v6);
 
@@ -176,7 +180,8 @@ static __always_inline bool steer_remembered(struct packet *p, struct steer *s, 
 			steer_forget(p, s, v6);
 		return false;
 	}
-	if (SERVER_FLAGS(s->server_word) & SERVER_DOWN && !packet_is_tcp(p)) {
+	if ((SERVER_FLAGS(s->server_word) & SERVER_DOWN && !packet_is_tcp(p)) ||
+	    (with_quic && packet_blur(p, named && named != s->server_id, 1))) {
 		steer_forget(p, s, v6);
 		return false;
 	}
@@ -186,6 +191,14 @@ static __always_inline bool steer_remembered(struct packet *p, struct steer *s, 
 		return v6 ? steer_syn6(p, s, &f) : steer_syn4(p, s, &f);
 	steer_note_request(p, &f, s);
 	return true;
+}
+
+/* The server that a QUIC packet's connection id names; 0. */
+static __always_inline __u32 steer_named(const struct packet *p, const struct steer *s)
+{
+	if (!with_quic || !(s->service->flags & SERVICE_QUIC) || packet_is_tcp(p))
+		return 0;
+	return quic_server(p->ctx, p->link + p->header, s->word, s->place.service);
 }
 
 /* What is recorded of a packet without a record: its flow, and (nat) the way back with an own port. */
@@ -283,7 +296,7 @@ static __always_inline enum verdict steer_choose(struct packet *p, struct steer 
 			if (verdict)
 				return verdict;
 		}
-		id = select_server(p, s->service, s->word, v6);
+		id = with_quic && s->server_id ? s->server_id : select_server(p, s->service, s->word, v6);
 	}
 	if (!steer_load_server(s, id))
 		return steer_no_server(s);
@@ -319,14 +332,16 @@ static __always_inline void steer_set_key(const struct packet *p, struct steer *
 static __always_inline enum verdict steer_by_record(struct packet *p, struct steer *s, const bool v6)
 {
 	enum verdict verdict;
+	__u32 named;
 
 	steer_set_key(p, s, v6);
-	if (steer_remembered(p, s, v6)) {
+	named = steer_named(p, s);
+	if (steer_remembered(p, s, named, v6)) {
 		if (steer_translates(s) && s->fields.hop && !hop_fits(p, s->fields.hop))
 			steer_move_hop(p, s, v6);
 		return VERDICT_CONTINUE;
 	}
-	s->server_id = 0;
+	s->server_id = named;
 	verdict = v6 ? steer_choose6(p, s) : steer_choose4(p, s);
 	if (verdict)
 		return verdict;
@@ -347,7 +362,7 @@ static __always_inline enum verdict steer_unsettled(struct packet *p, struct ste
 	__u32 id = 0;
 
 	steer_set_key(p, s, v6);
-	if (steer_remembered(p, s, v6))
+	if (steer_remembered(p, s, 0, v6))
 		return VERDICT_CONTINUE;
 	if (dirty && !opens && !SLOT_PREVIOUS(slot)) {
 		id = select_before(p, s->service, v6);
@@ -384,13 +399,14 @@ static __always_inline enum verdict steer_by_slot(struct packet *p, struct steer
 {
 	const __u64 hash = select_hash(p, s->service->key, s->service->balance, v6);
 	const __u64 slot = select_hashed(s->service, hash);
+	const __u32 named = steer_named(p, s);
 
 	s->entropy = hash;
 	if (s->service->balance == BALANCE_SOURCE) /* the flows of one client differ in their ports */
 		s->entropy = hash_mix(hash ^ ((__u64)p->sport | (__u64)p->dport << 16));
 	if (SLOT_STATE(slot) != SLOT_CLEAN && packet_is_tcp(p))
 		return v6 ? steer_unsettled6(p, s, slot) : steer_unsettled4(p, s, slot);
-	if (!steer_load_server(s, SLOT_CURRENT(slot)))
+	if (!steer_load_server(s, with_quic ? packet_blur(p, named ? named : SLOT_CURRENT(slot), 0xffffff) : SLOT_CURRENT(slot)))
 		return steer_no_server(s);
 	if (packet_opens(p))
 		account_connection(s->place.service, s->server_id);

@@ -83,6 +83,7 @@ enum verdict {
 #define ACCESS_BOUNDS6      131072 /* ... of IPv6 */
 #define ACCESS_STEPS        18     /* of the search: 2^18 is more than a part can have */
 #define RATE_BUCKETS        32768  /* of four: 131 072 sources whose new connections are counted */
+#define QUIC_SERVER_ID_MAX  15     /* bytes (draft-ietf-quic-load-balancers) */
 #define RESETS_PER_SECOND   10000  /* RST and ICMP answers of our own, for each CPU */
 
 enum abi_forward { FORWARD_NAT, FORWARD_DSR, FORWARD_IPIP, FORWARD_TRANSPARENT };
@@ -123,6 +124,7 @@ struct control {
 #define ENTRY_SERVED(service, port) ((__u32)(service) | (__u32)(__be16)(port) << 16) /* port 0: the packet's own */
 #define ENTRY_SERVED_SERVICE(served) ((served) & 0xffff)
 #define ENTRY_SERVED_PORT(served)    ((__be16)((served) >> 16))
+#define ENTRY_QUIC   6 /* services6 only. addr: a connection id's first bytes; port: backend; service: the server's id */
 
 /* services4[half * SERVICE_TABLE_MAX + i]: open addressing, linear probing. agent, the inactive half only. */
 struct service_entry4 {
@@ -157,6 +159,7 @@ struct service_entry6 {
 #define SERVICE_PERSISTS 2 /* with SERVICE_RECORDS: only its datagrams are, by udp-persist; the slots have states */
 #define SERVICE_ACCESS   4 /* some addresses may not open connections: `access` */
 #define SERVICE_RATE     8 /* a source may open so many connections in a time: `rate_*` */
+#define SERVICE_QUIC    16 /* UDP: a connection id may name the server: `quic_*` */
 #define SERVICE_GUARDED (SERVICE_ACCESS | SERVICE_RATE) /* something is asked of who opens a connection */
 
 /* services[half * MAX_SERVICES + id]: one bind of a frontend. agent; `slots` also in the active half, one store. */
@@ -169,17 +172,18 @@ struct service {
 	__u8 all_down;     /* enum abi_all_down */
 	__u8 flags;        /* SERVICE_* */
 	__u8 old_balance;  /* of old_slots */
-	__u8 zero;
+	__u8 quic_length;  /* bytes of a connection id up to the end of the server id */
 	__u64 old_slots;   /* of a table that was replaced less than X ago: what dirty slots without previous ask; else 0 */
 	__u64 old_key[2];
 	__u64 zeros[1];
-	/* The second cache line: read for new connections only, and of services with SERVICE_GUARDED. */
+	/* The second cache line: read for new connections only, and of services with SERVICE_GUARDED or SERVICE_QUIC. */
 	__u64 access;      /* its part of access4 or access6: offset << 32 | number of bounds */
 	__u64 rate_table;  /* whose sources: frontend and family */
 	__u64 rate_mask[2]; /* of the source's address, in host order */
 	__u32 rate_period; /* jiffies, not 0 */
 	__u32 rate_max;    /* connections in that time */
-	__u64 zeros2[3];
+	__u64 quic_mask[2]; /* what of a connection id's first 16 bytes is compared */
+	__u64 zeros2[1];
 };
 
 /* rates[i]: sources by a keyed hash of table and address. program; the rest of an entry is for who looks at it. */

@@ -26,6 +26,7 @@
 #define EXPLAIN_FRAGMENT_WAY  0x4000ULL /* ... its first one's way is known */
 #define EXPLAIN_ERROR         0x8000ULL /* an ICMP error that quotes a packet of ours */
 #define EXPLAIN_ROUTED       0x10000ULL /* the kernel was asked for the way to the client */
+#define EXPLAIN_QUIC         0x20000ULL /* the connection id names the server */
 
 struct explanation {
 	__u64 steps;

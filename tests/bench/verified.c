@@ -111,6 +111,8 @@ static int show_set(const char *path, char *log, const struct set *set, struct f
 		       number_after(log, "processed ") * 100 / INSTRUCTIONS_MAX, set->name, set->off ? set->off : "",
 		       set->only ? set->only : "", length, stack, r < 0 ? ": REFUSED" : "");
 	fflush(stdout);
+	if (r < 0)
+		fprintf(stderr, "%s", log);
 	if (ret)
 		*ret = f;
 	bpf_object__close(object);

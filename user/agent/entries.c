@@ -11,6 +11,7 @@
 
 #include "agent/reconcile_internal.h"
 #include "base/cleanup.h"
+#include "table/quic.h"
 
 struct local_addresses {
 	struct vec(struct addr) all;
@@ -288,6 +289,28 @@ static void drop_beaten(struct vec_entries *entries, size_t specific)
 	entries->count = kept;
 }
 
+/* The servers that connection ids name: in the table of IPv6, whose keys have the room. */
+static int add_quic_ids(struct reconcile *r)
+{
+	for (size_t b = 0; b < r->model->backends.count; b++) {
+		const struct model_backend *backend = &r->model->backends.items[b];
+
+		for (size_t s = 0; backend->quic_length && s < backend->servers.count; s++) {
+			struct services_entry *entry = vec_push(&r->entries);
+
+			if (!entry)
+				return -ENOMEM;
+			*entry = (struct services_entry){
+				.addr = { .family = AF_INET6 }, .port = r->at.backends[b], .kind = ENTRY_QUIC,
+				.service = r->at.servers[r->at.first[b] + s], .address = 1,
+			};
+			quic_first_bytes(backend->quic_config, backend->servers.items[s].quic_id, backend->quic_length,
+					 entry->addr.bytes);
+		}
+	}
+	return 0;
+}
+
 int entries_collect(struct reconcile *r)
 {
 	const struct dataplane_attachment *attached;
@@ -319,6 +342,8 @@ int entries_collect(struct reconcile *r)
 		e = add_own_addresses(r);
 	for (size_t i = 0; e == 0 && i < r->model->services.count; i++)
 		e = add_server_entries(r, i);
+	if (e == 0)
+		e = add_quic_ids(r);
 	if (e == 0)
 		drop_beaten(&r->entries, specific);
 	if (e == 0)

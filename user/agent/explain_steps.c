@@ -143,6 +143,8 @@ static void tell_record(struct telling *t, bool tcp)
 		say(t, "record", "but that server has been removed: the record is not followed");
 	else if (has(t, EXPLAIN_REOPENED))
 		say(t, "record", "the connection begins anew on its record");
+	else if (has(t, EXPLAIN_FORGOTTEN) && has(t, EXPLAIN_QUIC))
+		say(t, "record", "of another connection, that had this address and port before: the record is dropped");
 	else if (has(t, EXPLAIN_FORGOTTEN))
 		say(t, "record", "a new connection: the record is dropped, and a server chosen anew");
 }
@@ -155,7 +157,10 @@ static void tell_slot(struct telling *t)
 
 	server_text(t, SLOT_CURRENT(slot), current);
 	server_text(t, SLOT_PREVIOUS(slot), previous);
-	if (has(t, EXPLAIN_TURN)) {
+	if (has(t, EXPLAIN_QUIC)) {
+		say(t, "quic", "its QUIC connection id names %s, whatever address and port it comes from",
+		    server_text(t, t->e->server, current));
+	} else if (has(t, EXPLAIN_TURN)) {
 		say(t, "turn", "round robin: turn %u of %u is that of %s", number + 1, count, current);
 	} else if (has(t, EXPLAIN_SLOT) && SLOT_STATE(slot) == SLOT_CLEAN) {
 		say(t, "slot", "slot %u of %u is clean: it goes to %s%s", number, count, current,
@@ -284,7 +289,7 @@ static json_t *step_words(uint64_t steps)
 		{ EXPLAIN_RECORD_FOUND, "record_found" }, { EXPLAIN_RECORD_STALE, "record_stale" },
 		{ EXPLAIN_FORGOTTEN, "record_dropped" }, { EXPLAIN_REOPENED, "record_reopened" },
 		{ EXPLAIN_SLOT, "slot" }, { EXPLAIN_TURN, "turn" }, { EXPLAIN_OLD_TABLE, "old_table" },
-		{ EXPLAIN_OWN_PORT, "own_port" }, { EXPLAIN_RECORDED, "recorded" },
+		{ EXPLAIN_QUIC, "quic" }, { EXPLAIN_OWN_PORT, "own_port" }, { EXPLAIN_RECORDED, "recorded" },
 		{ EXPLAIN_UNRECORDED, "unrecorded" }, { EXPLAIN_ROUTED, "routed" },
 	};
 	json_t *list = json_array();

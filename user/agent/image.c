@@ -11,6 +11,7 @@
 
 #include "agent/reconcile_internal.h"
 #include "base/cleanup.h"
+#include "table/quic.h"
 
 static bool is_attached(const struct reconcile *r, unsigned ifindex)
 {
@@ -254,6 +255,11 @@ int image_services(struct reconcile *r)
 			image->flags |= SERVICE_ACCESS;
 		if (service->rate.used)
 			image_rate(r, service, image);
+		if (backend->quic_length && service->protocol == MODEL_UDP) {
+			image->flags |= SERVICE_QUIC;
+			image->quic_length = (uint8_t)(1 + backend->quic_length);
+			quic_mask(backend->quic_length, (uint64_t *)image->quic_mask);
+		}
 		if (id >= r->service_count)
 			r->service_count = id + 1;
 	}

@@ -335,6 +335,8 @@ static void print_server(FILE *to, const json_t *s)
 			fprintf(to, " init-state %s", field_text(s, "init_state"));
 	}
 	render_server_check(to, s);
+	if (json_is_string(json_object_get(s, "quic_id")))
+		fprintf(to, " quic-id %s", field_text(s, "quic_id"));
 	fputs(field_true(s, "backup") ? " backup" : "", to);
 	fputs(field_true(s, "disabled") ? " disabled" : "", to);
 	fputs(field_true(s, "shutdown_sessions") ? " on-marked-down shutdown-sessions" : "", to);
@@ -398,6 +400,13 @@ static void print_backend(FILE *to, const json_t *b, const char *peers)
 	if (field_true(b, "flow_peers")) {
 		fprintf(to, "    flows peers %s", peers);
 		render_end(to, b, "flows");
+	}
+	if (json_is_object(json_object_get(b, "quic_lb"))) {
+		const json_t *quic = json_object_get(b, "quic_lb");
+
+		fprintf(to, "    quic-lb server-id-length %" JSON_INTEGER_FORMAT " config-id %" JSON_INTEGER_FORMAT,
+			field_number(quic, "server_id_length"), field_number(quic, "config_id"));
+		render_end(to, b, "quic-lb");
 	}
 	if (field_true(b, "allbackups")) {
 		fputs("    option allbackups", to);

@@ -113,6 +113,7 @@ static void build_server(struct parser *p, const struct server_draft *draft, con
 	s->inter_ms = set->inter_ms;
 	s->fastinter_ms = set->fastinter_ms;
 	s->downinter_ms = set->downinter_ms;
+	memcpy(s->quic_id, set->quic_id, sizeof(s->quic_id));
 	s->rise = set->rise;
 	s->fall = set->fall;
 	origin_build(p, set->origins, &s->origins);
@@ -259,6 +260,8 @@ static void build_backend(struct parser *p, struct proxy *x)
 	b->all_backups = x->settings.all_backups;
 	b->udp_persist_ms = x->settings.udp_persist_ms;
 	b->flow_peers = x->settings.flow_peers.name;
+	b->quic_length = x->settings.quic.length;
+	b->quic_config = x->settings.quic.config;
 	b->place = parser_model_place(p, x->place);
 	origin_build(p, x->settings.origins, &b->origins);
 	build_timeouts(p, x, b);

@@ -71,6 +71,7 @@ static const struct keyword keywords_proxy_items[] = {
 	{ .word = "option", .class = KEYWORD_WORKS, .sections = ALL, .sub = &keywords_option },
 	WORKS("panic-threshold", DEFAULTS_BACK, 1, 1, "PERCENT", panic_threshold),
 	REFUSED("persist", DEFAULTS_BACK, 0, WHY_STICK),
+	WORKS("quic-lb", BACK, 2, 4, "server-id-length N [config-id C]", quic_lb),
 	REFUSED("rate-limit", DEFAULTS_FRONT, 0, "connections are not limited at layer 4"),
 	REFUSED("redirect", PROXIES, 0, WHY_LAYER7),
 	NOTICE("retries", DEFAULTS_BACK, 0,

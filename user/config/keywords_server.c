@@ -158,6 +158,7 @@ static const struct keyword keywords_server_items[] = {
 	WORKS("port", 0, 1, 1, "PORT", server_port),
 	REFUSED("proto", 0, 1, WHY_LAYER7),
 	REFUSED("proxy-v2-options", 0, 1, WHY_PROXY),
+	WORKS("quic-id", 0, 1, 1, "HEX", server_quic_id),
 	REFUSED("redir", 0, 1, WHY_LAYER7),
 	REFUSED("resolve-net", 0, 1, WHY_LATER_NAMES),
 	REFUSED("resolve-opts", 0, 1, WHY_LATER_NAMES),

@@ -59,6 +59,9 @@ struct server_settings {
 	unsigned flap_count;
 	bool transparent;          /* source 0.0.0.0 usesrc clientip */
 	struct place source_place; /* of this line's `source`; line 0 = none */
+	uint8_t quic_id[MODEL_QUIC_ID_MAX];
+	unsigned quic_length;   /* 0 = none */
+	struct place quic_place;
 	const struct origin *origins;
 };
 
@@ -145,6 +148,12 @@ struct tunnel_setting {
 	struct place place;
 };
 
+/* quic-lb. */
+struct quic_settings {
+	unsigned length, config; /* length 0 = not written */
+	struct place place;
+};
+
 /* What a section inherits from its defaults: copied by assignment, its strings are in the arena. */
 struct proxy_settings {
 	enum model_mode mode;
@@ -164,6 +173,7 @@ struct proxy_settings {
 	unsigned panic_percent;
 	uint32_t udp_persist_ms; /* 0 = not written */
 	struct name_setting flow_peers;
+	struct quic_settings quic;
 	struct name_setting default_backend;
 	struct server_settings default_server;
 	struct source_setting sources[MODEL_SOURCES_MAX];
@@ -379,6 +389,8 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 	X(server_fall) X(server_fastinter) X(server_init_state) X(server_inter) X(server_no_backup) X(server_via)   \
 	X(server_no_check) X(server_on_marked_down) X(server_port) X(server_rise) X(server_weight)      \
 	X(server_source) X(server_usesrc)
+/* parse_quic.c */
+#define PARSE_QUIC_HANDLERS(X) X(quic_lb) X(server_quic_id)
 /* parse_announce.c */
 #define PARSE_ANNOUNCE_HANDLERS(X) X(announce)
 /* parse_peers.c */
@@ -406,6 +418,7 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 PARSE_HANDLERS(X)
 PARSE_ANNOUNCE_HANDLERS(X)
 PARSE_PEERS_HANDLERS(X)
+PARSE_QUIC_HANDLERS(X)
 PARSE_CHECK_HANDLERS(X)
 PARSE_PLUGIN_HANDLERS(X)
 #undef X
@@ -425,6 +438,8 @@ void validate_announce(struct parser *p);
 void begin_peers(struct parser *p, const struct config_word *section, const struct config_word *name,
 		 const struct config_word *from);
 void build_peers(struct parser *p);
+/* parse_quic.c: do quic-lb and the quic-ids of a backend's servers agree? */
+void validate_quic(struct parser *p, size_t backend);
 bool parser_interface_name_valid(const char *name); /* parse_global.c */
 /* parse_mysql.c: the same for a check by a plugin. Called by build_check.c. */
 void build_plugin_check(struct parser *p, const struct proxy *x, struct model_backend *b);

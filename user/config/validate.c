@@ -213,6 +213,7 @@ void validate_model(struct parser *p)
 	for (i = 0; i < p->model->backends.count; i++) {
 		for (j = 0; j < p->model->backends.items[i].servers.count; j++)
 			validate_server(p, i, j);
+		validate_quic(p, i);
 		note_udp_checks(p, i);
 	}
 }

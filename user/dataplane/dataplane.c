@@ -348,6 +348,7 @@ int program_prepare(struct lb_bpf *lb, const struct instance *i, const struct da
 	lb->rodata->with_nat = !s->without_nat;
 	lb->rodata->with_dsr = !s->without_dsr;
 	lb->rodata->with_transparent = !s->without_transparent;
+	lb->rodata->with_quic = !s->without_quic;
 	lb->rodata->death_jiffies = s->heartbeat ? DATAPLANE_DEATH_MS * i->hz / 1000 : 0;
 	return set_sizes(lb, i);
 }

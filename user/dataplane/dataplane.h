@@ -42,7 +42,7 @@ struct dataplane_options {
 	struct dataplane_switches {
 		bool heartbeat;   /* packets are left to the host while the agent is dead (dataplane_beat()) */
 		/* What the program is loaded without: what is not used costs nothing, nor does the verifier look at it. */
-		bool without_ipv6, without_nat, without_dsr, without_transparent; /* dsr: and ipip */
+		bool without_ipv6, without_nat, without_dsr, without_transparent, without_quic; /* dsr: and ipip */
 	} switches;
 };
 

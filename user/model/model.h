@@ -50,6 +50,8 @@ enum model_limit {
 	MODEL_RATE_MAX = 1000000, /* connections of a source in a time; abi.h counts a little further */
 	MODEL_RATE_PERIOD_MIN_MS = 1000,
 	MODEL_RATE_SOURCES = 131072, /* abi.h's RATE_BUCKETS, four each */
+	MODEL_QUIC_ID_MAX = 15,   /* bytes of a quic-id; abi.h's QUIC_SERVER_ID_MAX */
+	MODEL_QUIC_CONFIG_MAX = 6, /* 7 means that an id names nobody */
 	MODEL_PORTS_MAX = 65536,  /* of all services together */
 	MODEL_IDLE_TIMEOUT_DEFAULT_MS = 3600000,
 	MODEL_CONNECT_TIMEOUT_DEFAULT_MS = 5000,
@@ -211,6 +213,7 @@ struct model_server {
 	uint32_t slowstart_ms;     /* 0 = none */
 	unsigned flap_count;       /* flap-damping: after so many downs within flap_ms ...; 0 = off */
 	uint32_t flap_ms;          /* ... it must be well for as long before it is up */
+	uint8_t quic_id[MODEL_QUIC_ID_MAX]; /* backend.quic_length bytes of it */
 	struct model_origins origins; /* of the line, and of default-server */
 	struct model_place place;
 };
@@ -250,6 +253,8 @@ struct model_backend {
 	uint32_t idle_timeout_ms;  /* the longest model_idle_timeout_ms() of its services; never 0 */
 	uint32_t check_timeout_ms; /* timeout check; 0 = not set */
 	bool flow_peers;           /* flows peers: records of its connections travel */
+	unsigned quic_length;      /* quic-lb: bytes of the servers' quic_id; 0 = none */
+	unsigned quic_config;      /* config rotation, 0 .. MODEL_QUIC_CONFIG_MAX */
 	uint32_t udp_persist_ms;   /* udp-persist: pause after which a UDP flow is forgotten; 0 = not set */
 	enum model_check check;
 	bool check_datagram;       /* MODEL_CHECK_SCRIPT over UDP: option udp-check */

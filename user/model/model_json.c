@@ -58,9 +58,18 @@ static int append(json_t *array, json_t *value)
 	return json_array_append_new(array, value);
 }
 
-static json_t *server_json(const struct model_server *s)
+static json_t *quic_id_json(const struct model_server *s, unsigned length)
 {
-	json_t *j = json_pack("{s:s, s:o, s:i, s:b, s:b, s:b, s:s, s:b, s:o, s:i, s:i, s:i, s:i, s:i, s:o}",
+	char text[2 * MODEL_QUIC_ID_MAX + 1];
+
+	for (unsigned i = 0; i < length; i++)
+		snprintf(text + (size_t)2 * i, 3, "%02x", s->quic_id[i]);
+	return length ? json_string(text) : json_null();
+}
+
+static json_t *server_json(const struct model_backend *b, const struct model_server *s)
+{
+	json_t *j = json_pack("{s:s, s:o, s:i, s:b, s:b, s:b, s:s, s:b, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:o}",
 			 "name", s->name,
 			 "address", endpoint_json(&s->at),
 			 "weight", (int)s->weight,
@@ -70,6 +79,7 @@ static json_t *server_json(const struct model_server *s)
 			 "init_state", model_init_state_name(s->init_state),
 			 "shutdown_sessions", s->shutdown_sessions,
 			 "check_address", endpoint_json(&s->check_at),
+			 "quic_id", quic_id_json(s, b->quic_length),
 			 "inter_ms", (int)s->inter_ms,
 			 "fastinter_ms", (int)(s->fastinter_ms ? s->fastinter_ms : s->inter_ms),
 			 "downinter_ms", (int)(s->downinter_ms ? s->downinter_ms : s->inter_ms),
@@ -82,6 +92,13 @@ static json_t *server_json(const struct model_server *s)
 		j = NULL;
 	}
 	return j;
+}
+
+static json_t *quic_json(const struct model_backend *b)
+{
+	if (!b->quic_length)
+		return json_null();
+	return json_pack("{s:i, s:i}", "server_id_length", (int)b->quic_length, "config_id", (int)b->quic_config);
 }
 
 static json_t *source_json(const struct model_source *s)
@@ -107,7 +124,7 @@ static json_t *backend_json(const struct model_backend *b)
 	int r = 0;
 
 	for (i = 0; i < b->servers.count; i++)
-		r |= append(servers, server_json(&b->servers.items[i]));
+		r |= append(servers, server_json(b, &b->servers.items[i]));
 	for (i = 0; i < b->sources.count; i++)
 		r |= append(sources, source_json(&b->sources.items[i]));
 	for (i = 0; i < b->tunnel_sources.count; i++)
@@ -118,7 +135,7 @@ static json_t *backend_json(const struct model_backend *b)
 		json_decref(tunnel_sources);
 		return NULL;
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}",
 			 "name", b->name,
 			 "mode", b->mode == MODEL_MODE_HTTP ? "http" : "tcp",
 			 "balance", model_balance_name(b->balance),
@@ -127,6 +144,7 @@ static json_t *backend_json(const struct model_backend *b)
 			 "allbackups", b->all_backups,
 			 "flow_peers", b->flow_peers,
 			 "panic_threshold", (int)b->panic_percent,
+			 "quic_lb", quic_json(b),
 			 "udp_persist_ms", (int)b->udp_persist_ms,
 			 "timeout_connect_ms", (int)b->connect_timeout_ms,
 			 "timeout_server_ms", (int)b->server_timeout_ms,
