@@ -124,7 +124,7 @@ struct control {
 #define ENTRY_SERVED(service, port) ((__u32)(service) | (__u32)(__be16)(port) << 16) /* port 0: the packet's own */
 #define ENTRY_SERVED_SERVICE(served) ((served) & 0xffff)
 #define ENTRY_SERVED_PORT(served)    ((__be16)((served) >> 16))
-#define ENTRY_QUIC   6 /* services6 only. addr: a connection id's first bytes; port: backend; service: the server's id */
+#define ENTRY_QUIC 6 /* services6 only. addr: a connection id's first bytes; port: backend; service: the server's id */
 
 /* services4[half * SERVICE_TABLE_MAX + i]: open addressing, linear probing. agent, the inactive half only. */
 struct service_entry4 {
