@@ -26,6 +26,25 @@ static __always_inline bool answer_allowed(void)
 	return b->sent++ < resets_per_jiffy;
 }
 
+/*
+ * Nothing is sent to who is no single host, or when the frame came to several (RFC 1122, 3.2.2 and 4.2.3.10; RFC 1812,
+ * 4.3.2.7; RFC 4443, 2.4 e). The broadcast address of a prefix is not known here.
+ */
+static __always_inline bool answer_has_receiver(const struct packet *p, const bool v6)
+{
+	if (p->eth->h_dest[0] & 1)
+		return false;
+	if (v6) {
+		const __u64 *source = (const __u64 *)&p->ip6->saddr;
+
+		/* :: and ::1 */
+		return (source[0] || source[1] & ~bpf_cpu_to_be64(1)) && (__u8)source[0] != 0xff;
+	}
+	const __u8 first = p->ip4->saddr;
+
+	return first && first != 127 && first < 224;
+}
+
 static __always_inline __u64 answer_sum(const void *from, int words)
 {
 	const __u32 *w = from;

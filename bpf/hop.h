@@ -24,6 +24,14 @@ static __always_inline bool hop_is(const struct hop *h, __u64 peer, __u64 own, _
 	return load_u64(&h->peer) == (peer | HOP_LIVE) && h->own == own && h->ifindex == ifindex;
 }
 
+/* What fits into a frame that goes by hop `id`. */
+static __always_inline __u32 hop_mtu(__u32 id)
+{
+	struct hop *h = bpf_map_lookup_elem(&hops, &id);
+
+	return id && h && h->mtu ? h->mtu : ~0U;
+}
+
 /* Is hop `id` the way this packet came? */
 static __always_inline bool hop_fits(const struct packet *p, __u32 id)
 {
@@ -53,6 +61,8 @@ static __always_inline __u16 hop_learn(const struct packet *p)
 			continue;
 		h->own = own;
 		h->ifindex = ifindex;
+		h->mtu = 0;
+		bpf_check_mtu(p->ctx, ifindex, &h->mtu, 0, 0); /* leaves it 0 where it fails */
 		__sync_lock_test_and_set(&h->peer, peer | HOP_LIVE);
 		return id;
 	}

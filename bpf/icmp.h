@@ -30,6 +30,8 @@ static __always_inline enum verdict icmp_send4(struct packet *p, __u8 type, __u8
 	struct iphdr *ip;
 	__u64 sum;
 
+	if (!answer_has_receiver(p, false))
+		return VERDICT_UNANSWERED;
 	if (!answer_allowed() || !answer_make_room(p, grow) ||
 	    bpf_xdp_adjust_tail(p->ctx, (int)size - (int)bpf_xdp_get_buff_len(p->ctx)))
 		return VERDICT_LIMITED;
@@ -72,6 +74,8 @@ static __always_inline enum verdict icmp_send6(struct packet *p, __u8 type, __u8
 	struct ipv6hdr *ip;
 	__u64 sum;
 
+	if (!answer_has_receiver(p, true))
+		return VERDICT_UNANSWERED;
 	if (!answer_allowed() || !answer_make_room(p, grow) ||
 	    bpf_xdp_adjust_tail(p->ctx, (int)size - (int)bpf_xdp_get_buff_len(p->ctx)))
 		return VERDICT_LIMITED;
@@ -92,14 +96,32 @@ static __always_inline enum verdict icmp_send6(struct packet *p, __u8 type, __u8
 	return sent;
 }
 
-/* Too big for the way out: an IPv4 sender that allows fragments is not told, as we make none; it is counted. */
-static __always_inline enum verdict icmp_too_big(struct packet *p, __u32 mtu, const bool v6)
+/*
+ * Why a packet goes no further: TOO_BIG for the way out, or TTL_EXCEEDED. An IPv4 sender that allows fragments is not told
+ * of the first, as we make none; it is counted.
+ */
+static __always_inline enum verdict icmp_tell(struct packet *p, enum verdict why, __u32 mtu, const bool v6)
 {
+	const bool big = why == VERDICT_TOO_BIG;
+	const enum verdict told = big ? VERDICT_TOO_BIG_TOLD : VERDICT_TTL_TOLD;
+
+	if (!big)
+		mtu = 0;
 	if (v6)
-		return icmp_send6(p, ICMPV6_PKT_TOOBIG, 0, mtu, VERDICT_TOO_BIG_TOLD);
-	if (!(p->ip4->frag_off & bpf_htons(0x4000)))
+		return icmp_send6(p, big ? ICMPV6_PKT_TOOBIG : ICMPV6_TIME_EXCEED, 0, mtu, told);
+	if (big && !(p->ip4->frag_off & bpf_htons(0x4000)))
 		return VERDICT_TOO_BIG;
-	return icmp_send4(p, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu, VERDICT_TOO_BIG_TOLD);
+	return icmp_send4(p, big ? ICMP_DEST_UNREACH : ICMP_TIME_EXCEEDED, big ? ICMP_FRAG_NEEDED : 0, mtu, told);
+}
+
+static __noinline int tell4(struct packet *p, enum verdict why, __u32 mtu)
+{
+	return icmp_tell(p, why, mtu, false);
+}
+
+static __noinline int tell6(struct packet *p, enum verdict why, __u32 mtu)
+{
+	return icmp_tell(p, why, mtu, true);
 }
 
 /* The reply to an echo request, in place: of the same length, so it amplifies nothing. */

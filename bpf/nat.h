@@ -12,6 +12,7 @@
 #define BPF_NAT_H
 
 #include "dsr.h"
+#include "icmp.h"
 #include "record.h"
 
 /* What a packet's addresses become. Addresses as two words, IPv4 in the first 4 bytes. */
@@ -218,11 +219,11 @@ static __always_inline enum verdict nat_reply(struct packet *p, __u64 word, cons
 		return VERDICT_CONTINUE;
 	explain_reply(f.value);
 	fields_load(f.record, &r, v6);
+	v = forward_check(p, hop_mtu(r.hop), v6);
+	if (v)
+		return v6 ? tell6(p, v, hop_mtu(r.hop)) : tell4(p, v, hop_mtu(r.hop));
 	if (!nat_load_address(r.from, t.from))
 		return VERDICT_INTERNAL;
-	v = forward_check(p, ~0U, v6);
-	if (v)
-		return v;
 	nat_note_reply(p, &f, &r, v6);
 	t.from_port = r.from_port;
 	t.to[0] = r.to[0];

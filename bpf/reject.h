@@ -27,6 +27,8 @@ static __always_inline enum verdict reject_tcp(struct packet *p, enum verdict se
 		return VERDICT_INTERNAL;
 	if (p->tcp_flags & TCP_RST)
 		return VERDICT_STRAY;
+	if (!answer_has_receiver(p, v6))
+		return VERDICT_UNANSWERED;
 	if (!answer_allowed())
 		return VERDICT_LIMITED;
 	if (v6) {

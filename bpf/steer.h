@@ -423,16 +423,6 @@ static __noinline int reject6(struct packet *p, enum verdict sent)
 	return reject(p, sent, true);
 }
 
-static __noinline int too_big4(struct packet *p, __u32 mtu)
-{
-	return icmp_too_big(p, mtu, false);
-}
-
-static __noinline int too_big6(struct packet *p, __u32 mtu)
-{
-	return icmp_too_big(p, mtu, true);
-}
-
 static __always_inline enum verdict steer_refuse(struct packet *p, const struct steer *s, enum verdict verdict,
 						 const bool v6)
 {
@@ -483,9 +473,9 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 		verdict = tunnel_forward(p, s.server, s.server_word, s.entropy, v6);
 	else
 		verdict = VERDICT_INTERNAL;
-	if (verdict == VERDICT_TOO_BIG)
-		return v6 ? too_big6(p, s.server->mtu) : too_big4(p, s.server->mtu);
 	p->server = s.server_id;
+	if (verdict == VERDICT_TOO_BIG || verdict == VERDICT_TTL_EXCEEDED)
+		return v6 ? tell6(p, verdict, s.server->mtu) : tell4(p, verdict, s.server->mtu);
 	if (verdict <= VERDICT_IPIP) { /* the first verdicts are those that leave */
 		account_request(s.place.service, s.server_id, p->length);
 		p->way_out = s.server->ifindex;

@@ -99,9 +99,9 @@ static __always_inline enum verdict transparent_reply(struct packet *p, __u64 wo
 	if (SERVER_GENERATION(load_u64(&server->word)) != FLOW_GENERATION(f.value) && packet_is_tcp(p) &&
 	    !packet_fragment(p))
 		return v6 ? reject6(p, VERDICT_NO_FLOW) : reject4(p, VERDICT_NO_FLOW);
-	v = forward_check(p, ~0U, v6);
+	v = forward_check(p, hop_mtu(r.hop), v6);
 	if (v)
-		return v;
+		return v6 ? tell6(p, v, hop_mtu(r.hop)) : tell4(p, v, hop_mtu(r.hop));
 	if (!nat_load_address(served.address, t.from))
 		return VERDICT_INTERNAL;
 	transparent_note_reply(p, &f);

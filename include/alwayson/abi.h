@@ -28,6 +28,7 @@
 	X(REJECTED, TX, "rejected", "no server was up; the client was told (RST, ICMP unreachable)")                \
 	X(ECHO, TX, "echo", "an ICMP echo request to a service's address that the host does not own; answered")     \
 	X(TOO_BIG_TOLD, TX, "too_big_told", "larger than the MTU of the way out; the sender was told by ICMP")      \
+	X(TTL_TOLD, TX, "ttl_told", "TTL or hop limit used up; the sender was told by ICMP")                        \
 	X(ACCESS_DENIED, TX, "access_denied", "the client's address may not open connections to the service; told so") \
 	X(RATE_LIMITED, TX, "rate_limited", "the client has opened too many connections lately; told so")              \
 	X(NO_FLOW, TX, "no_flow", "a TCP packet that belongs to no known connection; answered with RST")            \
@@ -42,6 +43,7 @@
 	X(MALFORMED, DROP, "malformed", "for a service, but its TCP or UDP header cannot be valid")                 \
 	X(NO_SERVER, DROP, "no_server", "no server was up, and the backend says on-all-down drop")                  \
 	X(LIMITED, DROP, "limited", "would have been answered with RST or ICMP, but the rate limit was reached")    \
+	X(UNANSWERED, DROP, "unanswered", "would have been answered with RST or ICMP, but its source is no single host's") \
 	X(NO_NEIGHBOUR, DROP, "no_neighbour", "the next hop's MAC address is not known")                            \
 	X(TTL_EXCEEDED, DROP, "ttl_exceeded", "TTL or hop limit used up")                                           \
 	X(NO_HEADROOM, DROP, "no_headroom", "the driver left no room in front of the frame for a tunnel's header")  \
@@ -286,7 +288,7 @@ struct hop {
 	__u64 peer;        /* bytes 0-5: the client's or its router's MAC; 6-7: HOP_* */
 	__u64 own;         /* bytes 0-5: our MAC on that NIC; 6-7: zero */
 	__u32 ifindex;
-	__u32 zero;
+	__u32 mtu;         /* of that NIC, IP bytes; 0 = not known. program at first, then agent */
 };
 #define HOP_BUSY (1ULL << 48)
 #define HOP_LIVE (2ULL << 48)

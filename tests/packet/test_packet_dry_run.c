@@ -309,7 +309,7 @@ static void what_leaves_nobody(void **state)
 		struct packet p = client_packet(v6, TCP, 40000, SYN);
 
 		p.ttl = 1;
-		assert_int_equal(foretell_packet(r, "no hop to live", &p, VERDICT_TTL_EXCEEDED)->server, v6 ? 2 : 1);
+		assert_int_equal(foretell_packet(r, "no hop to live", &p, VERDICT_TTL_TOLD)->server, v6 ? 2 : 1);
 		p = client_packet(v6, TCP, 40000, ACK);
 		p.payload = 2000;
 		foretell_packet(r, "too big", &p, VERDICT_TOO_BIG_TOLD);

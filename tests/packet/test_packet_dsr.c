@@ -65,7 +65,7 @@ static void hops_to_live(void **state)
 		p.ttl = 2;
 		expect(r, "the last hop", p, DSR, .out = to_mac_of(&p, server), .connections = 1);
 		p.ttl = 1;
-		expect(r, "goes no further", p, TTL_EXCEEDED);
+		gets_verdict(r, "goes no further", &p, VERDICT_TTL_TOLD);
 	}
 }
 

@@ -257,7 +257,7 @@ static void of_a_refused_one_nothing_follows(void **state)
 		struct packet p = large(v6, UDP, 40000);
 
 		p.ttl = 1;
-		fragment(r, "the first", &p, NULL, 0, 77, VERDICT_TTL_EXCEEDED);
+		fragment(r, "the first", &p, NULL, 0, 77, VERDICT_TTL_TOLD);
 		fragment(r, "the second", &p, NULL, 1, 77, VERDICT_FRAGMENT);
 		p.ttl = 64;
 		fragment(r, "the first", &p, NULL, 0, 77, VERDICT_NAT_REQUEST);

@@ -526,6 +526,106 @@ static void too_big_for_the_way_out(void **state)
 		}
 }
 
+/* Told by an error of this type with this second word, from where it was sent to. */
+static void error_back(struct rig *r, const char *what, const struct packet *p, uint8_t type, uint8_t code, uint32_t info,
+		       enum verdict verdict)
+{
+	const bool v6 = packet_is_v6(p);
+	struct packet q = outer(p->l2_to, p->l2_from, p->to, p->from);
+
+	q.bare = true;
+	frame_build(p, &in);
+	wire_icmp(&(struct wire_icmp){ .p = q, .type = type, .code = code, .info = info, .data = in.bytes + ETH_SIZE,
+		.length = (v6 ? IP6_SIZE : IP4_SIZE) + 8 }, &wanted);
+	gives(r, what, verdict);
+	rig_same_frame(what, &o.out, &wanted);
+}
+
+static void time_exceeded_is_told(void **state)
+{
+	static const enum abi_forward modes[] = { FORWARD_NAT, FORWARD_DSR, FORWARD_IPIP, FORWARD_TRANSPARENT };
+	static const uint8_t protocols[] = { TCP, UDP };
+	struct rig *r = *state;
+
+	for (size_t i = 0; i < array_size(modes); i++) {
+		world_lay(r, &(struct world){ .forward = modes[i], .servers = 1 });
+		for (int n = 0; n < 4; n++) {
+			const bool v6 = n & 1;
+			struct packet p = client_packet(v6, protocols[n / 2], 40000, protocols[n / 2] == TCP ? SYN : 0);
+
+			p.ttl = 1;
+			error_back(r, "no hop left", &p, v6 ? 3 : 11, 0, 0, VERDICT_TTL_TOLD);
+		}
+		rig_clear(state);
+	}
+}
+
+/* The server learns what its replies can't do: pass to the client's side, or go on for ever. */
+static void servers_are_told_about_their_replies(void **state)
+{
+	struct rig *r = *state;
+
+	world_lay(r, &(struct world){ .servers = 1 });
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct connection c;
+		struct packet p;
+
+		connect_nat(r, v6, TCP, &c);
+		p = c.answer;
+		p.ttl = 1;
+		error_back(r, "no hop left", &p, v6 ? 3 : 11, 0, 0, VERDICT_TTL_TOLD);
+		for (uint32_t id = 0; id < MAX_HOPS; id++)
+			r->m->hops[id].mtu = 1300;
+		p = c.answer;
+		p.payload = 1300 - (v6 ? IP6_SIZE : IP4_SIZE) - TCP_SIZE;
+		gets_verdict(r, "as large as it may be", &p, VERDICT_NAT_REPLY);
+		p.payload++;
+		error_back(r, "larger than the client's side", &p, v6 ? 2 : 3, v6 ? 0 : 4, 1300, VERDICT_TOO_BIG_TOLD);
+		memset(r->m->hops, 0, MAX_HOPS * sizeof(*r->m->hops));
+	}
+}
+
+/* The MTU of the client's side is learnt with the way back. */
+static void a_hop_knows_its_mtu(void **state)
+{
+	struct rig *r = *state;
+	struct connection c;
+
+	world_lay(r, &(struct world){ .servers = 1 });
+	connect_nat(r, false, TCP, &c);
+	assert_int_equal(r->m->hops[rig_flow(r, &c.request).hop].mtu, 65536); /* lo's */
+}
+
+static void who_is_no_single_host_is_told_nothing(void **state)
+{
+	static const char *const nobodies[] = { "0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "239.1.2.3", "255.255.255.255",
+						"::", "::1", "ff02::1" };
+	struct rig *r = *state;
+
+	world_lay(r, &(struct world){ .servers = 1 });
+	for (size_t i = 0; i <= array_size(nobodies); i++) {
+		const bool group = i == array_size(nobodies), v6 = !group && strchr(nobodies[i], ':');
+		struct packet p = client_packet(v6, UDP, 40000, 0);
+
+		p.from = group ? CLIENT4 : nobodies[i];
+		frame_build(&p, &in);
+		in.bytes[0] |= group; /* a frame for several */
+		in.bytes[ETH_SIZE + (v6 ? 7 : 8)] = 1;
+		if (!v6)
+			frame_sum(&in);
+		gives(r, "time exceeded", VERDICT_UNANSWERED);
+		p.payload = 1600;
+		frame_build(&p, &in);
+		in.bytes[0] |= group;
+		gives(r, "too big", VERDICT_UNANSWERED);
+		p = client_packet(v6, TCP, 40000, ACK);
+		p.from = group ? CLIENT4 : nobodies[i];
+		frame_build(&p, &in);
+		in.bytes[0] |= group;
+		gives(r, "a reset", VERDICT_UNANSWERED);
+	}
+}
+
 /* RFC 1122, 3.2.2: no error about an error. */
 static void an_error_that_is_too_big_is_dropped(void **state)
 {
@@ -561,6 +661,10 @@ int main(void)
 		rig_test(quotes_cut_at_every_byte),
 		rig_test(every_other_type_is_the_hosts),
 		rig_test(too_big_for_the_way_out),
+		rig_test(time_exceeded_is_told),
+		rig_test(servers_are_told_about_their_replies),
+		rig_test(a_hop_knows_its_mtu),
+		rig_test(who_is_no_single_host_is_told_nothing),
 		rig_test(an_error_that_is_too_big_is_dropped),
 	};
 

@@ -363,6 +363,17 @@ struct hash_key world_key(const struct rig *r, uint32_t service)
 	return (struct hash_key){ { s->key[0], s->key[1] } };
 }
 
+void gets_verdict(struct rig *r, const char *what, const struct packet *p, enum verdict verdict)
+{
+	static struct frame in;
+	static struct outcome o;
+
+	frame_build(p, &in);
+	rig_run(r, &in, 0, &o);
+	if (o.verdict != verdict)
+		fail_msg("%s: verdict %s, not %s", what, verdict_name(o.verdict), verdict_name(verdict));
+}
+
 struct packet client_packet(bool v6, uint8_t protocol, uint16_t sport, uint8_t flags)
 {
 	struct packet p = {

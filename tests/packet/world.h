@@ -68,6 +68,9 @@ uint32_t world_slot(const struct rig *r, uint32_t service, uint32_t slot);
 uint32_t world_slot_count(const struct rig *r, uint32_t service);
 struct hash_key world_key(const struct rig *r, uint32_t service);
 
+/* Of what is told or dropped: the verdict alone. */
+void gets_verdict(struct rig *r, const char *what, const struct packet *p, enum verdict verdict);
+
 /* Packets of the usual world. */
 struct packet client_packet(bool v6, uint8_t protocol, uint16_t sport, uint8_t flags);
 /* The same packet as it must leave towards a server (nat), from the n-th own port. */

@@ -49,7 +49,10 @@ static void release_hops(struct reconcile *r, const struct sweep_result *s)
 		uint64_t *peer = (uint64_t *)&r->maps->hops[id].peer;
 		uint64_t value = __atomic_load_n(peer, __ATOMIC_ACQUIRE);
 		const uint64_t state = value >> 48 << 48;
+		const struct net_interface *nic = state == HOP_LIVE ? net_interface_by_index(r->net, r->maps->hops[id].ifindex) : NULL;
 
+		if (nic && nic->mtu != r->maps->hops[id].mtu)
+			__atomic_store_n(&r->maps->hops[id].mtu, nic->mtu, __ATOMIC_RELAXED);
 		if (state == HOP_LIVE && !s->hops[id])
 			__atomic_compare_exchange_n(peer, &value, (value & ~state) | HOP_RETIRED, false,
 						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
