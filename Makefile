@@ -73,6 +73,7 @@ TEST_SKELS := $(foreach s,$(TEST_BPF_SRC),$(BUILD)/skel/$(notdir $(s:.bpf.c=.ske
 TOOL_SRC := $(filter-out %.bpf.c,$(wildcard tests/system/*.c tests/bench/*.c))
 TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
 # What they load into a program before all else.
+OTHER_LAYOUT := $(BUILD)/tests/system/other_layout
 PRELOADS := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/system/preload/*.c))
 
 .DELETE_ON_ERROR:
@@ -97,7 +98,7 @@ check-long: ## as check, and the long forms of the tests
 	@$(MAKE) --no-print-directory -s all tests fuzzers
 	@BUILD=$(BUILD) LONG=1 tests/run --timeout 3600 unit packet system vm
 
-tests: all $(TEST_PLUGINS) $(BUILD)/tests/checker/alwayson-checker $(UNITS) $(PACKETS) $(TEST_BPF_OBJ) $(TOOLS) $(PRELOADS)
+tests: all $(TEST_PLUGINS) $(BUILD)/tests/checker/alwayson-checker $(UNITS) $(PACKETS) $(TEST_BPF_OBJ) $(TOOLS) $(PRELOADS) $(OTHER_LAYOUT)/alwaysond
 
 bench: ## measure: ns per packet, requests and connections per second; JSON in $(BUILD)/bench
 	@tools/deps --for bench
@@ -254,6 +255,17 @@ $(BUILD)/tests/system/%: tests/system/%.c $(LIB) | $(TEST_SKELS)
 $(BUILD)/tests/system/preload/%.so: tests/system/preload/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fPIC -shared $< -o $@
+
+# An agent of a later version, whose tables have another layout.
+$(OTHER_LAYOUT)/include/alwayson/abi.h: include/alwayson/abi.h
+	@mkdir -p $(@D)
+	sed 's/^#define ABI_VERSION .*/#define ABI_VERSION 999/' $< >$@
+
+$(OTHER_LAYOUT)/dataplane.o: user/dataplane/dataplane.c $(OTHER_LAYOUT)/include/alwayson/abi.h $(LIB)
+	$(CC) -I$(OTHER_LAYOUT)/include $(ALL_CFLAGS) -c $< -o $@
+
+$(OTHER_LAYOUT)/alwaysond: $(BUILD)/user/agent/main.o $(OTHER_LAYOUT)/dataplane.o $(LIB)
+	$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
 
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB) | $(TEST_SKELS)
 	@mkdir -p $(@D)

@@ -80,6 +80,7 @@ load_passes
 check "$RELOADS reloads" reloads "$RELOADS"
 load_passes
 load_check_all "$RELOADS reloads" node1,node2
+printf '# memory before and after: %d and %d KiB; descriptors: %d and %d\n' "$memory" "$(memory_kib)" "$descriptors" "$(descriptors)"
 check "no descriptor is left over" wait_until 10 "at most $descriptors descriptors" no_more_descriptors "$descriptors"
 check "no pin" expect "pins" "$(pins)" = "$pins"
 check "no program" expect "programs" "$(programs)" -eq "$programs"

@@ -136,6 +136,10 @@ printf '#!/bin/sh\n[ "$1" != -c ] || { echo "tables of another kind"; exit 1; }\
 chmod 755 "$LAB_DIR/bin/alwaysond.new"
 mv "$LAB_DIR/bin/alwaysond.new" "$LAB_DIR/bin/alwaysond"
 check "a program that refuses" refused 3 'tables of another kind'
+cp "$INSTALLED/tests/system/other_layout/alwaysond" "$LAB_DIR/bin/alwaysond.new"
+mv "$LAB_DIR/bin/alwaysond.new" "$LAB_DIR/bin/alwaysond"
+check "a program whose tables are laid out in another way says so before the old one is stopped" \
+	refused 3 'lays its tables out in another way.*systemctl restart.*ends them'
 rm "$LAB_DIR/bin/alwaysond"
 check "no program" refused 1 'No such file'
 # The check passes; the exec does not.
@@ -147,7 +151,7 @@ check "the agent is as it was" agent_is_ready
 load_passes
 load_check_all "a refused restart"
 check "what it says of itself and others is in the log" \
-	expect "restart_failed" "$(tail -n +"$server_log" "$LAB_DIR/agent.log" | grep -c event=restart_failed)" -eq 4
+	expect "restart_failed" "$(tail -n +"$server_log" "$LAB_DIR/agent.log" | grep -c event=restart_failed)" -eq 5
 
 tells() {
 	ALWAYSON_SUCCESSOR=$1 "$INSTALLED/alwaysond" -c -f "$CONFIG" >"$LAB_DIR/out" 2>&1
@@ -155,6 +159,29 @@ tells() {
 }
 check "other tables: a program says so itself" tells "1 1"
 
+# Started all the same, where the old one was killed: it leaves all as it is, unless it is told that it may not.
 install_programs 2>/dev/null
+kill -9 "$(agent_pid)"
+wait_until 10 "the agent's end" process_is_gone "$(agent_pid)"
+load_all $PORT
+readonly OTHER=$LAB_DIR/bin/other
+cp "$INSTALLED/tests/system/other_layout/alwaysond" "$OTHER"
+does_not_start() {
+	nsenter --net="$(lab_netns_path balancer)" timeout 20 "$OTHER" -f "$CONFIG" -i eth0 --name "$LAB_NAME" \
+		>"$LAB_DIR/out" 2>&1
+	expect "exit code" $? -eq 1 && grep -q 'it is of ABI .* this is ABI 999' "$LAB_DIR/out" &&
+		grep -q -e --discard "$LAB_DIR/out" || { cat "$LAB_DIR/out"; return 1; }
+}
+check "tables of another layout: a start fails, and names the flag" does_not_start
+load_passes
+load_check_all "a start that failed"
+nsenter --net="$(lab_netns_path balancer)" timeout 60 "$OTHER" -f "$CONFIG" -i eth0 --name "$LAB_NAME" --discard \
+	>"$LAB_DIR/out" 2>&1 &
+other=$!
+check "with the flag it begins anew" wait_until 30 "it to be ready" grep -q 'event=ready' "$LAB_DIR/out"
+kill "$other"
+wait "$other"
+start
+lab_ctl restart >/dev/null
 check "an agent that was restarted ends as others do" agent_stop
 check "and detaches" test "$(ip -n "$(lab_netns balancer)" -j link show eth0 | jq '.[0].xdp // empty')" = ""
