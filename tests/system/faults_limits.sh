@@ -124,6 +124,7 @@ size=$(awk '/^VmSize/ { print $2 * 1024 }' "/proc/$(agent_pid)/status")
 limit --as="$size:unlimited"
 config $MANY
 check "no memory: a reload is refused" expect "exit code" "$(exit_code_of reload)" -ne 0
+check "and it is said why" grep -q 'Cannot allocate memory; nothing has changed' "$LAB_DIR/out"
 limit --as=unlimited:unlimited
 check "the agent has lived through it" agent_is_ready
 check "the old configuration is in force" expect "servers" "$(servers_of_more)" -eq 1
@@ -138,13 +139,14 @@ if memory_cgroup; then
 	load nat-stream stream "$VIP4" $PORT 500
 	load nat-new new "$VIP4" $PORT 200
 	lab_ctl server drain more/more0 >/dev/null
-	echo "$(agent_pid)" >"$MEMORY/cgroup.procs"
+	agent_pid >"$MEMORY/cgroup.procs"
 	echo 2M >"$MEMORY/$LIMIT"
 	config $MANY
 	reload >/dev/null 2>&1
 	check "out of its group's memory: it is killed" wait_until 10 "its end" process_is_gone "$(agent_pid)"
 	load_passes
 	from_here
+	config
 	start
 	check "the next one takes over" logged 'event=loaded .*taken_over=yes'
 	check "with what was set" expect "admin state" "$(server_field more/more0 admin)" = drain

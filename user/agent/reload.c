@@ -134,6 +134,10 @@ static int ask_all(struct reload *l)
 	int r = config_load(a->options->files, a->options->file_count, &l->model, &l->report);
 	bool ours;
 
+	if (r < 0 && !l->report.errors) {
+		snprintf(l->error, AGENT_ERROR_MAX, "%s; nothing has changed", strerror(-r));
+		return r;
+	}
 	if (r < 0) {
 		snprintf(l->error, AGENT_ERROR_MAX, "%zu error%s in the configuration; nothing has changed",
 			 l->report.errors, l->report.errors == 1 ? "" : "s");
