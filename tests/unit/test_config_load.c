@@ -445,6 +445,69 @@ static void limit_of_services(void **state)
 	}
 }
 
+static void limit_of_rules(void **state)
+{
+	static const char head[] = "defaults\n " TIMES "backend b\n server s 10.0.0.1:80\nfrontend f\n bind 192.0.2.1:80\n"
+				   " default_backend b\n";
+
+	for (unsigned n = MODEL_RULES_MAX; n <= MODEL_RULES_MAX + 1; n++) {
+		FILE *f = begin_draft();
+
+		fputs(head, f);
+		for (unsigned i = 0; i < n; i++)
+			fprintf(f, " tcp-request connection reject if { src 10.1.%u.0/24 }\n", i);
+		if (n == MODEL_RULES_MAX)
+			assert_loaded(load_draft(f));
+		else
+			assert_refused(load_draft(f), "MODEL_RULES_MAX");
+	}
+}
+
+/* Frontends with rules of their own. */
+static void limit_of_policies(void **state)
+{
+	for (unsigned n = MODEL_POLICIES_MAX; n <= MODEL_POLICIES_MAX + 1; n++) {
+		FILE *f = begin_draft();
+
+		fputs("defaults\n " TIMES "backend b\n server s 10.0.0.1:80\n", f);
+		for (unsigned i = 0; i < n; i++)
+			fprintf(f, "frontend f%u\n bind 192.0.2.1:%u\n default_backend b\n"
+				" tcp-request connection reject if { src 10.1.%u.%u }\n", i, 1000 + i, i >> 8, i & 255);
+		if (n == MODEL_POLICIES_MAX)
+			assert_loaded(load_draft(f));
+		else
+			assert_refused(load_draft(f), "MODEL_POLICIES_MAX");
+	}
+}
+
+/* A list of so many addresses, none of which touches another. */
+static int load_list(const char *path, bool v6, unsigned count)
+{
+	FILE *list = fopen(path, "w"), *f = begin_draft();
+
+	assert_non_null(list);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(list, v6 ? "2001:db8:%x::1\n" : "10.%u.%u.%u\n", v6 ? i : i >> 15, i >> 7 & 255, (i & 127) * 2);
+	fclose(list);
+	fprintf(f, "defaults\n " TIMES "backend b\n server s 10.0.0.1:80\nfrontend f\n bind 192.0.2.1:80\n"
+		" default_backend b\n tcp-request connection reject if { src -f %s }\n", path);
+	return load_draft(f);
+}
+
+static void limits_of_prefixes(void **state)
+{
+	char path[] = "/tmp/alwayson-list-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	close(fd);
+	assert_loaded(load_list(path, false, MODEL_PREFIXES4_MAX));
+	assert_refused(load_list(path, false, MODEL_PREFIXES4_MAX + 1), "MODEL_PREFIXES4_MAX");
+	assert_loaded(load_list(path, true, MODEL_PREFIXES6_MAX));
+	assert_refused(load_list(path, true, MODEL_PREFIXES6_MAX + 1), "MODEL_PREFIXES6_MAX");
+	unlink(path);
+}
+
 static void limit_of_ports(void **state)
 {
 	static const char head[] = "defaults\n " TIMES "backend b\nfrontend f\n default_backend b\n";
@@ -584,6 +647,9 @@ int main(void)
 		cmocka_unit_test(limit_of_servers),
 		cmocka_unit_test(limit_of_backends),
 		cmocka_unit_test(limit_of_services),
+		cmocka_unit_test(limit_of_rules),
+		cmocka_unit_test(limit_of_policies),
+		cmocka_unit_test(limits_of_prefixes),
 		cmocka_unit_test(limit_of_ports),
 		cmocka_unit_test(all_ports_give_way),
 		cmocka_unit_test(limit_of_messages),
