@@ -111,7 +111,7 @@ ended_well() {
 }
 
 was_told_again() {
-	(($(peer_figure "$1" .records.updated) > 0))
+	(($(peer_figure "$1" .records.updated) > $2))
 }
 
 is_not_believed() {
@@ -223,7 +223,8 @@ wait_until 10 "connections of alone" knows "$new" alone "$CONNECTIONS"
 for name in told nat; do
 	wait_until 10 "all to know $name" knows "$(other "$new")" "$name" "$CONNECTIONS"
 done
-check "connections that go on are told of again" wait_until 25 "a refresh" was_told_again "$(other "$new")"
+updated=$(peer_figure "$(other "$new")" .records.updated)
+check "connections that go on are told of again" wait_until 25 "a refresh" was_told_again "$(other "$new")" "$updated"
 dies "$new" "dead again"
 kill "${HOLDS[@]}"
 
