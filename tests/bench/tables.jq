@@ -27,6 +27,7 @@ def flows:
 	else tostring end;
 
 def contender: { direct: "no balancer", "alwayson-nat": "Always On, nat", "alwayson-dsr": "Always On, dsr",
+	"alwayson-pool": "Always On, nat, 16 own addresses",
 	haproxy: "HAProxy, mode tcp", nftables: "nftables, DNAT" }[.] // .;
 
 def machine:

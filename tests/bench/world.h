@@ -91,6 +91,8 @@ static int world_open(struct world *w, const char *name, uint32_t buckets4, uint
 {
 	const struct dataplane_options options = {
 		.name = name, .buckets4 = buckets4, .buckets6 = buckets6, .fresh = true,
+		/* As the agent loads it for a configuration with all that is measured, and nothing else. */
+		.switches = { .without_transparent = true, .without_quic = true },
 	};
 	char error[DATAPLANE_ERROR_MAX] = "";
 	int r = dataplane_open(&options, &w->d, error);
