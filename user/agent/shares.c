@@ -29,7 +29,7 @@ static uint64_t identity(const struct hash_key *key, const struct model_server *
 static int count_slots(const struct reconcile *r, size_t backend, struct held *h)
 {
 	const struct model_backend *b = &r->model->backends.items[backend];
-	const uint32_t *ids = &r->at.servers[r->at.first[backend]];
+	const uint32_t *ids = r->at.servers + r->at.first[backend];
 	const uint64_t *slots = &r->maps->slots[h->region.offset];
 	_cleanup_free_ uint32_t *counts = calloc(b->servers.count + 1, sizeof(*counts));
 	_cleanup_free_ uint64_t *identities = calloc(b->servers.count + 1, sizeof(*identities));

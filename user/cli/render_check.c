@@ -116,7 +116,9 @@ static void print_request(FILE *to, const json_t *step)
 		render_word(to, word ? word : "");
 		text += length + (text[length] == ' ');
 	}
-	for (text = end ? end + 2 : ""; (end = strstr(text, "\r\n")) && end != text; text = end + 2)
+	if (!end)
+		return;
+	for (text = end + 2; (end = strstr(text, "\r\n")) && end != text; text = end + 2)
 		print_header(to, text, (size_t)(end - text));
 	if (end && end[2]) {
 		fputs(" body ", to);

@@ -161,15 +161,16 @@ static void note_udp_checks(struct parser *p, size_t backend)
 static void validate_limits(struct parser *p)
 {
 	const struct model *m = p->model;
+	const struct place nowhere = {};
 	size_t i, servers = 0, ports = 0, prefixes4, prefixes6;
 
 	model_count_prefixes(m, &prefixes4, &prefixes6);
 	if (prefixes4 > MODEL_PREFIXES4_MAX || prefixes6 > MODEL_PREFIXES6_MAX)
-		parser_error_at(p, (struct place){}, "the lists of all frontends with different rules hold %zu IPv4 and "
+		parser_error_at(p, nowhere, "the lists of all frontends with different rules hold %zu IPv4 and "
 				"%zu IPv6 prefixes; the limits are %d (MODEL_PREFIXES4_MAX) and %d (MODEL_PREFIXES6_MAX)",
 				prefixes4, prefixes6, MODEL_PREFIXES4_MAX, MODEL_PREFIXES6_MAX);
 	if (m->policies.count > MODEL_POLICIES_MAX)
-		parser_error_at(p, (struct place){}, "%zu different sets of tcp-request rules; the limit is %d "
+		parser_error_at(p, nowhere, "%zu different sets of tcp-request rules; the limit is %d "
 				"(MODEL_POLICIES_MAX)", m->policies.count, MODEL_POLICIES_MAX);
 	for (i = 0; i < m->backends.count; i++)
 		servers += m->backends.items[i].servers.count;

@@ -279,7 +279,7 @@ static bool is_attached(const struct probe *p, unsigned ifindex)
 
 int probe_attach(struct probe *p, const unsigned *ifindexes, size_t count, char error[DATAPLANE_ERROR_MAX])
 {
-	char ignored[DATAPLANE_ERROR_MAX];
+	char ignored[DATAPLANE_ERROR_MAX] = "";
 	int r = 0;
 
 	for (size_t i = p->nics.count; i-- > 0;) {
