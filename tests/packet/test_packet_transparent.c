@@ -250,6 +250,15 @@ static void a_hash_opens_a_closed_record_again(void **state)
 	answers(r, &syn, 1, RST | ACK);
 	asks(r, &syn, 1, 1);
 	assert_int_equal(state_of(r, false, TCP, 40000), FLOW_OPENED);
+
+	/* Closed by both sides. */
+	const struct packet again = client_packet(false, TCP, 40001, SYN), fin = client_packet(false, TCP, 40001, FIN | ACK);
+
+	connects(r, false, 40001, 1);
+	answers(r, &fin, 1, FIN | ACK);
+	asks(r, &fin, 1, 0);
+	asks(r, &again, 1, 1);
+	assert_int_equal(state_of(r, false, TCP, 40001), FLOW_OPENED);
 }
 
 static void a_datagram_answered_twice_is_proven(void **state)
