@@ -172,12 +172,17 @@ majority_hangs() {
 
 	pid=$(mysql_pid 1)
 	kill -STOP "$pid"
-	wait_says primary/db2 "$CUT" && wait_down primary/db1 && [[ "$(db_ask 3306 'SELECT 1')" == *ERROR* ]]
+	wait_says primary/db2 "$CUT" && wait_down primary/db1 && wait_until 15 "nobody to take writes" nobody_writes
 	local result=$?
 	kill -CONT "$pid"
 	((result == 0)) || return "$result"
 	wait_until 20 "the cluster to be whole" cluster_is_whole && wait_readers 1,2 &&
 		wait_until 10 "a write" writes
+}
+
+# Until it knows that it is alone, the one that is left is the whole cluster to itself.
+nobody_writes() {
+	[[ "$(db_ask 3306 'SELECT 1')" == *ERROR* ]]
 }
 
 writes() {

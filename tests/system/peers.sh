@@ -200,7 +200,11 @@ check "a peer that is gone is noticed" wait_until 10 "it to be down" peer_is_dow
 check "... and logged" grep -q 'event=peer_down peer=lb' "$LAB_DIR/balancer$(other "$master")/agent.log"
 
 # It comes back as from a crash, with an empty table and no address: its agent, its program and keepalived are gone.
-kill -9 "$(keepalived_pid "$master")" "$(cat "$LAB_DIR/balancer$master/vrrp.pid")"
+gone=("$(keepalived_pid "$master")" "$(cat "$LAB_DIR/balancer$master/vrrp.pid")")
+kill -9 "${gone[@]}"
+for pid in "${gone[@]}"; do
+	wait_until 10 "keepalived to be gone" process_is_gone "$pid"
+done
 for address in "$CLUSTER_VIP4" "$ALONE" "$SOURCE"; do
 	ip -n "$(lab_netns "balancer$master")" address del "$address/32" dev eth0
 done

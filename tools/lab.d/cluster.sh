@@ -171,6 +171,7 @@ keepalived_start() {
 	routing_config keepalived/keepalived.conf "$1" |
 		sed -e "s|/usr/local/bin/alwayson ready|$LAB_BUILD/alwayson --name $LAB_NAME-$1 ready|" \
 			-e "s|^\t\t10\.99\.0\.1/32 dev eth0|&$more|" >"$dir/keepalived.conf"
+	rm -f "$dir/keepalived.pid" "$dir/vrrp.pid" # one that was killed left them, and the number may be another's by now
 	setsid nsenter --net="$(lab_netns_path "$role")" keepalived --dont-fork --log-console --log-detail --vrrp \
 		--use-file="$dir/keepalived.conf" --pid="$dir/keepalived.pid" --vrrp_pid="$dir/vrrp.pid" \
 		</dev/null >>"$dir/keepalived.log" 2>&1 9>&- &
