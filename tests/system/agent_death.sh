@@ -13,11 +13,7 @@ global
 	on-agent-death $1
 $(quick_defaults)
 
-listen nat
-	bind $VIP4:$PORT
-	bind udp@$VIP4:$PORT
-	server node1 192.168.1.100:$PORT
-	server node2 192.168.1.101:$PORT
+$(steady_listen nat "$VIP4")
 CFG
 }
 

@@ -5,6 +5,7 @@
 # Nothing of that concerns packets, checks or the operator; it is said and counted, and made good as soon as it can be,
 # without anybody asking.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/faults_lib.sh"
 
 readonly PORT=7000
 
@@ -15,13 +16,7 @@ global
 	metrics 127.0.0.1:9599
 $(quick_defaults)
 
-listen dsr
-	forward dsr
-	balance maglev
-	bind $DSR4:$PORT
-	bind udp@$DSR4:$PORT
-	server node1 192.168.1.100:$PORT
-	server node2 192.168.1.101:$PORT
+$(steady_listen dsr "$DSR4" "forward dsr" "balance maglev")
 ${1:-}
 CFG
 }
@@ -34,24 +29,12 @@ finish_disk() {
 	finish
 }
 
-metric() {
-	lab_in balancer curl -sf -m 10 http://127.0.0.1:9599/metrics | awk -v name="$1" '$1 == name { print $2 }'
-}
-
 metric_grows() {
 	[ "$(metric "$1")" -gt "$2" ]
 }
 
 saved_is() {
 	grep -q "\"$1\"" "$STATE/$LAB_NAME.json"
-}
-
-from_here() {
-	LOG_FROM=$(($(wc -l <"$LAB_DIR/agent.log") + 1))
-}
-
-logged() {
-	tail -n +"$LOG_FROM" "$LAB_DIR/agent.log" | grep -Eq "$1"
 }
 
 # Fills what is left of the disk.

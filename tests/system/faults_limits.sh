@@ -5,6 +5,7 @@
 # against the servers, what it can't do it refuses and says so, packets go on, and all is well again when there is room. One
 # that the kernel kills for want of memory is followed by the next, which takes over.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/faults_lib.sh"
 
 readonly PORT=7000 MANY=3000
 
@@ -18,11 +19,7 @@ global
 	metrics 127.0.0.1:9599
 $(quick_defaults)
 
-listen nat
-	bind $VIP4:$PORT
-	bind udp@$VIP4:$PORT
-	server node1 192.168.1.100:$PORT
-	server node2 192.168.1.101:$PORT
+$(steady_listen nat "$VIP4")
 
 backend more
 CFG
@@ -32,28 +29,12 @@ CFG
 	} | write_config
 }
 
-from_here() {
-	LOG_FROM=$(($(wc -l <"$LAB_DIR/agent.log") + 1))
-}
-
-logged() {
-	tail -n +"$LOG_FROM" "$LAB_DIR/agent.log" | grep -Eq "$1"
-}
-
-not_logged() {
-	! logged "$1"
-}
-
 limit() {
 	prlimit --pid "$(agent_pid)" "$@"
 }
 
 result_is() {
 	[[ $(server_field "$1" last_result) == *$2* ]]
-}
-
-metric() {
-	lab_in balancer curl -sf -m 10 http://127.0.0.1:9599/metrics | awk -v name="$1" '$1 == name { print $2 }'
 }
 
 no_answer() {

@@ -6,6 +6,7 @@
 #
 #     client 10.0.0.2 -- eth0 balancer eth1 -- switch -- servers .100 .101
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/faults_lib.sh"
 
 readonly PORT=7000
 
@@ -16,32 +17,12 @@ global
 	interface $1
 $(quick_defaults)
 
-listen nat
-	bind $VIP4:$PORT
-	bind udp@$VIP4:$PORT
-	server node1 192.168.1.100:$PORT
-	server node2 192.168.1.101:$PORT
+$(steady_listen nat "$VIP4")
 CFG
 }
 
 balancer_ip() {
 	ip -n "$(lab_netns balancer)" "$@"
-}
-
-from_here() {
-	LOG_FROM=$(($(wc -l <"$LAB_DIR/agent.log") + 1))
-}
-
-logged() {
-	tail -n +"$LOG_FROM" "$LAB_DIR/agent.log" | grep -Eq "$1"
-}
-
-not_logged() {
-	! logged "$1"
-}
-
-metric() {
-	lab_in balancer curl -sf -m 10 http://127.0.0.1:9599/metrics | awk -v name="$1" '$1 == name { print $2 }'
 }
 
 # A datagram of each of two servers comes back: both directions, both NICs.

@@ -218,6 +218,14 @@ udp_ask() {
 STEADY=$LAB_BUILD/tests/system/steady
 declare -A LOADS STEADY_SERVERS
 
+# The section that it goes through, at the suite's PORT: steady_listen NAME VIP [LINE...]
+steady_listen() {
+	printf 'listen %s\n' "$1"
+	[ $# -lt 3 ] || printf '\t%s\n' "${@:3}"
+	printf '\tbind %s:%s\n\tbind udp@%s:%s\n' "$2" "$PORT" "$2" "$PORT"
+	printf '\tserver node1 192.168.1.100:%s\n\tserver node2 192.168.1.101:%s\n' "$PORT" "$PORT"
+}
+
 # Its server in backend$1, at port $2.
 steady_serve() {
 	nsenter --net="$(lab_netns_path "backend$1")" "$STEADY" serve "node$1" "$2" >/dev/null &

@@ -4,6 +4,7 @@
 # A reload that lays out very large tables: whoever asks the agent meanwhile is answered, checks go on, and the old
 # configuration is in force until the new one is whole.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/faults_lib.sh"
 
 readonly PORT=7000
 # A table takes 0.3 s, or 2 s with thousands of servers, which take their time themselves.
@@ -35,13 +36,7 @@ global
 	metrics 127.0.0.1:9599
 $(quick_defaults)
 
-listen dsr
-	forward dsr
-	balance maglev
-	bind $DSR4:$PORT
-	bind udp@$DSR4:$PORT
-	server node1 192.168.1.100:$PORT
-	server node2 192.168.1.101:$PORT
+$(steady_listen dsr "$DSR4" "forward dsr" "balance maglev")
 CFG
 		printf '\ndefaults\n\tmode tcp\n\ttimeout connect 1s\n\ttimeout client 1m\n\ttimeout server 1m\n'
 		crowd "$1" "${2:-1}"

@@ -15,19 +15,9 @@ global
 	external-check
 $(quick_defaults)
 
-listen nat
-	bind $VIP4:$PORT
-	bind udp@$VIP4:$PORT
-	server node1 192.168.1.100:$PORT
-	server node2 192.168.1.101:$PORT
+$(steady_listen nat "$VIP4")
 
-listen dsr
-	forward dsr
-	balance maglev
-	bind $DSR4:$PORT
-	bind udp@$DSR4:$PORT
-	server node1 192.168.1.100:$PORT
-	server node2 192.168.1.101:$PORT
+$(steady_listen dsr "$DSR4" "forward dsr" "balance maglev")
 
 backend by-command
 	option external-check

@@ -22,13 +22,7 @@ listen nat
 	server node2 192.168.1.101:$PORT weight 2
 	server node3 192.168.1.102:$PORT
 
-listen dsr
-	forward dsr
-	balance maglev
-	bind $DSR4:$PORT
-	bind udp@$DSR4:$PORT
-	server node1 192.168.1.100:$PORT
-	server node2 192.168.1.101:$PORT
+$(steady_listen dsr "$DSR4" "forward dsr" "balance maglev")
 	server node3 192.168.1.102:$PORT
 ${1:-}
 CFG

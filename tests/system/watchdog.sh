@@ -5,6 +5,7 @@
 # one takes over; packets are steered all the while. What was frozen as a whole is not taken for stuck. systemd is told
 # that the loop turns.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/faults_lib.sh"
 
 readonly PORT=7000 HOLD=$LAB_BUILD/tests/system/hold_thread
 
@@ -15,11 +16,7 @@ global
 	$1
 $(quick_defaults)
 
-listen nat
-	bind $VIP4:$PORT
-	bind udp@$VIP4:$PORT
-	server node1 192.168.1.100:$PORT
-	server node2 192.168.1.101:$PORT
+$(steady_listen nat "$VIP4")
 CFG
 }
 
@@ -33,18 +30,6 @@ stick() {
 release() {
 	kill "$HOLDER"
 	wait "$HOLDER" 2>/dev/null
-}
-
-logged() {
-	tail -n +"$LOG_FROM" "$LAB_DIR/agent.log" | grep -q "$1"
-}
-
-from_here() {
-	LOG_FROM=$(($(wc -l <"$LAB_DIR/agent.log") + 1))
-}
-
-not_logged() {
-	! logged "$1"
 }
 
 stalls() {
