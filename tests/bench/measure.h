@@ -24,6 +24,7 @@ enum {
 	ETHERNET_SIZE = 14,
 	TCP_FLAG_SYN = 0x02,
 	TCP_FLAG_ACK = 0x10,
+	MEASURE_CROWD = 65521,    /* a prime number, and below 2^16 */
 };
 
 /* Packets of a site, or near it. */
@@ -31,11 +32,18 @@ enum stream {
 	STREAM_REQUEST,   /* of an established connection */
 	STREAM_REPLY,     /* of a server, nat */
 	STREAM_NEW,       /* SYN (UDP: first packet), every one of a new flow */
+	STREAM_CROWD,     /* the same, from MEASURE_CROWD clients in turn, all to the site's first service */
 	STREAM_OPEN,      /* SYN and ACK of each flow in turn: fills the flow table */
 	STREAM_UNKNOWN,   /* ACK of a connection that nobody knows, every one of another flow */
 	STREAM_NOBODY,    /* to an address that is not ours */
 	STREAM_OWN_PORT,  /* to an own address and a port of its pool, but of no connection */
 };
+
+/* Every packet is of another flow. */
+static bool measure_is_endless(enum stream stream)
+{
+	return stream == STREAM_NEW || stream == STREAM_CROWD || stream == STREAM_UNKNOWN;
+}
 
 /* Set by a signal: what is under way ends with -EINTR. */
 static volatile sig_atomic_t measure_stopped;
@@ -95,6 +103,11 @@ static void measure_ends(struct shape *s, const struct site *site, enum stream s
 		s->destination = SITE_OWN(site->number);
 		s->dport = SITE_OWN_LOW;
 		break;
+	case STREAM_CROWD:
+		s->turn = measure_division(MEASURE_CROWD);
+		s->source_by_turn = ~0U;
+		s->dport_by_turn = 0;
+		break;
 	case STREAM_NOBODY:
 		s->destination = SITE_NOBODY;
 		break;
@@ -106,16 +119,16 @@ static void measure_ends(struct shape *s, const struct site *site, enum stream s
 	}
 }
 
-/* Packets of `flows` flows, a power of two; of NEW and UNKNOWN each is another flow. */
+/* Packets of `flows` flows, a power of two; of NEW, CROWD and UNKNOWN each is another flow. */
 static struct shape measure_shape(const struct site *site, enum stream stream, uint32_t flows)
 {
 	const bool tcp = site->kind.protocol == IPPROTO_TCP;
-	const bool endless = stream == STREAM_NEW || stream == STREAM_UNKNOWN;
+	const bool begins = stream == STREAM_NEW || stream == STREAM_CROWD || stream == STREAM_OPEN;
 	struct shape s = { .protocol = site->kind.protocol, .v6 = site->kind.v6 };
 
-	s.flow_mask = endless ? 0xfffff : flows - 1;
+	s.flow_mask = measure_is_endless(stream) ? 0xfffff : flows - 1;
 	s.pairs = stream == STREAM_OPEN && tcp;
-	s.flags[0] = tcp ? (stream == STREAM_NEW || stream == STREAM_OPEN ? TCP_FLAG_SYN : TCP_FLAG_ACK) : 0;
+	s.flags[0] = tcp ? (begins ? TCP_FLAG_SYN : TCP_FLAG_ACK) : 0;
 	s.flags[1] = s.pairs ? TCP_FLAG_ACK : s.flags[0];
 	s.length = (s.v6 ? 0 : 20) + SHAPE_L4_SIZE;
 	s.size = ETHERNET_SIZE + (s.v6 ? 40 : 20) + SHAPE_L4_SIZE;

@@ -249,13 +249,13 @@ static json_t *row_json(const struct row *row, const struct row *base)
 {
 	const struct row_kind *kind = row->kind;
 	const struct site_kind *site = &sites_wanted[kind->site].kind;
-	const bool endless = kind->stream == STREAM_NEW || kind->stream == STREAM_UNKNOWN;
+	json_t *flows = measure_is_endless(kind->stream) ? json_null() : json_integer(kind->flows);
 
 	return json_pack("{s:s, s:i, s:s, s:o, s:i, s:i, s:f, s:f, s:f, s:f}", "name", kind->name, "family",
-			 site->v6 ? 6 : 4, "protocol", site->protocol == IPPROTO_TCP ? "tcp" : "udp", "flows",
-			 endless ? json_null() : json_integer(kind->flows), "services", (int)site->services, "servers",
-			 (int)site->servers, "gross_min_ns", tenths(row->min), "gross_median_ns", tenths(row->median),
-			 "min_ns", tenths(row->min - base->min), "median_ns", tenths(row->median - base->median));
+			 site->v6 ? 6 : 4, "protocol", site->protocol == IPPROTO_TCP ? "tcp" : "udp", "flows", flows,
+			 "services", (int)site->services, "servers", (int)site->servers, "gross_min_ns",
+			 tenths(row->min), "gross_median_ns", tenths(row->median), "min_ns",
+			 tenths(row->min - base->min), "median_ns", tenths(row->median - base->median));
 }
 
 static int print_json(struct bench *b)

@@ -15,6 +15,7 @@ enum {
 	MANY = 1 << 16,
 	FEW = 1 << 14,
 	MILLION = 1 << 20,
+	NETWORKS = 1000,
 };
 
 /* Each a data plane of its own. */
@@ -47,6 +48,10 @@ static const struct {
 	X(DIRTY6, STEADY, MANY, KIND(true, TCP, DSR, MAGLEV, 100, 100, .dirty = true))         \
 	X(DSR4, STEADY, 0, KIND(false, TCP, DSR, MAGLEV, 100, 100))                            \
 	X(DSR6, STEADY, 0, KIND(true, TCP, DSR, MAGLEV, 100, 100))                             \
+	X(ACCESS4, STEADY, 0, KIND(false, TCP, DSR, MAGLEV, 100, 100, .networks = NETWORKS))    \
+	X(ACCESS6, STEADY, 0, KIND(true, TCP, DSR, MAGLEV, 100, 100, .networks = NETWORKS))     \
+	X(RATE4, STEADY, 0, KIND(false, TCP, DSR, MAGLEV, 100, 100, .rate = true))              \
+	X(RATE6, STEADY, 0, KIND(true, TCP, DSR, MAGLEV, 100, 100, .rate = true))               \
 	X(DSR_UDP4, STEADY, 0, KIND(false, UDP, DSR, MAGLEV, 100, 100))                        \
 	X(DSR_UDP6, STEADY, 0, KIND(true, UDP, DSR, MAGLEV, 100, 100))                         \
 	X(IPIP4, STEADY, 0, KIND(false, TCP, IPIP, MAGLEV, 100, 100))                          \
@@ -127,6 +132,12 @@ static const struct row_kind {
 	ROW("dsr, clean slot", SITE_DSR6, STREAM_REQUEST, MILLION, VERDICT_DSR),
 	ROW("dsr, clean slot, new connection", SITE_DSR4, STREAM_NEW, 0, VERDICT_DSR),
 	ROW("dsr, clean slot, new connection", SITE_DSR6, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, access list of 1000 networks, new connection", SITE_ACCESS4, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, access list of 1000 networks, new connection", SITE_ACCESS6, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, rate limit, new connection", SITE_RATE4, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, rate limit, new connection", SITE_RATE6, STREAM_NEW, 0, VERDICT_DSR),
+	ROW("dsr, rate limit, new connection of 64 k clients", SITE_RATE4, STREAM_CROWD, 0, VERDICT_DSR),
+	ROW("dsr, rate limit, new connection of 64 k clients", SITE_RATE6, STREAM_CROWD, 0, VERDICT_DSR),
 	ROW("dsr, clean slot, UDP", SITE_DSR_UDP4, STREAM_REQUEST, MILLION, VERDICT_DSR),
 	ROW("dsr, clean slot, UDP", SITE_DSR_UDP6, STREAM_REQUEST, MILLION, VERDICT_DSR),
 

@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "dataplane/dataplane.h"
+#include "table/access.h"
 #include "table/maglev.h"
 #include "table/services.h"
 #include "table/smooth.h"
@@ -43,6 +44,9 @@ enum {
 	SITE_OWN_HIGH = SITE_OWN_LOW + SITE_OWN_PORTS - 1,
 	SITE_MTU = 1500,
 	SITE_OUTER_BITS = 16,
+	SITE_NETWORK_SHIFT = 16,  /* the networks that may not connect lie so far from each other, as numbers ... */
+	SITE_NETWORK_SIZE = 8,    /* ... and have so many bits */
+	SITE_RATE_S = 10,
 	WORLD_LOOPBACK = 1,       /* the NIC that a test run's packets come from, and so the way out */
 };
 
@@ -56,6 +60,8 @@ struct site_kind {
 	enum abi_balance balance;
 	uint32_t services, servers;
 	bool dirty;               /* every slot has just changed owner */
+	uint32_t networks;        /* that may not connect; no client is in one */
+	bool rate;                /* connections of each source are counted, and never too many */
 };
 
 struct site {
@@ -67,7 +73,7 @@ struct world {
 	struct dataplane *d;
 	struct dataplane_maps *m;
 	struct vec(struct services_entry) entries;
-	uint32_t sites, services, servers, addresses, slots, ports; /* how many are in use */
+	uint32_t sites, services, servers, addresses, slots, ports, bounds4, bounds6; /* how many are in use */
 };
 
 static const uint8_t world_own_mac[6] = { 0x02, 0, 0, 0, 0, 0x01 };
@@ -236,14 +242,70 @@ static bool world_records(const struct site *site)
 	return site->kind.forward == FORWARD_NAT || site->kind.balance == BALANCE_ROUNDROBIN;
 }
 
+/* Half of the networks below the clients' addresses, half above them. */
+static int world_networks(const struct site *site, struct access_ranges *ret)
+{
+	struct addr a = { .family = site->kind.v6 ? AF_INET6 : AF_INET };
+	const uint32_t count = site->kind.networks;
+	const uint32_t first = SITE_CLIENT - (count / 2 << SITE_NETWORK_SHIFT) + (1U << (SITE_NETWORK_SHIFT - 1));
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < count; i++) {
+		site_address(site->kind.v6, SITE_NET_CLIENT, first + (i << SITE_NETWORK_SHIFT), a.bytes);
+		r = access_add(ret, &a, (site->kind.v6 ? 128 : 32) - SITE_NETWORK_SIZE);
+	}
+	access_merge(ret);
+	return r;
+}
+
+/* The site's part of access4 or access6, as the program reads it: offset << 32 | count. */
+static int world_write_access(struct world *w, const struct site *site, uint64_t *ret_part)
+{
+	const bool v6 = site->kind.v6;
+	uint32_t *used = v6 ? &w->bounds6 : &w->bounds4;
+	_cleanup_free_ access_number *bounds = calloc(2 * site->kind.networks, sizeof(*bounds));
+	struct access_ranges ranges = {};
+	size_t count = 0;
+	int r = bounds ? world_networks(site, &ranges) : -ENOMEM;
+
+	if (r == 0)
+		count = access_bounds(&ranges, v6 ? AF_INET6 : AF_INET, bounds);
+	vec_done(&ranges);
+	if (r == 0 && *used + count > (v6 ? ACCESS_BOUNDS6 : ACCESS_BOUNDS4))
+		r = -ENOSPC;
+	if (r < 0)
+		return r;
+	*ret_part = (uint64_t)*used << 32 | count;
+	for (size_t i = 0; i < count; i++, ++*used) {
+		if (v6)
+			w->m->access6[*used] = (struct access_bound6){ bounds[i] >> 64, bounds[i] };
+		else
+			w->m->access4[*used] = bounds[i];
+	}
+	return 0;
+}
+
+static void world_write_rate(const struct world *w, const struct site *site, struct service *s)
+{
+	s->rate_table = site->number;
+	s->rate_mask[0] = site->kind.v6 ? UINT64_MAX : 0;
+	s->rate_mask[1] = site->kind.v6 ? UINT64_MAX : UINT32_MAX;
+	s->rate_period = SITE_RATE_S * w->m->hz;
+	s->rate_max = UINT32_MAX;
+	s->flags |= SERVICE_RATE;
+}
+
 static int world_add_services(struct world *w, const struct site *site, uint64_t slots)
 {
 	uint8_t address[16];
+	uint64_t access = 0;
 	uint16_t id;
 	int r;
 
 	site_address(site->kind.v6, SITE_NET_SERVICE, SITE_SERVICE(site->number), address);
 	r = world_add_address(w, address, &id);
+	if (r == 0 && site->kind.networks)
+		r = world_write_access(w, site, &access);
 	for (uint32_t i = 0; r == 0 && i < site->kind.services; i++) {
 		struct service *s = &w->m->services[w->services + i];
 
@@ -253,7 +315,10 @@ static int world_add_services(struct world *w, const struct site *site, uint64_t
 		s->backend = site->number;
 		s->forward = site->kind.forward;
 		s->balance = site->kind.balance;
-		s->flags = world_records(site) ? SERVICE_RECORDS : 0;
+		s->flags = (world_records(site) ? SERVICE_RECORDS : 0) | (access ? SERVICE_ACCESS : 0);
+		s->access = access;
+		if (site->kind.rate)
+			world_write_rate(w, site, s);
 		r = world_add_entry(w, site, SITE_SERVICE(site->number), SITE_PORT + i, site->kind.protocol,
 				    ENTRY_SERVICE, w->services + i, id);
 	}
