@@ -325,7 +325,15 @@ static void refuses_what_it_does_not_understand(void **state)
 		const char *line, *complaint;
 	} cases[] = {
 		{ "", "usage: alwayson" },
-		{ "stauts", "unknown command `stauts`; there is: status, show services" },
+		{ "frobnicate", "unknown command `frobnicate`; there is: status, show services" },
+		{ "stauts", "unknown command `stauts`; did you mean `status`?\n" },
+		{ "shwo flows", "unknown command `shwo`; did you mean `show`?\n" },
+		{ "show flosw", "unknown command `show flosw`; did you mean `show flows`?\n" },
+		{ "show frobnicate", "unknown command `show frobnicate`; there is: show services, show servers" },
+		{ "drian nodes/node1", "unknown command `drian`; did you mean `server drain`?\n" },
+		{ "drain nodes/node1", "unknown command `drain`; did you mean `server drain`?\n" },
+		{ "server drian nodes/node1", "unknown command `server drian`; did you mean `server drain`?\n" },
+		{ "server flows", "unknown command `server flows`; there is: server drain, server maint" },
 		{ "show", "incomplete command `show`; there is: show services, show servers" },
 		{ "status now", "`now` is one argument too many" },
 		{ "server drain", "server drain: an argument is missing: BACKEND/SERVER" },

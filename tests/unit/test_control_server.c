@@ -64,7 +64,10 @@ static void explains_what_it_does_not_understand(void **state)
 		       "unknown command `frobnicate`; there is: echo");
 	assert_refused(rig_ask(*state, "show\n"), CONTROL_USAGE,
 		       "incomplete command `show`; there is: show big, show stream");
-	assert_refused(rig_ask(*state, "show bigger 1\n"), CONTROL_USAGE, "unknown command `show bigger`");
+	assert_refused(rig_ask(*state, "show bigger 1\n"), CONTROL_USAGE,
+		       "unknown command `show bigger`; there is: show big, show stream");
+	assert_refused(rig_ask(*state, "show bgi 1\n"), CONTROL_USAGE,
+		       "unknown command `show bgi`; did you mean `show big`?");
 	assert_refused(rig_ask(*state, "show big\n"), CONTROL_USAGE, "usage: show big N");
 	assert_refused(rig_ask(*state, "show big 1 2\n"), CONTROL_USAGE, "usage: show big N");
 	assert_refused(rig_ask(*state, "v2 echo\n"), CONTROL_USAGE, "this agent speaks v1");

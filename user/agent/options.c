@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config/suggest.h"
+#include "base/suggest.h"
 #include "model/model.h"
 
 static const struct option long_options[] = {

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "config/parser.h"
-#include "config/suggest.h"
 
 static bool is_front(const struct proxy *x)
 {

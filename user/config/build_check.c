@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "config/parser.h"
-#include "config/suggest.h"
 
 static const char *kind(const struct proxy *x)
 {

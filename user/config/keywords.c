@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "config/suggest.h"
+#include "base/suggest.h"
 
 const struct keyword_table *const keyword_tables[] = {
 	&keywords_global,

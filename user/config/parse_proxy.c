@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
+#include "base/suggest.h"
 #include "config/parser.h"
-#include "config/suggest.h"
 #include "config/value.h"
 
 void parse_mode(struct parser *p, const struct config_word *args, size_t count)

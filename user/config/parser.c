@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/suggest.h"
+#include "base/suggest.h"
 
 /* What a proxy is before any defaults: HAProxy's own defaults, and ours where HAProxy has none. */
 static struct proxy_settings initial_settings(void)

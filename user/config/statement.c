@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "config/parser.h"
-#include "config/suggest.h"
 #include "config/value.h"
 
 static const char *section_kind(enum section s)

@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/suggest.h"
+
+enum { CONTROL_VERB_WORD_MAX = 32 };
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';
@@ -109,7 +113,54 @@ static void append(char *error, const char *format, ...)
 	va_end(args);
 }
 
-/* Names the verbs that share the most words with the request: all of them when the first word is wrong. */
+/* Of a verb's name the word with this number, as text of its own, and where it ends in the name; 0: it has not so many. */
+static size_t nth_word(const char *name, unsigned n, char ret[static CONTROL_VERB_WORD_MAX])
+{
+	const char *at = name;
+	size_t length;
+
+	while (n--) {
+		at += strcspn(at, " ");
+		if (!*at++)
+			return 0;
+	}
+	length = strcspn(at, " ");
+	snprintf(ret, CONTROL_VERB_WORD_MAX, "%.*s", (int)length, at);
+	return at - name + length;
+}
+
+/*
+ * What the request's word with the number `from` is like, of the verbs that share all words before it: their words in its
+ * place, or those behind it (`drain` for `server drain`). Appends the verb's name up to there; false: it is like none.
+ */
+static bool append_meant(const struct control_words *w, unsigned from, const struct control_verb *verbs, size_t count,
+			 char *error)
+{
+	char word[CONTROL_VERB_WORD_MAX];
+	struct suggest s = { .word = w->word[from] };
+	unsigned partial;
+	size_t length = 0, end;
+
+	for (unsigned n = from; !s.best && n < CONTROL_WORDS_MAX; n++)
+		for (size_t i = 0; i < count; i++) {
+			const struct suggest before = s;
+
+			match_one(w, verbs[i].words, &partial);
+			end = partial < from ? 0 : nth_word(verbs[i].words, n, word);
+			if (!end)
+				continue;
+			suggest_offer(&s, word);
+			if (s.best == before.best)
+				continue;
+			s.best = verbs[i].words;
+			length = end;
+		}
+	if (s.best)
+		append(error, "`; did you mean `%.*s`?", (int)length, s.best);
+	return s.best;
+}
+
+/* Names the verb that was meant; else those that share the most words with the request: all when the first word is wrong. */
 static void explain_unknown(const struct control_words *w, const struct control_verb *verbs, size_t count, char *error)
 {
 	const char *separator = "";
@@ -124,6 +175,8 @@ static void explain_unknown(const struct control_words *w, const struct control_
 	append(error, best < w->count ? "unknown command `" : "incomplete command `");
 	for (unsigned i = 0; i < w->count && i <= best; i++)
 		append(error, "%s%.64s", i ? " " : "", w->word[i]);
+	if (best < w->count && append_meant(w, best, verbs, count, error))
+		return;
 	append(error, "`; there is: ");
 	for (size_t i = 0; i < count; i++) {
 		match_one(w, verbs[i].words, &partial);

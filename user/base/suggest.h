@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "Did you mean": the nearest of several words to one that was mistyped. Used by everything in config/ that looks a
- * word up. Pure.
+ * "Did you mean": the nearest of several words to one that was mistyped. For the words of a configuration, of options and
+ * of commands. Pure.
  */
-#ifndef CONFIG_SUGGEST_H
-#define CONFIG_SUGGEST_H
+#ifndef BASE_SUGGEST_H
+#define BASE_SUGGEST_H
 
 /* The search so far. Zero-initialise with the word that was written; offer every candidate; read best (NULL = none). */
 struct suggest {

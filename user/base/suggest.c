@@ -3,7 +3,7 @@
  * Edit distance with transpositions (optimal string alignment), on words short enough to be names. A candidate counts
  * when at most a third of its letters differ: a wild guess would be worse than none.
  */
-#include "config/suggest.h"
+#include "base/suggest.h"
 
 #include <string.h>
 
