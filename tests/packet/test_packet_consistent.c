@@ -7,7 +7,7 @@
  * full, over the same packets; and in the end a balancer that has seen none of the events has the same slots to the bit.
  * The network is this file's own: every server is one hop away.
  *
- * EVENTS and SEED in the environment: how many events (400), and which.
+ * EVENTS and SEED in the environment: how many events (360), and which.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -103,6 +103,7 @@ struct world {
 	struct flow_state flows[FLOWS];
 	char name[64];
 	uint64_t seed;
+	unsigned weight;       /* the least: it makes the table a small one, or one that is changed by its cache */
 	unsigned opened, packets, broken, late, misplaced, refused, stateless, lru, lru_entries, events;
 };
 
@@ -404,7 +405,7 @@ static void add_or_remove(unsigned i)
 		s->drained = false;
 	} else if (!s->configured) {
 		s->configured = true;
-		s->weight = 1 + random_below(3);
+		s->weight = w.weight + random_below(3);
 		s->drained = false;
 	}
 	reload();
@@ -444,7 +445,7 @@ static void event(void)
 		add_or_remove(i);
 		break;
 	case 13:
-		w.servers[i].weight = random_below(4);
+		w.servers[i].weight = random_below(4) ? w.weight + random_below(3) : 0;
 		reload();
 		break;
 	case 14:
@@ -526,20 +527,20 @@ static unsigned from_environment(const char *name, unsigned otherwise)
 	return text ? strtoul(text, NULL, 10) : otherwise;
 }
 
-static void no_change_breaks_a_connection(void **state)
+static void change_for_a_while(unsigned weight, unsigned percent)
 {
-	const unsigned events = from_environment("EVENTS", getenv("LONG") ? 5000 : 400);
+	const unsigned events = from_environment("EVENTS", getenv("LONG") ? 5000 : 360) * percent / 100;
 	const struct health_ops ops = { .on_change = on_change, .on_first_round = nothing };
 	unsigned still = 0;
 
-	w.seed = from_environment("SEED", 1);
+	w = (struct world){ .seed = from_environment("SEED", 1), .weight = weight };
 	w.secret = (struct hash_key){ { 1, 2 } };
 	snprintf(w.name, sizeof(w.name), "consistent-test-%d", getpid());
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	w.base = event_base_new();
 	w.health = health_new(w.base, &ops);
-	for (unsigned i = 0; i < 8; i++)
-		w.servers[i] = (struct site){ .configured = true, .weight = 1 };
+	for (unsigned i = 0; i < 12; i++)
+		w.servers[i] = (struct site){ .configured = true, .weight = weight + (weight > 1 ? i % 3 : 0) };
 	open_agent(true);
 	settle();
 	for (unsigned round = 0; w.events < events; round++) {
@@ -570,10 +571,21 @@ static void no_change_breaks_a_connection(void **state)
 	assert_true(w.stateless > 0 && w.lru > 0);
 }
 
+static void no_change_breaks_a_connection(void **state)
+{
+	change_for_a_while(1, 70);
+}
+
+static void nor_in_a_large_table(void **state)
+{
+	change_for_a_while(12, 30);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_change_breaks_a_connection),
+		cmocka_unit_test(nor_in_a_large_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,6 +422,64 @@ static void a_cache_leaves_no_trace(void **state)
 	maglev_cache_done(&cache);
 }
 
+/* A table in which only the slots are put that are said to change is the table filled anew; nothing is put in vain. */
+static void changes_add_up(void **state)
+{
+	enum { SERVERS = 64, STEPS = 100 };
+	const struct hash_key key = { { 9, 6 } };
+	struct maglev_cache cache = {};
+	struct maglev_server servers[SERVERS], copy[SERVERS];
+	_cleanup_free_ uint32_t *slots = NULL;
+	uint32_t size, whole = 0;
+
+	make(servers, SERVERS, 1);
+	slots = fill(servers, SERVERS, &size);
+	for (unsigned step = 0; step < STEPS; step++) {
+		const uint64_t random = hash_2(&key, step, 1);
+		struct maglev_server *s = &servers[random % 7];
+		struct maglev_changes changes = {};
+		_cleanup_free_ uint32_t *wanted = NULL;
+		int r;
+
+		if (step % 10 == 9)
+			s->without = s->without ? 0 : 40;
+		else
+			s->up = !s->up;
+		for (unsigned i = 0; i < 7 && step % 10 == 0; i++)
+			servers[i].without = 0;
+		if (step == 50)
+			servers[3].value = 1000; /* as when its place was given to another, and it came back */
+		if (step == 60)
+			servers[4].key ^= 1;
+		wanted = fill(servers, SERVERS, &size);
+		memcpy(copy, servers, sizeof(copy));
+		r = maglev_change(&cache, copy, SERVERS, size, &changes);
+		assert_int_equal(r, step == 0 || step == 50 || step == 60 ? -ESTALE : 0);
+		if (r < 0) {
+			assert_int_equal(changes.count, 0);
+			assert_int_equal(maglev_fill_cached(&cache, copy, SERVERS, slots, size), 0);
+			whole++;
+		}
+		for (size_t i = 0; i < changes.count; i++) {
+			assert_int_not_equal(slots[changes.items[i].slot], changes.items[i].value);
+			slots[changes.items[i].slot] = changes.items[i].value;
+		}
+		assert_memory_equal(slots, wanted, size * sizeof(*slots));
+		vec_done(&changes);
+	}
+	assert_int_equal(whole, 3);
+	for (unsigned i = 0; i < SERVERS; i++)
+		servers[i].up = false;
+	memcpy(copy, servers, sizeof(copy));
+	assert_int_equal(maglev_change(&cache, copy, SERVERS, size, &(struct maglev_changes){}), -ESTALE);
+	assert_int_equal(maglev_fill_cached(&cache, copy, SERVERS, slots, size), 0);
+	/* Every slot is nobody's now: no change of some of them makes that a table again. */
+	servers[0].up = true;
+	memcpy(copy, servers, sizeof(copy));
+	assert_int_equal(maglev_change(&cache, copy, SERVERS, size, &(struct maglev_changes){}), -ESTALE);
+	maglev_cache_done(&cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +494,7 @@ int main(void)
 		cmocka_unit_test(only_the_slots_of_the_one_that_changed_move),
 		cmocka_unit_test(a_history_leaves_no_trace),
 		cmocka_unit_test(a_cache_leaves_no_trace),
+		cmocka_unit_test(changes_add_up),
 		cmocka_unit_test(nobody),
 		cmocka_unit_test(the_last_one_up),
 		cmocka_unit_test(two_servers_of_one_key),

@@ -186,6 +186,7 @@ void bases_take(struct bases *b, struct reconcile *r)
 			continue;
 		maglev_cache_done(&r->held[id].cache);
 		r->held[id].cache = t->cache;
+		r->held[id].cache_is_put = false;
 		t->cache = (struct maglev_cache){};
 	}
 }

@@ -224,7 +224,7 @@ int image_services(struct reconcile *r)
 	int e = 0;
 
 	acls_unwant_all(&r->acls);
-	memset(r->service_image, 0, MAX_SERVICES * sizeof(*r->service_image));
+	memset(r->service_image, 0, r->service_count * sizeof(*r->service_image)); /* beyond are zeros */
 	r->service_count = 0;
 	for (size_t i = 0; e == 0 && i < r->model->services.count; i++) {
 		const struct model_service *service = &r->model->services.items[i];
@@ -268,27 +268,25 @@ int image_services(struct reconcile *r)
 
 
 /* The servers of backend b. */
-static int image_backend(struct reconcile *r, const struct health *h, size_t b)
+static int image_backend(struct reconcile *r, const struct health *h, size_t b, struct layout *ret_layout)
 {
 	const struct model_backend *backend = &r->model->backends.items[b];
-	struct layout layout = {};
-	int e = slots_choose(r, h, b, &layout);
+	int e = slots_choose(r, h, b, ret_layout);
 
 	for (size_t s = 0; e == 0 && s < backend->servers.count; s++)
 		e = image_server(r, r->at.servers[r->at.first[b] + s], backend, &backend->servers.items[s],
-				 &layout.members.items[s]);
-	layout_done(&layout);
+				 &ret_layout->members.items[s]);
 	return e;
 }
 
-int image_servers(struct reconcile *r, const struct health *h)
+int image_servers(struct reconcile *r, const struct health *h, struct layout *ret_layouts)
 {
 	size_t pools = r->pools.pools.count;
 	int e = 0;
 
 	pools_unwant_all(&r->pools);
 	for (size_t b = 0; e == 0 && b < r->model->backends.count; b++)
-		e = image_backend(r, h, b);
+		e = image_backend(r, h, b, &ret_layouts[b]);
 	image_leaving(r);
 	if (pools != r->pools.pools.count)
 		r->entries_stale = true;

@@ -121,6 +121,13 @@ int layout_fill(const struct layout *l, enum model_balance balance, struct magle
 	return servers ? maglev_fill_cached(cache, servers, l->members.count, slots, size) : -ENOMEM;
 }
 
+int layout_change(const struct layout *l, struct maglev_cache *cache, uint32_t size, struct maglev_changes *ret)
+{
+	_cleanup_free_ struct maglev_server *servers = maglev_members(l);
+
+	return servers ? maglev_change(cache, servers, l->members.count, size, ret) : -ENOMEM;
+}
+
 void layout_done(struct layout *l)
 {
 	vec_done(&l->members);

@@ -46,6 +46,8 @@ bool layout_is_quick(const struct layout *l, const struct maglev_cache *cache, u
 /* Fills slots[0 .. size) with server ids; `cache` is the backend's, for the hashes. 0, -ENOMEM or -EEXIST. */
 int layout_fill(const struct layout *l, enum model_balance balance, struct maglev_cache *cache, uint32_t *slots,
 		uint32_t size);
+/* Appends what of it is not as `cache` has it, for the hashes; then it has. 0, -ENOMEM, -EEXIST; -ESTALE: fill it. */
+int layout_change(const struct layout *l, struct maglev_cache *cache, uint32_t size, struct maglev_changes *ret);
 void layout_done(struct layout *l);
 
 #endif

@@ -370,16 +370,16 @@ static void on_grace(void *ctx)
 	}
 }
 
-static int run(struct reconcile *r, const struct health *h)
+static int run(struct reconcile *r, const struct health *h, struct layout *layouts)
 {
 	bool structural, stale;
 	int slots_error;
-	int e = image_servers(r, h);
+	int e = image_servers(r, h, layouts);
 
 	if (e < 0)
 		return e;
 	structural = put_servers(r, true);
-	slots_error = slots_put(r, h);
+	slots_error = slots_put(r, layouts);
 	e = image_services(r);
 	if (e < 0)
 		return e;
@@ -404,13 +404,18 @@ static int run(struct reconcile *r, const struct health *h)
 
 void reconcile_run(struct reconcile *r, const struct health *h)
 {
+	struct layout *layouts;
 	int e;
 
 	r->health = h;
 	r->now_ms = monotonic_ms();
 	if (!r->model)
 		return;
-	e = run(r, h);
+	layouts = calloc(r->model->backends.count + 1, sizeof(*layouts));
+	e = layouts ? run(r, h, layouts) : -ENOMEM;
+	for (size_t b = 0; layouts && b < r->model->backends.count; b++)
+		layout_done(&layouts[b]);
+	free(layouts);
 	if (e < 0) {
 		char text[RECONCILE_ERROR_MAX];
 

@@ -109,14 +109,14 @@ uint64_t reconcile_backend_identity(const struct model_backend *b);
 
 /* image.c: can frames be sent to this server now? Fills *ret where the network knows the way at all. */
 bool reconcile_has_way(const struct reconcile *r, uint32_t id, struct net_hop *ret);
-/* image.c: all of r->server_image; may mark entries stale. 0 or -errno. */
-int image_servers(struct reconcile *r, const struct health *h);
+/* image.c: all of r->server_image; may mark entries stale. Who is chosen, by backend, in layouts that were zeros. 0 or -errno. */
+int image_servers(struct reconcile *r, const struct health *h, struct layout *ret_layouts);
 /* image.c: all of r->service_image, after the slots are in place. 0, or what acls_word() says. */
 int image_services(struct reconcile *r);
 /* entries.c: r->entries, sorted by key. 0 or -errno. */
 int entries_collect(struct reconcile *r);
-/* slots.c: every backend whose members changed. 0 or the first -errno; the others are done all the same. */
-int slots_put(struct reconcile *r, const struct health *h);
+/* slots.c: every backend whose members changed; `layouts` are image_servers()'s. 0 or the first -errno; the others are done all the same. */
+int slots_put(struct reconcile *r, struct layout *layouts);
 /* slots.c: a pass is over. True: the services' entries changed. */
 bool slots_after_sweep(struct reconcile *r, uint64_t pass);
 /* slots.c: marks servers that connections may still go to without a record. */

@@ -89,41 +89,66 @@ static int need_notes(struct held *h)
 	return h->notes || !h->region.size ? 0 : -ENOMEM;
 }
 
+/* Another owner for slot i of the region that is there. */
+static void put_owner(struct reconcile *r, struct held *h, uint32_t i, uint32_t owner, uint64_t window_ms)
+{
+	uint64_t *at = slot_at(r, h->region.offset + i);
+	const uint64_t old = *at;
+	uint64_t new;
+	bool began;
+
+	if (old == SLOT(owner, 0, SLOT_CLEAN))
+		return; /* most of a large table */
+	if (h->shape.records) {
+		new = SLOT(owner, 0, SLOT_CLEAN);
+	} else {
+		new = slot_assign(old, owner, keeps_connections(r, SLOT_CURRENT(old)), &began);
+		if (SLOT_PREVIOUS(new) && !keeps_connections(r, SLOT_PREVIOUS(new)))
+			new = slot_forget(new, SLOT_PREVIOUS(new));
+		if (began || (SLOT_STATE(new) == SLOT_DIRTY && h->notes[i] == SLOTS_TIME_UNKNOWN))
+			h->notes[i] = r->now_ms + window_ms;
+		else if (SLOT_STATE(new) == SLOT_TRACKED && SLOT_STATE(old) != SLOT_TRACKED)
+			h->notes[i] = r->next_pass;
+		h->unsettled += (SLOT_STATE(new) != SLOT_CLEAN) - (SLOT_STATE(old) != SLOT_CLEAN);
+	}
+	if (new != old)
+		store_word(at, new);
+}
+
 /* Owners change in the region that is there. */
 static int put_in_place(struct reconcile *r, struct held *h, const uint32_t *owners, uint64_t window_ms)
 {
-	const uint64_t until = r->now_ms + window_ms;
 	int e = h->shape.records ? 0 : need_notes(h);
 
 	if (e < 0)
 		return e;
 	h->changes++;
-	h->unsettled = 0;
-	for (uint32_t i = 0; i < h->region.size; i++) {
-		uint64_t *at = slot_at(r, h->region.offset + i);
-		const uint64_t old = *at;
-		uint64_t new;
-		bool began;
-
-		if (old == SLOT(owners[i], 0, SLOT_CLEAN))
-			continue; /* most of a large table */
-		if (h->shape.records) {
-			new = SLOT(owners[i], 0, SLOT_CLEAN);
-		} else {
-			new = slot_assign(old, owners[i], keeps_connections(r, SLOT_CURRENT(old)), &began);
-			if (SLOT_PREVIOUS(new) && !keeps_connections(r, SLOT_PREVIOUS(new)))
-				new = slot_forget(new, SLOT_PREVIOUS(new));
-			if (began || (SLOT_STATE(new) == SLOT_DIRTY && h->notes[i] == SLOTS_TIME_UNKNOWN))
-				h->notes[i] = until;
-			else if (SLOT_STATE(new) == SLOT_TRACKED && SLOT_STATE(old) != SLOT_TRACKED)
-				h->notes[i] = r->next_pass;
-		}
-		if (new != old)
-			store_word(at, new);
-		h->unsettled += SLOT_STATE(new) != SLOT_CLEAN;
-	}
+	for (uint32_t i = 0; i < h->region.size; i++)
+		put_owner(r, h, i, owners[i], window_ms);
 	drop_notes(h);
 	return 0;
+}
+
+/*
+ * The same where the owners of before are known: of a large table only the slots that change are looked at. -ESTALE:
+ * they are not known, or it is not as simple as that.
+ */
+static int put_changes(struct reconcile *r, struct held *h, const struct layout *wanted, uint64_t window_ms)
+{
+	struct maglev_changes changes = {};
+	int e;
+
+	if (!h->cache_is_put || h->shape.records)
+		return -ESTALE;
+	e = need_notes(h);
+	if (e == 0)
+		e = layout_change(wanted, &h->cache, h->region.size, &changes);
+	for (size_t i = 0; e == 0 && i < changes.count; i++)
+		put_owner(r, h, changes.items[i].slot, changes.items[i].value, window_ms);
+	h->changes += e == 0;
+	vec_done(&changes);
+	drop_notes(h);
+	return e;
 }
 
 /* A region of its own for another size or shape. What the present one decided stays known for X, where it must. */
@@ -162,6 +187,24 @@ static int put_anew(struct reconcile *r, struct held *h, const struct slots_shap
 	return 0;
 }
 
+/* Every slot of a backend's new layout. */
+static int put_all(struct reconcile *r, struct held *h, const struct layout *wanted, const struct slots_shape *shape,
+		   uint32_t size, bool in_place, uint64_t window_ms)
+{
+	_cleanup_free_ uint32_t *owners = calloc(size + 1, sizeof(*owners));
+	int e;
+
+	if (!owners)
+		return -ENOMEM;
+	h->cache_is_put = false;
+	e = size ? layout_fill(wanted, shape->balance, &h->cache, owners, size) : 0;
+	if (e == 0)
+		e = in_place ? put_in_place(r, h, owners, window_ms) :
+			       put_anew(r, h, shape, owners, size, window_ms);
+	h->cache_is_put = e == 0 && !model_balance_deals(shape->balance) && h->cache.size == size;
+	return e;
+}
+
 /* Puts a backend's new layout into the map. */
 static int put_slots(struct reconcile *r, struct held *h, struct layout *wanted, const struct slots_shape *shape,
 		     uint64_t window_ms)
@@ -171,7 +214,6 @@ static int put_slots(struct reconcile *r, struct held *h, struct layout *wanted,
 	 * the table that is there, which is the one that the program reads.
 	 */
 	const bool moving = h->region.size && (h->old_region.size || r->flipped);
-	_cleanup_free_ uint32_t *owners = NULL;
 	struct layout swap;
 	bool in_place;
 	uint32_t size;
@@ -179,15 +221,14 @@ static int put_slots(struct reconcile *r, struct held *h, struct layout *wanted,
 
 	if (moving)
 		shape = &h->shape;
-	size = moving && !model_balance_deals(shape->balance) ? h->region.size : layout_size(wanted, shape->balance);
-	owners = calloc(size + 1, sizeof(*owners));
-	if (!owners)
-		return -ENOMEM;
+	size = layout_size(wanted, shape->balance);
+	h->resize_waits = moving && !model_balance_deals(shape->balance) && size != h->region.size;
+	if (h->resize_waits)
+		size = h->region.size;
 	in_place = !model_balance_deals(shape->balance) && size == h->region.size && same_shape(shape, &h->shape);
-	e = size ? layout_fill(wanted, shape->balance, &h->cache, owners, size) : 0;
-	if (e == 0)
-		e = in_place ? put_in_place(r, h, owners, window_ms) :
-			       put_anew(r, h, shape, owners, size, window_ms);
+	e = in_place ? put_changes(r, h, wanted, window_ms) : -ESTALE;
+	if (e == -ESTALE)
+		e = put_all(r, h, wanted, shape, size, in_place, window_ms);
 	if (e < 0)
 		return e;
 	swap = h->layout;
@@ -214,7 +255,7 @@ int slots_choose(struct reconcile *r, const struct health *h, size_t b, struct l
 	return layout_choose(backend, views, &r->at.servers[r->at.first[b]], &r->at.keys[r->at.first[b]], ret);
 }
 
-int slots_put(struct reconcile *r, const struct health *h)
+int slots_put(struct reconcile *r, struct layout *layouts)
 {
 	int first = 0;
 
@@ -222,18 +263,18 @@ int slots_put(struct reconcile *r, const struct health *h)
 		const struct model_backend *backend = &r->model->backends.items[b];
 		const struct slots_shape shape = wanted_shape(r, backend);
 		struct held *held = &r->held[r->at.backends[b]];
-		struct layout wanted = {};
-		int e = slots_choose(r, h, b, &wanted);
+		struct layout *wanted = &layouts[b];
+		int e = 0;
 
 		if (held->moved_ms == SLOTS_TIME_UNKNOWN)
 			held->moved_ms = r->now_ms + backend->idle_timeout_ms;
-		const bool reshape = !same_shape(&shape, &held->shape) && !held->old_region.size;
+		const bool reshape = (!same_shape(&shape, &held->shape) || held->resize_waits) &&
+				     !held->old_region.size;
 
 		if (reshape && r->flipped)
 			r->again = true;
-		if (e == 0 && (!layout_equal(&wanted, &held->layout) || (reshape && !r->flipped)))
-			e = put_slots(r, held, &wanted, &shape, backend->idle_timeout_ms);
-		layout_done(&wanted);
+		if (!layout_equal(wanted, &held->layout) || (reshape && !r->flipped))
+			e = put_slots(r, held, wanted, &shape, backend->idle_timeout_ms);
 		if (e < 0 && !first)
 			first = e;
 	}

@@ -33,7 +33,9 @@ struct shares {
 struct held {
 	struct layout layout;    /* what the region says */
 	struct maglev_cache cache; /* of it, where it is large */
+	bool cache_is_put;       /* the region's owners are the cache's */
 	struct region region;
+	bool resize_waits;       /* the layout wants another size, once the change under way is over */
 	struct slots_shape shape;
 	uint64_t *notes;         /* by slot: dirty: monotonic ms when X is over; tracked: the first pass that may clean it */
 	size_t unsettled;        /* slots that are not clean */

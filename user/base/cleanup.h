@@ -30,6 +30,8 @@ static inline void cleanup_fclose(FILE **f)
 #define _cleanup_free_ __attribute__((cleanup(cleanup_free)))
 #define _cleanup_close_ __attribute__((cleanup(cleanup_close)))
 #define _cleanup_fclose_ __attribute__((cleanup(cleanup_fclose)))
+/* By a function of its own, which takes a pointer to it. */
+#define _cleanup_(f) __attribute__((cleanup(f)))
 
 /* Hands ownership of *pp to the caller: returns the pointer and leaves NULL behind. */
 #define take_ptr(p)                        \

@@ -141,70 +141,96 @@ static bool gives_away(const struct maglev_server *s, uint32_t slot)
 	return s->without && ((hash_2(&key, s->key, slot) >> 32) * 100 >> 32) < s->without;
 }
 
+/* Those that may be given a slot, as the rendezvous wants them. */
+struct rivals {
+	uint32_t *index;       /* of the server */
+	uint64_t *mixed;       /* its key, as far as it can be hashed without a slot */
+	size_t count;
+	bool equal_weights;
+};
+
+static const struct hash_key rendezvous_key = { { 0x72656e6465000000ULL, 3 } };
+
+/* hash_2() in two parts; the first is the same for all slots. Odd, so that it has a logarithm. */
+static uint64_t score_begin(const struct maglev_server *s)
+{
+	return hash_mix(s->key ^ rendezvous_key.k[0]);
+}
+
+static uint64_t score(uint64_t mixed, uint32_t slot)
+{
+	return hash_mix(mixed ^ slot ^ rendezvous_key.k[1]) | 1;
+}
+
 /*
  * The highest score of those up, but for `not`. With weight w, -log(hash) / w is smallest; equal weights compare hashes
  * alone. UINT32_MAX: nobody else is up.
  */
-static uint32_t rendezvous(const struct maglev_server *servers, const uint32_t *up, size_t count, uint32_t not,
-			   uint32_t slot, bool equal_weights)
+static uint32_t rendezvous(const struct maglev_server *servers, const struct rivals *up, uint32_t not, uint32_t slot)
 {
-	static const struct hash_key key = { { 0x72656e6465000000ULL, 3 } };
 	uint64_t best_hash = 0, best_log = 0, best_weight = 0;
 	uint32_t best = UINT32_MAX;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct maglev_server *s = &servers[up[i]];
-		uint64_t hash = hash_2(&key, s->key, slot) | 1;
+	for (size_t i = 0; up->equal_weights && i < up->count; i++) {
+		const uint64_t hash = score(up->mixed[i], slot);
 
-		if (up[i] == not)
+		/* No hash is 0. */
+		if (hash > best_hash && up->index[i] != not) {
+			best = up->index[i];
+			best_hash = hash;
+		}
+	}
+	for (size_t i = 0; !up->equal_weights && i < up->count; i++) {
+		const uint64_t weight = weight_now(&servers[up->index[i]]);
+		uint64_t log;
+
+		if (up->index[i] == not)
 			continue;
-		if (equal_weights) {
-			if (best == UINT32_MAX || hash > best_hash) {
-				best = up[i];
-				best_hash = hash;
-			}
-		} else {
-			uint64_t log = negative_log2(hash);
-
-			/* log / weight < best_log / best_weight, without a division */
-			if (best == UINT32_MAX ||
-			    (unsigned __int128)log * best_weight < (unsigned __int128)best_log * weight_now(s)) {
-				best = up[i];
-				best_log = log;
-				best_weight = weight_now(s);
-			}
+		log = negative_log2(score(up->mixed[i], slot));
+		/* log / weight < best_log / best_weight, without a division */
+		if (best == UINT32_MAX || (unsigned __int128)log * best_weight < (unsigned __int128)best_log * weight) {
+			best = up->index[i];
+			best_log = log;
+			best_weight = weight;
 		}
 	}
 	return best;
 }
 
-/* Who is up. False when nobody is, or nobody has weight. */
-static bool find_up(const struct maglev_server *servers, size_t count, uint32_t *up, size_t *ret_ups, bool *ret_equal)
+static void rivals_done(struct rivals *up)
 {
-	size_t ups = 0;
+	free(up->index);
+	free(up->mixed);
+}
 
-	*ret_equal = true;
+/* Who is up; none when nobody is, or nobody has weight. 0 or -ENOMEM. */
+static int find_up(const struct maglev_server *servers, size_t count, struct rivals *ret)
+{
+	*ret = (struct rivals){ .equal_weights = true };
+	ret->index = calloc(count + 1, sizeof(*ret->index));
+	ret->mixed = calloc(count + 1, sizeof(*ret->mixed));
+	if (!ret->index || !ret->mixed)
+		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		if (!servers[i].up || !servers[i].weight)
 			continue;
-		up[ups++] = i;
-		if (weight_now(&servers[i]) != weight_now(&servers[up[0]]))
-			*ret_equal = false;
+		ret->index[ret->count] = i;
+		ret->mixed[ret->count++] = score_begin(&servers[i]);
+		if (weight_now(&servers[i]) != weight_now(&servers[ret->index[0]]))
+			ret->equal_weights = false;
 	}
-	*ret_ups = ups;
-	return ups;
+	return 0;
 }
 
 /* Whose a slot is, whose owner in the base table is given. */
-static uint32_t answer(const struct maglev_server *servers, const uint32_t *up, size_t ups, uint32_t owner, uint32_t slot,
-		       bool equal_weights)
+static uint32_t answer(const struct maglev_server *servers, const struct rivals *up, uint32_t owner, uint32_t slot)
 {
 	uint32_t other = owner;
 
 	if (!servers[owner].up)
-		other = rendezvous(servers, up, ups, UINT32_MAX, slot, equal_weights);
+		other = rendezvous(servers, up, UINT32_MAX, slot);
 	else if (gives_away(&servers[owner], slot))
-		other = rendezvous(servers, up, ups, owner, slot, equal_weights);
+		other = rendezvous(servers, up, owner, slot);
 	return other == UINT32_MAX ? owner : other;
 }
 
@@ -220,14 +246,14 @@ static int sort(struct maglev_server *servers, size_t count)
 
 int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, uint32_t size)
 {
-	_cleanup_free_ uint32_t *up = calloc(count + 1, sizeof(*up));
-	bool equal_weights;
-	size_t ups;
-	int r = up ? sort(servers, count) : -ENOMEM;
+	_cleanup_(rivals_done) struct rivals up = {};
+	int r = sort(servers, count);
 
+	if (r == 0)
+		r = find_up(servers, count, &up);
 	if (r < 0)
 		return r;
-	if (!find_up(servers, count, up, &ups, &equal_weights)) {
+	if (!up.count) {
 		memset(slots, 0, (size_t)size * sizeof(*slots));
 		return 0;
 	}
@@ -235,7 +261,7 @@ int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, ui
 	if (r < 0)
 		return r;
 	for (uint32_t slot = 0; slot < size; slot++)
-		slots[slot] = servers[answer(servers, up, ups, slots[slot], slot, equal_weights)].value;
+		slots[slot] = servers[answer(servers, &up, slots[slot], slot)].value;
 	return 0;
 }
 
@@ -244,7 +270,8 @@ int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, ui
 void maglev_cache_done(struct maglev_cache *c)
 {
 	free(c->servers);
-	free(c->base);
+	free(c->first);
+	free(c->owned);
 	free(c->current);
 	memset(c, 0, sizeof(*c));
 }
@@ -274,14 +301,22 @@ static int cache_begin(struct maglev_cache *c, const struct maglev_server *serve
 	if (r < 0)
 		return r;
 	c->servers = calloc(count, sizeof(*c->servers));
-	c->base = calloc(size, sizeof(*c->base));
+	c->first = calloc(count + 2, sizeof(*c->first));
+	c->owned = calloc(size, sizeof(*c->owned));
 	c->current = calloc(size, sizeof(*c->current));
-	if (!c->servers || !c->base || !c->current) {
+	if (!c->servers || !c->first || !c->owned || !c->current) {
 		maglev_cache_done(c);
 		return -ENOMEM;
 	}
+	/* Counted, summed up, and put where the sums say, each of which then stands at the end of its server's. */
 	for (uint32_t slot = 0; slot < size; slot++)
-		c->base[slot] = slots[slot];
+		c->first[slots[slot] + 2]++;
+	for (size_t i = 2; i <= count; i++)
+		c->first[i] += c->first[i - 1];
+	for (uint32_t slot = 0; slot < size; slot++) {
+		c->owned[c->first[slots[slot] + 1]++] = slot;
+		c->current[slot] = slots[slot];
+	}
 	c->size = size;
 	c->count = count;
 	return 0;
@@ -290,71 +325,155 @@ static int cache_begin(struct maglev_cache *c, const struct maglev_server *serve
 /* Does server a come before server b in this slot's order? As rendezvous() decides; the one that stands first wins a tie. */
 static bool beats(const struct maglev_server *servers, uint32_t a, uint32_t b, uint32_t slot, bool equal_weights)
 {
-	const uint32_t pair[2] = { a < b ? a : b, a < b ? b : a };
+	uint32_t index[2] = { a < b ? a : b, a < b ? b : a };
+	uint64_t mixed[2] = { score_begin(&servers[index[0]]), score_begin(&servers[index[1]]) };
+	const struct rivals pair = { .index = index, .mixed = mixed, .count = 2, .equal_weights = equal_weights };
 
-	return rendezvous(servers, pair, 2, UINT32_MAX, slot, equal_weights) == a;
+	return rendezvous(servers, &pair, UINT32_MAX, slot) == a;
 }
 
 enum { CHANGED = 1, PLAIN = 2 /* up, with all its slots */ };
 
+/* What is new since the cache was last brought up to date. */
+struct news {
+	struct rivals up;
+	uint8_t *marks;        /* by server */
+	uint32_t *changes;     /* servers whose state changed */
+	size_t change_count;
+};
+
+static void news_done(struct news *n)
+{
+	rivals_done(&n->up);
+	free(n->marks);
+	free(n->changes);
+}
+
+/* `all`: nothing is known of before. */
+static int find_news(const struct maglev_cache *c, const struct maglev_server *servers, size_t count, bool all,
+		     struct news *n)
+{
+	n->marks = calloc(count + 1, sizeof(*n->marks));
+	n->changes = calloc(count + 1, sizeof(*n->changes));
+	if (!n->marks || !n->changes)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		const struct maglev_server *s = &servers[i], *before = &c->servers[i];
+
+		n->marks[i] = s->up && !s->without ? PLAIN : 0;
+		if (!all && n->up.equal_weights == c->equal_weights && s->up == before->up &&
+		    s->without == before->without)
+			continue;
+		n->marks[i] |= CHANGED;
+		n->changes[n->change_count++] = i;
+	}
+	return 0;
+}
+
 /*
  * A slot's answer can change only if its owner's state did, or its present holder's, or if one whose state changed beats
- * the holder. `marks` are of the servers; those that have changed stand in `changes`.
+ * the holder. Whoever is up with all its slots holds them, then as before.
  */
-static void cache_update(struct maglev_cache *c, const struct maglev_server *servers, const uint32_t *up, size_t ups,
-			 const uint8_t *marks, const uint32_t *changes, size_t change_count, uint32_t *slots)
+static uint32_t renew(const struct maglev_cache *c, const struct maglev_server *servers, const struct news *n,
+		      uint32_t owner, uint32_t slot)
 {
-	for (uint32_t slot = 0; slot < c->size; slot++) {
-		const uint32_t owner = c->base[slot], holder = c->current[slot];
-		uint32_t best = holder;
+	const uint32_t holder = c->current[slot];
+	uint32_t best = holder;
 
-		if ((marks[owner] | marks[holder]) & CHANGED)
-			best = answer(servers, up, ups, owner, slot, c->equal_weights);
-		else if (holder != owner || (!(marks[owner] & PLAIN) && gives_away(&servers[owner], slot)))
-			for (size_t i = 0; i < change_count; i++)
-				if (servers[changes[i]].up && servers[changes[i]].weight &&
-				    (best == owner || beats(servers, changes[i], best, slot, c->equal_weights)))
-					best = changes[i];
-		c->current[slot] = best;
-		slots[slot] = servers[best].value;
+	if ((n->marks[owner] | n->marks[holder]) & CHANGED)
+		return answer(servers, &n->up, owner, slot);
+	if (holder == owner && !gives_away(&servers[owner], slot))
+		return holder;
+	for (size_t i = 0; i < n->change_count; i++) {
+		const struct maglev_server *s = &servers[n->changes[i]];
+
+		if (s->up && s->weight && (best == owner || beats(servers, n->changes[i], best, slot, n->up.equal_weights)))
+			best = n->changes[i];
 	}
+	return best;
+}
+
+/* Brings the cache up to date. Slots that change are put into `ret`, unless that is NULL. 0 or -ENOMEM. */
+static int cache_update(struct maglev_cache *c, const struct maglev_server *servers, const struct news *n,
+			struct maglev_changes *ret)
+{
+	for (uint32_t owner = 0; owner < c->count; owner++)
+		for (uint32_t i = c->first[owner]; n->marks[owner] != PLAIN && i < c->first[owner + 1]; i++) {
+			const uint32_t slot = c->owned[i], best = renew(c, servers, n, owner, slot);
+			struct maglev_change *change;
+
+			if (best == c->current[slot])
+				continue;
+			c->current[slot] = best;
+			if (!ret)
+				continue;
+			change = vec_push(ret);
+			if (!change)
+				return -ENOMEM;
+			*change = (struct maglev_change){ slot, servers[best].value };
+		}
+	c->equal_weights = n->up.equal_weights;
+	c->nobody = false;
+	memcpy(c->servers, servers, c->count * sizeof(*servers));
+	return 0;
 }
 
 int maglev_fill_cached(struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t *slots,
 		       uint32_t size)
 {
-	_cleanup_free_ uint32_t *up = calloc(count + 1, sizeof(*up)), *changes = calloc(count + 1, sizeof(*changes));
-	_cleanup_free_ uint8_t *marks = calloc(count + 1, sizeof(*marks));
-	size_t ups, change_count = 0;
-	bool equal_weights, fits;
-	int r;
+	_cleanup_(news_done) struct news n = {};
+	bool fits;
+	int r = sort(servers, count);
 
-	if (!up || !changes || !marks)
-		return -ENOMEM;
-	r = sort(servers, count);
+	if (r == 0)
+		r = find_up(servers, count, &n.up);
 	if (r < 0)
 		return r;
 	fits = fits_sorted(c, servers, count, size);
 	/* With nobody up the base, and how it was last, are kept for those who will be. */
-	if (size < MAGLEV_CACHED_MIN || count >= UINT16_MAX || !find_up(servers, count, up, &ups, &equal_weights)) {
+	if (size < MAGLEV_CACHED_MIN || count >= UINT16_MAX || !n.up.count) {
 		if (!fits)
 			maglev_cache_done(c);
+		c->nobody = true;
 		return maglev_fill(servers, count, slots, size);
 	}
 	r = fits ? 0 : cache_begin(c, servers, count, slots, size);
+	if (r == 0)
+		r = find_news(c, servers, count, !fits, &n);
+	if (r == 0)
+		r = cache_update(c, servers, &n, NULL);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < count; i++) {
-		const struct maglev_server *s = &servers[i], *before = &c->servers[i];
-
-		marks[i] = s->up && !s->without ? PLAIN : 0;
-		if (fits && equal_weights == c->equal_weights && s->up == before->up && s->without == before->without)
-			continue;
-		marks[i] |= CHANGED;
-		changes[change_count++] = i;
-	}
-	c->equal_weights = equal_weights;
-	cache_update(c, servers, up, ups, marks, changes, change_count, slots);
-	memcpy(c->servers, servers, count * sizeof(*servers));
+	for (uint32_t slot = 0; slot < size; slot++)
+		slots[slot] = servers[c->current[slot]].value;
 	return 0;
+}
+
+/* Is each server still given by the same value? */
+static bool same_values(const struct maglev_cache *c, const struct maglev_server *servers)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (c->servers[i].value != servers[i].value)
+			return false;
+	return true;
+}
+
+int maglev_change(struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t size,
+		  struct maglev_changes *ret)
+{
+	_cleanup_(news_done) struct news n = {};
+	int r = sort(servers, count);
+
+	if (r == 0)
+		r = find_up(servers, count, &n.up);
+	if (r < 0)
+		return r;
+	if (!n.up.count || c->nobody || !fits_sorted(c, servers, count, size) || !same_values(c, servers))
+		return -ESTALE;
+	r = find_news(c, servers, count, false, &n);
+	if (r == 0)
+		r = cache_update(c, servers, &n, ret);
+	if (r < 0)
+		maglev_cache_done(c);
+	return r;
 }

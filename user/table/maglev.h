@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/vec.h"
+
 enum maglev_limit {
 	MAGLEV_SLOTS_PER_SERVER = 256,
 	MAGLEV_SLOTS_PER_SHARE = 64,  /* a share: a server's weight divided by the weights' common divisor */
@@ -47,13 +49,27 @@ struct maglev_cache {
 	uint32_t size;
 	size_t count;
 	struct maglev_server *servers;   /* sorted */
-	uint16_t *base, *current;        /* by slot: index of the server in the base table, and now */
+	uint32_t *first, *owned;         /* owned[first[i] .. first[i + 1]): the slots of server i in the base table */
+	uint16_t *current;               /* by slot: index of the server that has it now */
 	bool equal_weights;              /* of those that are up */
+	bool nobody;                     /* was up when it was last asked; all else is as it was before that */
 };
+
+struct maglev_change {
+	uint32_t slot, value;
+};
+
+struct maglev_changes vec(struct maglev_change);
 
 /* The same answer as maglev_fill()'s to the bit; what was computed for the same servers and weights is used again. */
 int maglev_fill_cached(struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t *slots,
 		       uint32_t size);
+/*
+ * Appends only the slots that are not what this or maglev_fill_cached() last said: it looks at those of servers that are
+ * down, or were. 0, -ENOMEM, -EEXIST, or -ESTALE: it takes a whole new table, of other servers or for nobody.
+ */
+int maglev_change(struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t size,
+		  struct maglev_changes *ret);
 /* Is the base known? Sorts `servers`. */
 bool maglev_cache_fits(const struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t size);
 void maglev_cache_done(struct maglev_cache *c);
