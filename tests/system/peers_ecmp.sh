@@ -1,31 +1,49 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Active/active with round robin in dsr: a router spreads connections over three balancers that tell each other of them. When
-# one dies the router gives its connections to the others, and some of the others' as well: all of them go on.
+# Active/active with what only a flow table knows: a router spreads connections over three balancers that tell each other of
+# them. When one dies the router gives its connections to the others, and some of the others' as well: all of them go on. Its
+# own address towards the servers goes to the others as well, not always to the one that has the client's side.
 #
-#     client ── router ──┬── balancer1 .11, balancer2 .12, balancer3 .13      10.99.0.1 on lo, by `announce lo`
+#     client ── router ──┬── balancer1 .11, balancer2 .12, balancer3 .13      10.99.0.1 on lo, by `announce lo`, and
+#                        │                                                    10.98.0.11 ... .13, each preferred at its own
 #                        └── backend1 .100 ... backend3 .102                  10.99.0.1 on lo, silently
+#
+#     web    10.99.0.1:80          dsr, round robin          balancer3 has FRR, the others BIRD
+#     nat    10.99.0.1:82          nat from 10.98.0.11 ...
+#     nat6   [fd00:99::1]:82       nat from fd00:98::11 ...
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cluster_lib.sh"
 
 config() {
-	cat >"$LAB_DIR/peers$1.cfg" <<CFG
+	local i
+
+	cat <<CFG >"$LAB_DIR/peers$1.cfg"
 global
 	localpeer lb$1
 	hash-secret $LAB_DIR/secret
 	announce lo wait 1s
 peers balancers
-	peer lb1 192.168.1.11:10000
-	peer lb2 192.168.1.12:10000
-	peer lb3 192.168.1.13:10000
+$(for i in 1 2 3; do
+	printf '\tpeer lb%d 192.168.1.1%d:10000 source-pool %s1%d:1%d000-1%d999 source-pool [%s1%d]\n' "$i" "$i" \
+		"$CLUSTER_SOURCES4" "$i" "$i" "$i" "$CLUSTER_SOURCES6" "$i"
+done)
 $(quick_defaults)
-	forward dsr
 	balance roundrobin
 	flows peers balancers
 listen web
 	bind $CLUSTER_VIP4:80
+	forward dsr
 $(servers 3)
+listen nat
+	bind $CLUSTER_VIP4:82
+	forward nat
+$(servers 3)
+listen nat6
+	bind [$CLUSTER_VIP6]:82
+	forward nat
+	server node1 [fd00:1::100]:80
+	server node2 [fd00:1::101]:80
 CFG
 }
 
@@ -34,53 +52,123 @@ all_know() {
 	local i
 
 	for i in "$@"; do
-		expect "connections of balancer$i" "$(cluster_ctl "$i" -j show services | jq '.services[0].connections')" \
-			-ge "$CONNECTIONS" || return
+		expect "services of balancer$i that know not all" "$(cluster_ctl "$i" -j show services |
+			jq --argjson n "$CONNECTIONS" '[.services[] | select(.connections < $n)] | length')" -eq 0 || return
 	done
 }
 
-# Connections that were recorded by the balancer itself, not told of.
+# Connections that were recorded by others, and told of.
 share_of() {
 	cluster_ctl "$1" -j show peers | jq '[.peers[].records.inserted] | add'
 }
 
+# What came of service $1 to balancers $2...
 packets() {
-	cluster_ctl "$1" -j show services | jq '.services[0].packets_in'
+	local service=$1 i sum=0
+
+	shift
+	for i in "$@"; do
+		sum=$((sum + $(cluster_ctl "$i" -j show services | jq --arg n "$service" '.services[] | select(.name == $n) | .packets_in')))
+	done
+	printf '%d' "$sum"
 }
 
 have_passed() {
-	(($(packets 2) + $(packets 3) >= $1))
+	(($(packets "${@:2}") >= $1))
+}
+
+# Four seconds of requests and answers of each service pass through balancers $@.
+all_go_on() {
+	local name mark=() n=0
+
+	for name in "${NAMES[@]}"; do
+		mark+=($(($(packets "$name" "$@") + CONNECTIONS * 50)))
+	done
+	for name in "${NAMES[@]}"; do
+		wait_until 20 "the connections of $name to go on" have_passed "${mark[n]}" "$name" "$@" || :
+		n=$((n + 1))
+	done
+}
+
+hold() {
+	nsenter --net="$(lab_netns_path client)" "$LAB_BUILD/tests/system/steady_load" 90 "hold:$CONNECTIONS:$2" \
+		>"$LAB_DIR/hold.$1" 2>&1 &
+	HOLDS+=($!)
 }
 
 broken() {
-	awk '$2 == "hold" { n++ } END { print n + 0 }' "$LAB_DIR/hold"
+	awk '$2 == "hold" { n++ } END { print n + 0 }' "$LAB_DIR/hold.$1"
 }
 
+# survive WHEN: no connection has broken since the start.
+survive() {
+	local name
+
+	for name in "${NAMES[@]}"; do
+		check "$1: every connection of $name survives" expect "broken of $CONNECTIONS" "$(broken "$name")" -eq 0
+		printf '# %s: %s: survived: %s %%\n' "$1" "$name" "$((100 * (CONNECTIONS - $(broken "$name")) / CONNECTIONS))"
+	done
+}
+
+# The last numbers of the balancers that the router sends packets for address $1 to: "11", "12 13".
+ways_of() {
+	ip -n "$(lab_netns router)" -j route show "$1" | jq -r '[.[] | (.nexthops // [.])[].gateway | split(".")[3]] | sort | join(" ")'
+}
+
+goes_to() {
+	[ "$(ways_of "$1")" = "$2" ]
+}
+
+ended_well() {
+	[ "$(cat "$LAB_DIR/down.code" 2>/dev/null)" = 0 ] && cmp -s "$LAB_DIR/down" "$LAB_DIR/files/4M"
+}
+
+# In the log of balancer $1 behind line $2: everything was copied before the own address came up.
+announced_last() {
+	tail -n "+$(($2 + 1))" "$LAB_DIR/balancer$1/agent.log" |
+		awk -v own="event=announced address=${CLUSTER_SOURCES4}1$1 " '/event=peer_copied/ { n++ } index($0, own) { exit n < 2 }'
+}
+
+readonly NAMES=(web nat nat6)
+HOLDS=()
 begin --topology ecmp --backends 3 --balancers 3
 (umask 077; printf '%s\n' 0123456789abcdef0123456789abcdef >"$LAB_DIR/secret")
 for i in 1 2 3; do
 	config "$i"
 	cluster_agent_start "$i" "$LAB_DIR/peers$i.cfg"
-	bird_start "balancer$i" bird/alwayson.conf "$i"
 done
+bird_start balancer1 bird/alwayson.conf 1
+bird_start balancer2 bird/alwayson.conf 2
+frr_start balancer3 3
 bird_start router bird/router.conf
 for i in 1 2 3; do
 	cluster_agent_wait_ready "$i" || give_up start "balancer$i is not ready"
 done
 wait_until 20 "three ways" cluster_has_ways 3 || give_up start "the router knows $(cluster_ways) balancers"
-nsenter --net="$(lab_netns_path client)" "$LAB_BUILD/tests/system/steady_load" 60 "hold:$CONNECTIONS:$CLUSTER_VIP4:80" \
-	>"$LAB_DIR/hold" 2>&1 &
-holds=$!
+for i in 1 2 3; do
+	check "balancer$i's own address goes to it alone" wait_until 10 "one way" goes_to "${CLUSTER_SOURCES4}1$i" "1$i"
+done
+hold web "$CLUSTER_VIP4:80"
+hold nat "$CLUSTER_VIP4:82"
+hold nat6 "[$CLUSTER_VIP6]:82"
 wait_until 15 "all to know all connections" all_know 1 2 3 || :
 check "each balancer knows the connections of all" all_know 1 2 3
-check "... most of which others told it of" expect "told of" "$(share_of 1)" -gt $((CONNECTIONS / 3))
-before=$(broken)
+check "... most of which others told it of" expect "told of" "$(share_of 1)" -gt "$CONNECTIONS"
 
 cut_off balancer1
 check "dead: the router knows two" wait_until 10 "two ways" cluster_has_ways 2
-went_on=$(($(packets 2) + $(packets 3) + CONNECTIONS * 50)) # four seconds of requests and answers
-wait_until 20 "the connections to go on" have_passed "$went_on" || :
-check "dead: every connection survives" expect "broken of $CONNECTIONS" "$(($(broken) - before))" -eq 0
-printf '# survived: %s %%\n' "$((100 * (CONNECTIONS - $(broken) + before) / CONNECTIONS))"
+check "dead: its own address goes to the others" wait_until 10 "two ways" goes_to "${CLUSTER_SOURCES4}11" "12 13"
+all_go_on 2 3
+survive dead
+
+# It comes back as from a crash, with an empty table: its own address is not its own before it knows what the others know.
+cluster_agent_stop 1
 rejoin balancer1
-kill "$holds"
+lines=$(wc -l <"$LAB_DIR/balancer1/agent.log")
+cluster_agent_start 1 "$LAB_DIR/peers1.cfg"
+check "back: its own address is its own again" wait_until 20 "one way" goes_to "${CLUSTER_SOURCES4}11" 11
+check "back: ... once it had all records" announced_last 1 "$lines"
+check "back: the router knows three" wait_until 10 "three ways" cluster_has_ways 3
+all_go_on 1 2 3
+survive back
+kill "${HOLDS[@]}"

@@ -12,6 +12,7 @@
  *
  *     steady_load SECONDS KIND:RATE:ADDRESS:PORT ...      KIND http, https, mysql, dns; RATE a second
  *     steady_load SECONDS hold:COUNT:ADDRESS:PORT         COUNT connections kept, a request each 250 ms
+ * An IPv6 address stands in brackets.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,8 +39,13 @@ static const char *const kind_names[KINDS] = { "http", "https", "mysql", "dns", 
 struct load {
 	enum kind kind;
 	unsigned rate;
-	struct sockaddr_in at;
-	char address[INET_ADDRSTRLEN];
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} at;
+	char address[INET6_ADDRSTRLEN];
+	unsigned port;
 	atomic_ullong next; /* number of the next request */
 };
 
@@ -77,13 +83,14 @@ static const char *cause(int error)
 static int connect_to(const struct load *l, int type, unsigned limit_ms)
 {
 	const struct timeval limit = { .tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000 };
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), error;
+	const bool v6 = l->at.any.sa_family == AF_INET6;
+	int fd = socket(l->at.any.sa_family, type | SOCK_CLOEXEC, 0), error;
 
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)); /* connect() too */
-	if (connect(fd, (const struct sockaddr *)&l->at, sizeof(l->at)) == 0)
+	if (connect(fd, &l->at.any, v6 ? sizeof(l->at.v6) : sizeof(l->at.v4)) == 0)
 		return fd;
 	error = errno;
 	close(fd);
@@ -172,7 +179,7 @@ static const char *try_mysql(const struct load *l, char *name)
 	mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &limit_s);
 	mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &limit_s);
 	errno = 0;
-	if (!mysql_real_connect(m, l->address, "app", "app-password", NULL, ntohs(l->at.sin_port), NULL, 0) ||
+	if (!mysql_real_connect(m, l->address, "app", "app-password", NULL, l->port, NULL, 0) ||
 	    mysql_query(m, "SELECT @@server_id") || !(rows = mysql_store_result(m)))
 		result = errno == ECONNREFUSED || errno == ECONNRESET ? cause(errno) :
 			 strstr(mysql_error(m), "refused") ? "refused" : strstr(mysql_error(m), "(104") ? "reset" : "timeout";
@@ -295,14 +302,19 @@ static void *hold(void *ctx)
 static void parse(const char *text, struct load *l)
 {
 	char kind[8];
-	unsigned port;
+	bool v6;
 
-	if (sscanf(text, "%7[a-z]:%u:%15[0-9.]:%u", kind, &l->rate, l->address, &port) != 4 || !l->rate)
+	v6 = sscanf(text, "%7[a-z]:%u:[%45[0-9a-f:]]:%u", kind, &l->rate, l->address, &l->port) == 4;
+	if ((!v6 && sscanf(text, "%7[a-z]:%u:%15[0-9.]:%u", kind, &l->rate, l->address, &l->port) != 4) || !l->rate)
 		goto bad;
-	l->at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	if (v6)
+		l->at.v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)l->port) };
+	else
+		l->at.v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)l->port) };
 	for (l->kind = 0; l->kind < KINDS && strcmp(kind, kind_names[l->kind]); l->kind++)
 		;
-	if (l->kind < KINDS && inet_pton(AF_INET, l->address, &l->at.sin_addr) == 1)
+	if (l->kind < KINDS &&
+	    inet_pton(l->at.any.sa_family, l->address, v6 ? (void *)&l->at.v6.sin6_addr : (void *)&l->at.v4.sin_addr) == 1)
 		return;
 bad:
 	fprintf(stderr, "steady_load: %s: expected KIND:RATE:ADDRESS:PORT\n", text);

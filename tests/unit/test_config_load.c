@@ -378,6 +378,25 @@ static void limit_of_sources(void **state)
 	}
 }
 
+static void limit_of_sources_of_a_peer(void **state)
+{
+	char text[4096];
+	unsigned i;
+
+	for (i = MODEL_SOURCES_MAX; i <= MODEL_SOURCES_MAX + 1; i++) {
+		unsigned j;
+
+		strcpy(text, "global\n localpeer a\n hash-secret /s\npeers p\n peer b 192.0.2.2:1\n peer a 192.0.2.1:1");
+		for (j = 0; j < i; j++)
+			sprintf(text + strlen(text), " source-pool 203.0.113.%u", j);
+		strcat(text, "\n" SERVED);
+		if (i == MODEL_SOURCES_MAX)
+			assert_loaded(load_text(text));
+		else
+			assert_refused(load_text(text), "MODEL_SOURCES_MAX");
+	}
+}
+
 static void limit_of_uri(void **state)
 {
 	char text[4096], uri[MODEL_HTTP_URI_MAX + 2];
@@ -642,6 +661,7 @@ int main(void)
 		cmocka_unit_test(a_failed_load_leaves_the_model_untouched),
 		cmocka_unit_test(limits_of_global_lists),
 		cmocka_unit_test(limit_of_sources),
+		cmocka_unit_test(limit_of_sources_of_a_peer),
 		cmocka_unit_test(limit_of_uri),
 		cmocka_unit_test(limit_of_time),
 		cmocka_unit_test(limit_of_servers),

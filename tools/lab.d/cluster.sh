@@ -8,9 +8,10 @@
 #                                                           └── backend1 .100, ...; they hold the service address on lo
 #   vrrp   the same, but the router looks for the service address on its LAN, and keepalived moves it between balancers
 #
-# The service address is 10.99.0.1, fd00:99::1.
+# The service address is 10.99.0.1, fd00:99::1; the balancers' own ones towards servers, where a configuration has such,
+# 10.98.0.11, fd00:98::11, and so on.
 
-readonly CLUSTER_VIP4=10.99.0.1 CLUSTER_VIP6=fd00:99::1 CLUSTER_FIRST=11
+readonly CLUSTER_VIP4=10.99.0.1 CLUSTER_VIP6=fd00:99::1 CLUSTER_FIRST=11 CLUSTER_SOURCES4=10.98.0. CLUSTER_SOURCES6=fd00:98::
 
 cluster_count() {
 	lab_state balancers
@@ -41,7 +42,8 @@ cluster_up() {
 	address router eth0 1 wan
 	address router eth1 1
 	lab_in router sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
-		net.ipv4.fib_multipath_hash_policy=1 net.ipv6.fib_multipath_hash_policy=1
+		net.ipv4.fib_multipath_hash_policy=1 net.ipv6.fib_multipath_hash_policy=1 \
+		net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth1.send_redirects=0
 	for ((i = 1; i <= backends; i++)); do
 		add_role "backend$i"
 		plug "backend$i" eth0 lan
@@ -115,6 +117,9 @@ cluster_server_is() {
 # A shipped configuration with the lab's addresses: routing_config FILE N
 routing_config() {
 	sed -e "s/192\.0\.2\.11\b/192.168.1.$((CLUSTER_FIRST + $2 - 1))/g" -e 's/192\.0\.2\.1\b/192.168.1.1/g' \
+		-e "s/203\.0\.113\.11\b/$CLUSTER_SOURCES4$((CLUSTER_FIRST + $2 - 1))/g" \
+		-e "s/2001:db8:52::11\b/$CLUSTER_SOURCES6$((CLUSTER_FIRST + $2 - 1))/g" \
+		-e "s/203\.0\.113\./$CLUSTER_SOURCES4/g" -e "s/2001:db8:52::/$CLUSTER_SOURCES6/g" \
 		-e 's/192\.0\.2\.0\b/192.168.1.0/g' -e 's/198\.51\.100\./10.99.0./g' -e 's/2001:db8:51::/fd00:99::/g' \
 		-e 's/^log syslog.*/log stderr all;/' "$LAB_ROOT/tools/$1"
 }

@@ -277,26 +277,56 @@ static struct address_entry *find(struct announce *an, const struct addr *addr, 
 	return NULL;
 }
 
-/* A service's address: the entry there is, or a new one. */
-static int add_service(struct announce *an, const struct model_service *s)
+/* The entry there is of an address, or a new one; *ret_new: nobody had named it yet. NULL: no memory. */
+static struct address_entry *enter(struct announce *an, const struct addr *addr, const struct model_announce *how,
+				   bool *ret_new)
 {
-	struct address_entry *e = find(an, &s->addr, s->announce.interface);
-	size_t *backend;
+	struct address_entry *e = find(an, addr, how->interface);
 
 	if (!e) {
 		e = vec_push(&an->entries);
 		if (!e)
-			return -ENOMEM;
-		e->addr = s->addr;
-		e->gone = true; /* makes it new below */
+			return NULL;
+		e->addr = *addr;
+		e->gone = true;
 	}
+	*ret_new = e->gone;
 	if (e->gone) {
 		e->gone = false;
-		e->how = s->announce;
+		e->how = *how;
 		e->backends.count = 0;
-	} else if (s->announce.wait_ms > e->how.wait_ms) {
-		e->how.wait_ms = s->announce.wait_ms;
 	}
+	return e;
+}
+
+/* Own addresses towards servers that move between the peers are up whatever the servers do: replies are on their way. */
+static int add_sources(struct announce *an)
+{
+	const struct model_global *g = &an->agent->model->global;
+	struct model_announce how = g->announce;
+	bool new;
+
+	how.need = 0;
+	if (!how.interface[0] || !model_moves_sources(an->agent->model))
+		return 0;
+	for (size_t i = 0; i < g->peers.all.count; i++)
+		for (size_t s = 0; s < g->peers.all.items[i].sources.count; s++)
+			if (!enter(an, &g->peers.all.items[i].sources.items[s].addr, &how, &new))
+				return -ENOMEM;
+	return 0;
+}
+
+/* A service's address. */
+static int add_service(struct announce *an, const struct model_service *s)
+{
+	bool new;
+	struct address_entry *e = enter(an, &s->addr, &s->announce, &new);
+	size_t *backend;
+
+	if (!e)
+		return -ENOMEM;
+	if (!new && s->announce.wait_ms > e->how.wait_ms)
+		e->how.wait_ms = s->announce.wait_ms;
 	for (size_t i = 0; i < e->backends.count; i++)
 		if (e->backends.items[i] == s->backend)
 			return 0;
@@ -319,6 +349,8 @@ int announce_configure(struct announce *an)
 	for (size_t i = 0; i < m->services.count && r == 0; i++)
 		if (m->services.items[i].announce.interface[0])
 			r = add_service(an, &m->services.items[i]);
+	if (r == 0)
+		r = add_sources(an);
 	for (size_t i = 0; i < an->entries.count; i++)
 		if (an->entries.items[i].gone)
 			an->entries.items[i].backends.count = 0; /* indices of the model before */

@@ -92,19 +92,42 @@ static int add_server_entries(struct reconcile *r, size_t index)
 	return e;
 }
 
-/* Own addresses: of pools, and those that connections may still have though no pool deals them any more. */
+static int take_own(struct reconcile *r, const struct addr *addr)
+{
+	uint16_t address;
+	const int e = addresses_take(&r->addresses, addr, &address);
+
+	if (e == 0)
+		r->addresses.own[address] = addr->family;
+	return e;
+}
+
+/* Own addresses of all peers: nothing is dealt from the others', but connections of theirs may move here. */
+static int take_peers_own(struct reconcile *r)
+{
+	const struct model_peers *peers = &r->model->global.peers;
+	int e = 0;
+
+	for (size_t i = 0; model_moves_sources(r->model) && i < peers->all.count; i++)
+		for (size_t s = 0; e == 0 && s < peers->all.items[i].sources.count; s++)
+			e = take_own(r, &peers->all.items[i].sources.items[s].addr);
+	return e;
+}
+
+/* Own addresses: of pools, of peers, and those that connections may still have though no pool deals them any more. */
 static int add_own_addresses(struct reconcile *r)
 {
+	int e = take_peers_own(r);
+
+	if (e < 0)
+		return e;
 	for (size_t i = 0; i < r->pools.pools.count; i++) {
 		const struct pool *pool = &r->pools.pools.items[i];
 
 		for (size_t s = 0; pool->wanted && s < pool->sources.count; s++) {
-			uint16_t address;
-			int e = addresses_take(&r->addresses, &pool->sources.items[s].addr, &address);
-
+			e = take_own(r, &pool->sources.items[s].addr);
 			if (e < 0)
 				return e;
-			r->addresses.own[address] = pool->sources.items[s].addr.family;
 		}
 	}
 	for (uint32_t id = 1; id < MAX_ADDRESSES; id++) {

@@ -66,17 +66,17 @@ static int image_pool(struct reconcile *r, uint32_t id, const struct model_backe
 	struct pool_source sources[MODEL_SOURCES_MAX];
 	const struct tracked *t = &r->tracked[id];
 	struct region region = {};
-	size_t count = 0;
+	size_t count = 0, given;
+	const struct model_source *from = model_sources(r->model, backend, &given);
 	int e;
 
-	for (size_t i = 0; i < backend->sources.count && i < array_size(sources); i++) {
-		const struct model_source *s = &backend->sources.items[i];
-		struct addr addr = s->addr.family ? s->addr : t->source;
+	for (size_t i = 0; i < given && i < array_size(sources); i++) {
+		struct addr addr = from[i].addr.family ? from[i].addr : t->source;
 
 		if (addr.family == t->watched.family)
-			sources[count++] = (struct pool_source){ addr, s->port_low, s->port_high };
+			sources[count++] = (struct pool_source){ addr, from[i].port_low, from[i].port_high };
 	}
-	if (!backend->sources.count && t->source.family)
+	if (!given && t->source.family)
 		sources[count++] = (struct pool_source){ t->source, POOL_PORT_LOW, POOL_PORT_HIGH };
 	if (count) {
 		e = pools_take(&r->pools, sources, count, &r->addresses, &region);

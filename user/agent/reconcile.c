@@ -246,23 +246,34 @@ static bool put_service_words(struct reconcile *r)
 	return structural;
 }
 
+static void widen_nat_range(struct reconcile *r, uint16_t low, uint16_t high)
+{
+	if (!r->nat_high || low < r->nat_low)
+		r->nat_low = low;
+	if (high > r->nat_high)
+		r->nat_high = high;
+}
+
 /*
  * The range only grows: connections may live on with own ports that no pool deals any more. What it costs a packet in it
  * is one look-up.
  */
 static void nat_range(struct reconcile *r)
 {
-	uint16_t low = r->nat_high ? r->nat_low : UINT16_MAX, high = r->nat_high;
+	const struct model_peers *peers = &r->model->global.peers;
 
 	for (size_t i = 0; i < r->pools.pools.count; i++)
 		for (size_t s = 0; s < r->pools.pools.items[i].sources.count; s++) {
 			const struct pool_source *source = &r->pools.pools.items[i].sources.items[s];
 
-			low = source->low < low ? source->low : low;
-			high = source->high > high ? source->high : high;
+			widen_nat_range(r, source->low, source->high);
 		}
-	r->nat_low = low;
-	r->nat_high = high;
+	for (size_t i = 0; model_moves_sources(r->model) && i < peers->all.count; i++)
+		for (size_t s = 0; s < peers->all.items[i].sources.count; s++) {
+			const struct model_source *source = &peers->all.items[i].sources.items[s];
+
+			widen_nat_range(r, source->port_low, source->port_high);
+		}
 }
 
 static bool has_all_ports(const struct reconcile *r)

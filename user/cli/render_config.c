@@ -140,10 +140,25 @@ static void print_announce(FILE *to, const json_t *of, const char *none)
 	render_end(to, of, "announce");
 }
 
+static void print_ports(FILE *to, const json_t *of)
+{
+	fprintf(to, "%" JSON_INTEGER_FORMAT, field_number(of, "port_low"));
+	if (field_number(of, "port_high") != field_number(of, "port_low"))
+		fprintf(to, "-%" JSON_INTEGER_FORMAT, field_number(of, "port_high"));
+}
+
+static void print_pool(FILE *to, const json_t *s)
+{
+	const char *address = field_text(s, "address");
+
+	fprintf(to, strchr(address, ':') ? "source-pool [%s]:" : "source-pool %s:", address);
+	print_ports(to, s);
+}
+
 static void print_peers(FILE *to, const json_t *peers)
 {
-	const json_t *list = json_object_get(peers, "peers"), *n;
-	size_t i;
+	const json_t *list = json_object_get(peers, "peers"), *n, *source;
+	size_t i, j;
 
 	if (!json_is_object(peers))
 		return;
@@ -152,6 +167,10 @@ static void print_peers(FILE *to, const json_t *peers)
 		fprintf(to, "    bind %s\n", field_text(peers, "bind"));
 	json_array_foreach(list, i, n) {
 		fprintf(to, "    peer %s %s", field_text(n, "name"), field_text(n, "address"));
+		json_array_foreach(json_object_get(n, "source_pool"), j, source) {
+			fputc(' ', to);
+			print_pool(to, source);
+		}
 		print_place(to, n);
 	}
 }
@@ -212,13 +231,6 @@ static bool seen_before(const json_t *services, size_t i)
 		if (field_is(json_array_get(services, j), "frontend", frontend))
 			return true;
 	return false;
-}
-
-static void print_ports(FILE *to, const json_t *of)
-{
-	fprintf(to, "%" JSON_INTEGER_FORMAT, field_number(of, "port_low"));
-	if (field_number(of, "port_high") != field_number(of, "port_low"))
-		fprintf(to, "-%" JSON_INTEGER_FORMAT, field_number(of, "port_high"));
 }
 
 static void print_bind(FILE *to, const json_t *s)
@@ -346,14 +358,11 @@ static void print_server(FILE *to, const json_t *s)
 
 static void print_source(FILE *to, const json_t *s)
 {
-	const char *address = field_text(s, "address");
-	bool v6 = strchr(address, ':');
-
 	/* Without an address of its own it is the interface's: nothing that could be written. */
-	if (strcmp(address, "*") == 0)
+	if (field_is(s, "address", "*"))
 		return;
-	fprintf(to, v6 ? "    source-pool [%s]:" : "    source-pool %s:", address);
-	print_ports(to, s);
+	fputs("    ", to);
+	print_pool(to, s);
 	print_place(to, s);
 }
 

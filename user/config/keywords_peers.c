@@ -13,7 +13,7 @@ static const struct keyword keywords_peers_items[] = {
 	REFUSED("disabled", 0, 0, "leave `flows peers` out where no records are to travel"),
 	NOTICE("enabled", 0, 0, "it is enabled where `flows peers` names it"),
 	NOTICE("log", 0, 0, "peers that come and go are events like others: they go where the global `log` lines say"),
-	WORKS("peer", 0, 2, 2, "NAME ADDRESS:PORT", peer),
+	WORKS("peer", 0, 2, KEYWORD_ANY, "NAME ADDRESS:PORT [source-pool ADDRESS[:LOW-HIGH]]...", peer),
 	REFUSED("server", 0, 0, WHY_ONE_LINE),
 	REFUSED("table", 0, 0, WHY_STICK),
 };

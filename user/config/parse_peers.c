@@ -55,7 +55,61 @@ static bool read_endpoint(struct parser *p, const struct config_word *word, stru
 	return true;
 }
 
-/* peer NAME ADDRESS:PORT */
+/* No two balancers may deal the same own ports: NULL, or whose pool it would be too. */
+static const char *owner_of(const struct model_peers *peers, const struct source_setting *s)
+{
+	for (size_t i = 0; i < peers->all.count; i++)
+		for (size_t j = 0; j < peers->all.items[i].sources.count; j++)
+			if (addr_equal(&peers->all.items[i].sources.items[j].addr, &s->addr))
+				return peers->all.items[i].name;
+	return NULL;
+}
+
+/* source-pool ADDRESS[:LOW-HIGH], behind a peer's address */
+static void add_source(struct parser *p, struct model_peer *peer, const struct config_word *word)
+{
+	struct source_setting s;
+	struct model_source *to;
+	const char *owner;
+
+	if (!statement_source(p, word, &s))
+		return;
+	owner = owner_of(&p->model->global.peers, &s);
+	if (!s.addr.family) {
+		parser_error(p, word, "'%s': an address is expected: it moves to another balancer when this one dies",
+			     word->text);
+	} else if (owner) {
+		parser_error(p, word, "'%s': the address is in the source-pool of peer '%s' already: packets to it go to one "
+				      "balancer", word->text, owner);
+	} else if (peer->sources.count == MODEL_SOURCES_MAX) {
+		parser_error(p, word, "more than %d source-pools of one peer (MODEL_SOURCES_MAX)", MODEL_SOURCES_MAX);
+	} else {
+		to = vec_push(&peer->sources);
+		if (to)
+			*to = (struct model_source){ .addr = s.addr, .port_low = s.port_low, .port_high = s.port_high,
+						     .place = parser_model_place(p, s.place) };
+		else
+			p->failed = -ENOMEM;
+	}
+}
+
+static void parse_peer_words(struct parser *p, struct model_peer *peer, const struct config_word *args, size_t count)
+{
+	for (size_t i = 0; i < count; i += 2) {
+		if (strcmp(args[i].text, "source-pool")) {
+			parser_error(p, &args[i], "unexpected '%s' after the peer's address; 'source-pool ADDRESS[:LOW-HIGH]' "
+						  "is known here", args[i].text);
+			return;
+		}
+		if (i + 1 == count) {
+			parser_error(p, &args[i], "'source-pool' lacks its value: ADDRESS[:LOW-HIGH]");
+			return;
+		}
+		add_source(p, peer, &args[i + 1]);
+	}
+}
+
+/* peer NAME ADDRESS:PORT [source-pool ADDRESS[:LOW-HIGH]]... */
 void parse_peer(struct parser *p, const struct config_word *args, size_t count)
 {
 	struct model_peers *to = &p->model->global.peers;
@@ -91,6 +145,7 @@ void parse_peer(struct parser *p, const struct config_word *args, size_t count)
 	peer->name = parser_model_string(p, args[0].text);
 	peer->at = at;
 	peer->place = parser_model_place(p, p->at);
+	parse_peer_words(p, peer, args + 2, count - 2);
 }
 
 /* bind ADDRESS:PORT, of a peers section */
@@ -148,6 +203,58 @@ static void find_local(struct parser *p)
 			g->peers.name, g->localpeer ? g->localpeer : host);
 }
 
+static bool has_family(const struct model_peer *peer, int family)
+{
+	for (size_t i = 0; i < peer->sources.count; i++)
+		if (peer->sources.items[i].addr.family == family)
+			return true;
+	return false;
+}
+
+/* A backend's own pool is this balancer's: what it deals from another one's comes back to that one. */
+static void check_own_sources(struct parser *p, const struct model_backend *b, struct place place)
+{
+	const struct model_peers *peers = &p->model->global.peers;
+
+	for (size_t i = 0; i < peers->all.count; i++)
+		for (size_t j = 0; i != peers->local && j < peers->all.items[i].sources.count; j++)
+			for (size_t s = 0; s < b->sources.count; s++)
+				if (addr_equal(&b->sources.items[s].addr, &peers->all.items[i].sources.items[j].addr))
+					parser_error_at(p, place, "backend '%s': the address of its source-pool is peer '%s''s",
+							b->name, peers->all.items[i].name);
+}
+
+/* Where one balancer has own addresses that move, all have, of the families of the servers. */
+static void check_sources(struct parser *p, const struct model_backend *b, struct place place)
+{
+	const struct model_peers *peers = &p->model->global.peers;
+
+	for (size_t i = 0; i < peers->all.count; i++)
+		for (size_t s = 0; s < b->servers.count; s++) {
+			const int family = b->servers.items[s].at.addr.family;
+
+			if (has_family(&peers->all.items[i], family))
+				continue;
+			parser_error_at(p, place, "backend '%s': server '%s' is %s, and peer '%s' has no source-pool of that "
+					"family, as others have", b->name, b->servers.items[s].name,
+					family == AF_INET6 ? "IPv6" : "IPv4", peers->all.items[i].name);
+			return;
+		}
+}
+
+static void build_sources(struct parser *p)
+{
+	if (!model_moves_sources(p->model))
+		return;
+	for (size_t i = 0; i < p->backends.count; i++) {
+		const struct model_backend *b = &p->model->backends.items[i];
+
+		if (b->flow_peers && b->forward == MODEL_NAT)
+			(b->sources.count ? check_own_sources : check_sources)(
+				p, b, p->backends.items[i]->settings.flow_peers.place);
+	}
+}
+
 void build_peers(struct parser *p)
 {
 	const struct model_global *g = &p->model->global;
@@ -173,6 +280,8 @@ void build_peers(struct parser *p)
 	if (!g->hash_secret_file)
 		parser_error_at(p, p->peers_place, "peers need a 'hash-secret' in the global section, the same file on all of "
 				"them: it is what they know each other by");
+	if (!p->errors)
+		build_sources(p);
 	if (!used)
 		parser_notice_at(p, p->peers_place, "no backend says 'flows peers %s': nothing travels", g->peers.name);
 }

@@ -182,27 +182,35 @@ static const struct source_setting *overlapping_source(const struct proxy_settin
 	return NULL;
 }
 
-/* source-pool ADDR[:LOW-HIGH]; `*` is the interface's own address. A section's lines replace those it inherits. */
-void parse_source_pool(struct parser *p, const struct config_word *args, size_t count)
+bool statement_source(struct parser *p, const struct config_word *word, struct source_setting *ret)
 {
-	struct source_setting source = { .port_low = 10240, .port_high = 32767, .place = parser_place(p, &args[0]) };
-	struct proxy_settings *s = p->settings;
-	const struct source_setting *other;
 	struct value_address a;
-	const char *why = value_address(args[0].text, &a);
+	const char *why = value_address(word->text, &a);
 
 	if (!why && (a.udp || a.tcp))
 		why = "the prefix says nothing here: the ports are used for TCP and UDP";
 	if (why) {
-		parser_error(p, &args[0], "'%s': %s", args[0].text, why);
-		return;
+		parser_error(p, word, "'%s': %s", word->text, why);
+		return false;
 	}
+	*ret = (struct source_setting){
+		.port_low = a.has_ports ? a.port_low : MODEL_POOL_PORT_LOW,
+		.port_high = a.has_ports ? a.port_high : MODEL_POOL_PORT_HIGH, .place = parser_place(p, word),
+	};
 	if (!a.any)
-		source.addr = a.addr;
-	if (a.has_ports) {
-		source.port_low = a.port_low;
-		source.port_high = a.port_high;
-	}
+		ret->addr = a.addr;
+	return true;
+}
+
+/* source-pool ADDR[:LOW-HIGH]; `*` is the interface's own address. A section's lines replace those it inherits. */
+void parse_source_pool(struct parser *p, const struct config_word *args, size_t count)
+{
+	struct proxy_settings *s = p->settings;
+	const struct source_setting *other;
+	struct source_setting source;
+
+	if (!statement_source(p, &args[0], &source))
+		return;
 	if (!s->sources_own)
 		s->source_count = 0;
 	s->sources_own = true;

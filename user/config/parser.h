@@ -359,6 +359,8 @@ bool statement_time(struct parser *p, const struct config_word *word, uint32_t *
 /* A name made of HAProxy's letters, at most MODEL_NAME_MAX bytes; false after an error. */
 bool statement_name(struct parser *p, const struct config_word *word, const char *what);
 
+/* parse_proxy.c: ADDRESS[:LOW-HIGH], own ports towards servers; `*` has no family. False after an error. */
+bool statement_source(struct parser *p, const struct config_word *word, struct source_setting *ret);
 /* parse_proxy.c: the two values of `source 0.0.0.0 usesrc clientip`; false after an error. */
 bool statement_any_source(struct parser *p, const struct config_word *word);
 bool statement_client_source(struct parser *p, const struct config_word *word);

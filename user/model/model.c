@@ -69,8 +69,10 @@ static void global_done(struct model_global *g)
 	vec_done(&g->origins);
 	free(g->stats.path);
 	free(g->hash_secret_file);
-	for (i = 0; i < g->peers.all.count; i++)
+	for (i = 0; i < g->peers.all.count; i++) {
 		free(g->peers.all.items[i].name);
+		vec_done(&g->peers.all.items[i].sources);
+	}
 	vec_done(&g->peers.all);
 	free(g->peers.name);
 	free(g->localpeer);
@@ -165,6 +167,27 @@ const struct model_server *model_find_server(const struct model *m, const char *
 	return NULL;
 }
 
+const struct model_source *model_sources(const struct model *m, const struct model_backend *b, size_t *ret_count)
+{
+	const struct model_peers *peers = &m->global.peers;
+	const struct model_peer *local = peers->name && b->flow_peers ? &peers->all.items[peers->local] : NULL;
+	const bool own = b->sources.count || !local;
+
+	*ret_count = own ? b->sources.count : local->sources.count;
+	return own ? b->sources.items : local->sources.items;
+}
+
+bool model_moves_sources(const struct model *m)
+{
+	bool nat = false, any = false;
+
+	for (size_t i = 0; i < m->backends.count; i++)
+		nat |= m->backends.items[i].flow_peers && m->backends.items[i].forward == MODEL_NAT;
+	for (size_t i = 0; m->global.peers.name && i < m->global.peers.all.count; i++)
+		any |= m->global.peers.all.items[i].sources.count > 0;
+	return nat && any;
+}
+
 const struct model_backend *model_find_port_clash(const struct model *m, uint16_t low, uint16_t high, uint16_t *ret_low,
 						  uint16_t *ret_high)
 {
@@ -173,9 +196,11 @@ const struct model_backend *model_find_port_clash(const struct model *m, uint16_
 	for (size_t b = 0; b < m->backends.count; b++) {
 		const struct model_backend *backend = &m->backends.items[b];
 
-		for (size_t i = 0; backend->forward == MODEL_NAT && i < (backend->sources.count ? backend->sources.count : 1);
-		     i++) {
-			const struct model_source *s = backend->sources.count ? &backend->sources.items[i] : &builtin;
+		size_t count;
+		const struct model_source *sources = model_sources(m, backend, &count);
+
+		for (size_t i = 0; backend->forward == MODEL_NAT && i < (count ? count : 1); i++) {
+			const struct model_source *s = count ? &sources[i] : &builtin;
 
 			if (s->port_high < low || s->port_low > high)
 				continue;

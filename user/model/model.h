@@ -29,7 +29,7 @@ enum model_limit {
 	MODEL_COMMAND_MAX = 1024, /* bytes of external-check's command and of its path */
 	MODEL_DNS_NAME_MAX = 253,
 	MODEL_FLAPS_MAX = 16,     /* flap-damping's count */
-	MODEL_SOURCES_MAX = 16,   /* source-pool lines of one backend */
+	MODEL_SOURCES_MAX = 16,   /* source-pool lines of one backend, and pools of one peer */
 	MODEL_TUNNEL_BITS_MAX = 32, /* bits of a tunnel-source that a flow's hash fills */
 	MODEL_POOL_PORT_LOW = 10240, /* own ports towards servers without source-pool */
 	MODEL_POOL_PORT_HIGH = 32767,
@@ -367,6 +367,7 @@ struct model_log {
 struct model_peer {
 	char *name;
 	struct endpoint at;
+	struct vec(struct model_source) sources; /* its own addresses towards servers (nat) */
 	struct model_place place;
 };
 
@@ -415,6 +416,10 @@ void model_count_prefixes(const struct model *m, size_t *ret4, size_t *ret6);
 /* Looks up "BACKEND/SERVER". Returns the server and fills *ret_backend (may be NULL), or NULL. */
 const struct model_server *model_find_server(const struct model *m, const char *path,
 					     const struct model_backend **ret_backend);
+/* Where a backend's own ports towards servers come from: its own pools, else its peer's; none = the interface's address. */
+const struct model_source *model_sources(const struct model *m, const struct model_backend *b, size_t *ret_count);
+/* Do the peers' own addresses move from one to the other? */
+bool model_moves_sources(const struct model *m);
 /*
  * A backend whose own ports towards servers (forward nat) lie in low..high, the kernel's range for sockets that don't
  * care, and those ports; NULL = none.

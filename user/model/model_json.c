@@ -253,10 +253,16 @@ static json_t *peers_json(const struct model_peers *p)
 {
 	json_t *all = json_array();
 
-	for (size_t i = 0; p->name && i < p->all.count; i++)
-		append(all, json_pack("{s:s, s:o, s:b, s:o}", "name", p->all.items[i].name, "address",
-				      endpoint_json(&p->all.items[i].at), "local", i == p->local, "place",
-				      place_json(&p->all.items[i].place)));
+	for (size_t i = 0; p->name && i < p->all.count; i++) {
+		const struct model_peer *peer = &p->all.items[i];
+		json_t *sources = json_array();
+
+		for (size_t s = 0; s < peer->sources.count; s++)
+			append(sources, source_json(&peer->sources.items[s]));
+		append(all, json_pack("{s:s, s:o, s:b, s:o, s:o}", "name", peer->name, "address",
+				      endpoint_json(&peer->at), "local", i == p->local, "source_pool", sources, "place",
+				      place_json(&peer->place)));
+	}
 	if (p->name)
 		return json_pack("{s:s, s:o, s:o, s:o, s:o}", "name", p->name, "peers", all, "bind",
 				 endpoint_json(&p->bind), "bind_place", place_json(&p->bind_place), "place",
