@@ -47,13 +47,15 @@ listen nat6
 CFG
 }
 
-# Each of the balancers knows all connections.
+# Each of the balancers knows all connections: CONNECTIONS of each service, and $1 more of nat.
 all_know() {
 	local i
 
-	for i in "$@"; do
+	for i in 1 2 3; do
 		expect "services of balancer$i that know not all" "$(cluster_ctl "$i" -j show services |
-			jq --argjson n "$CONNECTIONS" '[.services[] | select(.connections < $n)] | length')" -eq 0 || return
+			jq --argjson n "$CONNECTIONS" --argjson more "$1" \
+				'[.services[] | select(.connections < $n + (if .name == "nat" then $more else 0 end))] | length'
+		)" -eq 0 || return
 	done
 }
 
@@ -119,8 +121,22 @@ goes_to() {
 	[ "$(ways_of "$1")" = "$2" ]
 }
 
-ended_well() {
-	[ "$(cat "$LAB_DIR/down.code" 2>/dev/null)" = 0 ] && cmp -s "$LAB_DIR/down" "$LAB_DIR/files/4M"
+# A download to the client's address in network $1, at 256 KiB/s: while nothing comes its client says nothing.
+download() {
+	nsenter --net="$(lab_netns_path client)" curl -sf -m 60 --interface "10.1.$1.1" -o "$LAB_DIR/down.$1" \
+		"http://$CLUSTER_VIP4:82/slow/2M" &
+	DOWNLOADS+=($!)
+}
+
+# How many of the downloads became what they ought to.
+downloads_whole() {
+	local i n=0
+
+	wait "${DOWNLOADS[@]}" || :
+	for ((i = 1; i <= NETWORKS; i++)); do
+		! cmp -s "$LAB_DIR/down.$i" "$LAB_DIR/files/2M" || n=$((n + 1))
+	done
+	printf '%d' "$n"
 }
 
 # In the log of balancer $1 behind line $2: everything was copied before the own address came up.
@@ -129,9 +145,13 @@ announced_last() {
 		awk -v own="event=announced address=${CLUSTER_SOURCES4}1$1 " '/event=peer_copied/ { n++ } index($0, own) { exit n < 2 }'
 }
 
-readonly NAMES=(web nat nat6)
-HOLDS=()
+readonly NAMES=(web nat nat6) NETWORKS=20 # more than the balancers watch the ways to (PEERS_WAYS_MAX)
+HOLDS=() DOWNLOADS=()
 begin --topology ecmp --backends 3 --balancers 3
+for ((i = 1; i <= NETWORKS; i++)); do
+	ip -n "$(lab_netns client)" address add "10.1.$i.1/32" dev lo
+done
+ip -n "$(lab_netns router)" route add 10.1.0.0/16 via 10.0.0.2
 (umask 077; printf '%s\n' 0123456789abcdef0123456789abcdef >"$LAB_DIR/secret")
 for i in 1 2 3; do
 	config "$i"
@@ -151,9 +171,14 @@ done
 hold web "$CLUSTER_VIP4:80"
 hold nat "$CLUSTER_VIP4:82"
 hold nat6 "[$CLUSTER_VIP6]:82"
-wait_until 15 "all to know all connections" all_know 1 2 3 || :
-check "each balancer knows the connections of all" all_know 1 2 3
+wait_until 15 "all to know all connections" all_know 0 || :
+check "each balancer knows the connections of all" all_know 0
 check "... most of which others told it of" expect "told of" "$(share_of 1)" -gt "$CONNECTIONS"
+server_file 2M >/dev/null
+for ((i = 1; i <= NETWORKS; i++)); do
+	download "$i"
+done
+wait_until 5 "all to know the downloads" all_know "$NETWORKS" || give_up load "not all know the downloads"
 
 cut_off balancer1
 check "dead: the router knows two" wait_until 10 "two ways" cluster_has_ways 2
@@ -171,4 +196,6 @@ check "back: ... once it had all records" announced_last 1 "$lines"
 check "back: the router knows three" wait_until 10 "three ways" cluster_has_ways 3
 all_go_on 1 2 3
 survive back
+check "every download in nat ends as it ought to, whatever network its client is in" expect "of $NETWORKS" \
+	"$(downloads_whole)" -eq "$NETWORKS"
 kill "${HOLDS[@]}"

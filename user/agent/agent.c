@@ -238,7 +238,9 @@ static void on_hop(const struct addr *destination, const struct net_hop *hop, vo
 	struct agent *a = ctx;
 	char text[ADDR_TEXT_MAX];
 
-	if (!peers_watch(a->peers, destination))
+	if (peers_watch(a->peers, destination))
+		sweep_hurry(a->sweep); /* records wait for this way */
+	else
 		log_event(a->log, hop->state == NET_HOP_RESOLVED ? LOG_INFO : LOG_NOTICE, "next_hop",
 			  "server_address=%s state=%s", addr_format(destination, text), log_quoted(net_hop_text(hop)));
 	agent_run_soon(a);

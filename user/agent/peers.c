@@ -208,8 +208,10 @@ void peers_free(struct peers *p)
 		free(p->links.items[i]);
 	}
 	vec_done(&p->links);
-	for (size_t i = 0; i < p->way_count; i++)
-		net_unwatch(p->agent->net, &p->ways[i]);
+	for (size_t i = 0; i < p->ways4.count; i++)
+		net_unwatch(p->agent->net, &p->ways4.clients[i]);
+	for (size_t i = 0; i < p->ways6.count; i++)
+		net_unwatch(p->agent->net, &p->ways6.clients[i]);
 	if (p->fd >= 0)
 		close(p->fd);
 	dataplane_peer_close(p->program);
@@ -253,8 +255,10 @@ void peers_passed(struct peers *p)
 
 bool peers_watch(const struct peers *p, const struct addr *client)
 {
-	for (size_t i = 0; p && i < p->way_count; i++)
-		if (addr_equal(&p->ways[i], client))
+	const struct ways *ways = !p ? NULL : client->family == AF_INET6 ? &p->ways6 : &p->ways4;
+
+	for (size_t i = 0; ways && i < ways->count; i++)
+		if (addr_equal(&ways->clients[i], client))
 			return true;
 	return false;
 }

@@ -29,7 +29,7 @@ enum peers_limit {
 	PEERS_SEND_RATE = 4000,     /* datagrams a second to each peer: 228 000 connections */
 	PEERS_RECEIVE_RATE = 8000,  /* ... and from each; what is more is dropped and counted */
 	PEERS_ASK_MS = 5000,        /* after a loss everything is asked for, this often at most */
-	PEERS_WAYS_MAX = 16,        /* nat: networks of clients (/24, /48) whose next hop is kept known, for their replies */
+	PEERS_WAYS_MAX = 16,        /* nat: networks of clients of a family (/24, /48) whose next hop is kept known, for their replies */
 	PEERS_TURN = 64,            /* datagrams that are read before others have their turn */
 };
 

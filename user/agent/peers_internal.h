@@ -54,8 +54,10 @@ struct peers {
 	struct event *readable, *timer;
 	struct vec(struct link *) links;
 	uint64_t *known4, *known6;   /* by entry: what the peers were told, or told us */
-	struct addr ways[PEERS_WAYS_MAX]; /* clients, one of each network */
-	size_t way_count;
+	struct ways {
+		struct addr clients[PEERS_WAYS_MAX]; /* one of each network */
+		size_t count;
+	} ways4, ways6;
 	uint64_t started_ms;
 	uint64_t strangers;
 };

@@ -8,6 +8,117 @@
 
 #include "agent/peers_internal.h"
 
+/* ---- the way back to a client ---- */
+
+static uint64_t mac_word(const uint8_t mac[6])
+{
+	uint64_t word = 0;
+
+	memcpy(&word, mac, 6);
+	return word;
+}
+
+/* As bpf/hop.h learns one: the id of this next hop, claimed if it is new. PEER_HOP: there is no room. */
+static uint16_t claim_hop(const struct dataplane_maps *m, const struct net_hop *hop)
+{
+	const uint64_t peer = mac_word(hop->mac), own = mac_word(hop->own_mac);
+	const uint32_t start = hash_mix(peer ^ (uint64_t)hop->ifindex << 48) >> 32;
+
+	for (uint32_t i = 0; i < HOP_PROBES; i++) {
+		const uint32_t id = (start + i) & (MAX_HOPS - 1);
+		struct hop *h = &m->hops[id];
+		__u64 there = __atomic_load_n(&h->peer, __ATOMIC_ACQUIRE);
+
+		if (!id)
+			continue;
+		if (there == (peer | HOP_LIVE) && h->own == own && h->ifindex == hop->ifindex)
+			return id;
+		if (there || !__atomic_compare_exchange_n(&h->peer, &there, HOP_BUSY, false, __ATOMIC_ACQ_REL,
+							  __ATOMIC_RELAXED))
+			continue;
+		h->own = own;
+		h->ifindex = hop->ifindex;
+		__atomic_store_n(&h->peer, peer | HOP_LIVE, __ATOMIC_RELEASE);
+		return id;
+	}
+	return PEER_HOP;
+}
+
+static uint16_t claim_way(struct peers *p, const struct addr *client)
+{
+	struct net_hop hop;
+
+	return net_hop(p->agent->net, client, &hop) && hop.state == NET_HOP_RESOLVED ?
+		       claim_hop(dataplane_maps(p->agent->dataplane), &hop) : PEER_HOP;
+}
+
+/* The gateway that most of the watched networks are behind: further ones are taken to be behind it too. */
+static uint16_t usual_way(struct peers *p, const struct ways *ways)
+{
+	const struct addr *best = NULL;
+	unsigned most = 0;
+
+	for (size_t i = 0; i < ways->count; i++) {
+		struct net_hop hop, other;
+		unsigned n = 0;
+
+		if (!net_hop(p->agent->net, &ways->clients[i], &hop) || !hop.gateway.family)
+			continue;
+		for (size_t j = 0; j < ways->count; j++)
+			n += net_hop(p->agent->net, &ways->clients[j], &other) && other.ifindex == hop.ifindex &&
+			     addr_equal(&other.gateway, &hop.gateway);
+		if (n > most) {
+			most = n;
+			best = &ways->clients[i];
+		}
+	}
+	return best ? claim_way(p, best) : PEER_HOP;
+}
+
+/*
+ * The first packet here may be the server's, and behind ECMP the client's may all pass another balancer: nobody has seen how
+ * they come. One client of each network is watched, so that its next hop is known.
+ */
+static uint16_t hop_of(struct peers *p, const struct addr *client)
+{
+	const unsigned length = client->family == AF_INET6 ? 48 : 24;
+	const struct addr network = addr_mask(client, length);
+	struct ways *ways = client->family == AF_INET6 ? &p->ways6 : &p->ways4;
+
+	for (size_t i = 0; i < ways->count; i++) {
+		const struct addr other = addr_mask(&ways->clients[i], length);
+
+		if (addr_equal(&other, &network))
+			return claim_way(p, &ways->clients[i]);
+	}
+	if (ways->count == PEERS_WAYS_MAX)
+		return usual_way(p, ways);
+	if (net_watch(p->agent->net, client) == 0)
+		ways->clients[ways->count++] = *client;
+	return PEER_HOP;
+}
+
+/* Only where none was known: what a client's own packet has taught meanwhile is better. */
+static void store_hop(const struct flow_view *f, uint16_t hop)
+{
+	uint16_t *at = f->v6 ? &((struct flow6 *)f->record)->hop : &((struct flow4 *)f->record)->hop;
+	uint16_t none = PEER_HOP;
+
+	__atomic_compare_exchange_n(at, &none, hop, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* The way to the client of a record that was told of was not known then. */
+static void find_way(struct peers *p, const struct flow_view *f, const struct flow_view *reply)
+{
+	const struct flow_view *to_client = reply ? reply : f;
+	const uint16_t hop = to_client->hop == PEER_HOP ? hop_of(p, &f->remote) : PEER_HOP;
+
+	if (hop == PEER_HOP)
+		return;
+	store_hop(to_client, hop);
+	store_hop(f, hop);
+}
+
 /* ---- what goes out ---- */
 
 static bool is_tcp(const struct flow_view *f)
@@ -142,6 +253,7 @@ void peers_see(struct peers *p, const struct flow_view *f, const struct flow_vie
 
 	if (!p || !m->backends.items[m->services.items[service].backend].flow_peers || (f->from && !reply))
 		return;
+	find_way(p, f, reply);
 	/* What no second packet has proven may be a flood's: it stays here. */
 	if (!(FLOW_STATE(f->value) & FLOW_PROVEN))
 		return;
@@ -208,62 +320,6 @@ static void fill(__u64 words[6], const struct way *w)
 		memcpy(&f.to, w->to.addr.bytes, 4);
 		memcpy(words, &f, sizeof(f));
 	}
-}
-
-static uint64_t mac_word(const uint8_t mac[6])
-{
-	uint64_t word = 0;
-
-	memcpy(&word, mac, 6);
-	return word;
-}
-
-/* As bpf/hop.h learns one: the id of this next hop, claimed if it is new. PEER_HOP: there is no room. */
-static uint16_t claim_hop(const struct dataplane_maps *m, const struct net_hop *hop)
-{
-	const uint64_t peer = mac_word(hop->mac), own = mac_word(hop->own_mac);
-	const uint32_t start = hash_mix(peer ^ (uint64_t)hop->ifindex << 48) >> 32;
-
-	for (uint32_t i = 0; i < HOP_PROBES; i++) {
-		const uint32_t id = (start + i) & (MAX_HOPS - 1);
-		struct hop *h = &m->hops[id];
-		__u64 there = __atomic_load_n(&h->peer, __ATOMIC_ACQUIRE);
-
-		if (!id)
-			continue;
-		if (there == (peer | HOP_LIVE) && h->own == own && h->ifindex == hop->ifindex)
-			return id;
-		if (there || !__atomic_compare_exchange_n(&h->peer, &there, HOP_BUSY, false, __ATOMIC_ACQ_REL,
-							  __ATOMIC_RELAXED))
-			continue;
-		h->own = own;
-		h->ifindex = hop->ifindex;
-		__atomic_store_n(&h->peer, peer | HOP_LIVE, __ATOMIC_RELEASE);
-		return id;
-	}
-	return PEER_HOP;
-}
-
-/*
- * The first packet here may be the server's: nobody has seen yet how the client's come. One client of each network is
- * watched, so that its next hop is known.
- */
-static uint16_t hop_of(struct peers *p, const struct addr *client)
-{
-	const unsigned length = client->family == AF_INET6 ? 48 : 24;
-	const struct addr network = addr_mask(client, length);
-	struct net_hop hop;
-
-	for (size_t i = 0; i < p->way_count; i++) {
-		const struct addr other = addr_mask(&p->ways[i], length);
-
-		if (addr_equal(&other, &network))
-			return net_hop(p->agent->net, &p->ways[i], &hop) && hop.state == NET_HOP_RESOLVED ?
-				       claim_hop(dataplane_maps(p->agent->dataplane), &hop) : PEER_HOP;
-	}
-	if (p->way_count < PEERS_WAYS_MAX && net_watch(p->agent->net, client) == 0)
-		p->ways[p->way_count++] = *client;
-	return PEER_HOP;
 }
 
 /* Both directions of a translated connection. */
