@@ -9,6 +9,8 @@
 #include "dataplane/inspect.h"
 #include "doctor/internal.h"
 
+enum { DEVICES_STACKED_MAX = 4 };
+
 static bool is_veth(const struct doctor_nic *n)
 {
 	return n->device.peer_ifindex != 0;
@@ -157,15 +159,27 @@ void doctor_checksum(struct doctor *d, struct doctor_nic *n)
 
 /* ---- offloads ---- */
 
+/* The NIC that a VLAN device's frames come by, whatever there is in between. */
+static void find_lowest(const struct doctor *d, const struct device *of, char name[static sizeof(of->name)])
+{
+	struct device below = *of;
+
+	for (int i = 0; i < DEVICES_STACKED_MAX && below.below; i++)
+		if (device_read_index(d->devices, below.below, &below) < 0)
+			break;
+	snprintf(name, sizeof(of->name), "%s", below.name);
+}
+
 void doctor_gro(struct doctor *d, struct doctor_nic *n)
 {
 	static const struct { const char *kernel, *ethtool; } merging[] = {
 		{ "rx-gro", "gro" }, { "rx-lro", "lro" }, { "rx-gro-hw", "rx-gro-hw" },
 	};
-	char on[64] = "", words[96] = "";
+	char on[64] = "", words[96] = "", name[sizeof(n->device.name)];
 
+	find_lowest(d, &n->device, name);
 	for (size_t i = 0; i < array_size(merging); i++)
-		if (device_offload(d->devices, n->device.name, merging[i].kernel) > 0) {
+		if (device_offload(d->devices, name, merging[i].kernel) > 0) {
 			snprintf(on + strlen(on), sizeof(on) - strlen(on), " %s", merging[i].ethtool);
 			snprintf(words + strlen(words), sizeof(words) - strlen(words), " %s off", merging[i].ethtool);
 		}
@@ -173,7 +187,7 @@ void doctor_gro(struct doctor *d, struct doctor_nic *n)
 		doctor_say(d, DOCTOR_OK, n->device.name, "", "packets are steered before anything merges them%s%s",
 			   *on ? "; on are" : "", on);
 	else if (*on)
-		doctor_say(d, DOCTOR_WARN, n->device.name, doctor_remedy("ethtool -K %s%s", n->device.name, words),
+		doctor_say(d, DOCTOR_WARN, n->device.name, doctor_remedy("ethtool -K %s%s", name, words),
 			   "generic mode gets packets merged by%s: larger than the MTU, they are dropped on their way out "
 			   "(too_big)", on);
 	else

@@ -345,8 +345,10 @@ int device_read_index(const struct devices *all, unsigned ifindex, struct device
 	read_queues(all, &d);
 	read_rss(all, &d);
 	read_features(all, &d);
-	if (strcmp(d.driver, "veth") != 0)
-		d.peer_ifindex = 0; /* the NIC below a VLAN or the like */
+	if (strcmp(d.driver, "veth") != 0) {
+		d.below = d.peer_elsewhere || d.peer_ifindex == d.ifindex ? 0 : d.peer_ifindex;
+		d.peer_ifindex = 0;
+	}
 	*ret = d;
 	return 0;
 }

@@ -37,6 +37,7 @@ struct device {
 	unsigned peer_ifindex;    /* of a veth; 0 = none */
 	bool peer_elsewhere;      /* in another network namespace ... */
 	int peer_netns;           /* ... that has this id here; -1 = not known */
+	unsigned below;           /* the NIC below a VLAN device or the like, in this namespace; 0 = none */
 };
 
 /* This process's network namespace. 0 or -errno. */
