@@ -59,6 +59,6 @@ vm_run_in_guests() {
 }
 
 if [ -z "${VM_KERNEL:-}" ]; then
-	: "${VM_OPTIONS[@]=}"
+	[ -n "${VM_OPTIONS+set}" ] || VM_OPTIONS=()
 	vm_run_in_guests
 fi
