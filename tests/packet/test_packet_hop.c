@@ -4,9 +4,14 @@
  * Frames go from NIC to NIC; without room to remember a way, the kernel's routes are asked. One more NIC is made for
  * this, in the suite's own network namespace: "far", a veth.
  */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "world.h"
 
@@ -146,6 +151,95 @@ static void no_such_device(void **state)
 	rig_catch_up(r);
 }
 
+static void has_nowhere_to_go(struct rig *r, const struct packet *p)
+{
+	static struct frame in, out;
+	const uint64_t defects = rig_verdicts(r, VERDICT_INTERNAL);
+
+	frame_build(p, &in);
+	assert_int_equal(rig_run_raw(r, &in, NIC, &out), XDP_DROP);
+	assert_int_equal(rig_verdicts(r, VERDICT_INTERNAL), defects + 1);
+	rig_catch_up(r);
+}
+
+/* "bonded", a veth, never up: no frame but ours is to be counted. Its other end plays a port of it. */
+static void attach_bonded(struct rig *r, unsigned bonded)
+{
+	char error[DATAPLANE_ERROR_MAX], dir[128], pin[160];
+
+	snprintf(dir, sizeof(dir), DATAPLANE_PIN_ROOT "/packet-test-%d", getpid());
+	snprintf(pin, sizeof(pin), "%s/link-%u", dir, bonded);
+	mkdir(DATAPLANE_PIN_ROOT, 0700);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(dataplane_attach(r->dataplane, bonded, "bonded", MODEL_XDP_GENERIC, error), 0);
+	unlink(pin);
+	rmdir(dir);
+	rmdir(DATAPLANE_PIN_ROOT);
+}
+
+/* The NIC that what is to be sent by this one goes out by; 0 = none. */
+static unsigned way_out(const struct rig *r, unsigned ifindex)
+{
+	struct bpf_devmap_val out = {};
+
+	return bpf_map_lookup_elem(r->devices_fd, &ifindex, &out) == 0 ? out.ifindex : 0;
+}
+
+/* The program on a bond sees the port that a frame came by: what goes back that way goes out by the bond. */
+static void a_port_stands_for_its_bond(void **state)
+{
+	struct packet syn = client_packet(false, TCP, 40000, SYN), sent, answer, back;
+	struct dataplane_port port = {};
+	struct rig *r = *state;
+
+	assert_int_equal(system("ip link add bonded type veth peer name bonded-port"), 0);
+	port.bond = if_nametoindex("bonded");
+	port.ifindex = if_nametoindex("bonded-port");
+	world_lay(r, &(struct world){ .servers = 1 });
+	rig_add_device(r, NIC);
+	syn.nic = port.ifindex;
+	syn.l2_to = L2_FAR;
+	sent = towards_server(&syn, r, 1, 0);
+	expect(r, "by a port", syn, NAT_REQUEST, .out = sent, .redirected = true, .connections = 1);
+	answer = server_answer(&sent, SYN | ACK);
+	back = towards_client(&answer, &syn);
+	assert_int_equal(dataplane_add_port(r->dataplane, &port), -ENOENT);
+	has_nowhere_to_go(r, &answer);
+	attach_bonded(r, port.bond);
+	assert_int_equal(dataplane_add_port(r->dataplane, &port), 1);
+	assert_int_equal(way_out(r, port.ifindex), port.bond);
+	expect(r, "out by the bond", answer, NAT_REPLY, .out = back, .redirected = true);
+	assert_int_equal(dataplane_add_port(r->dataplane, &port), 0);
+	assert_int_equal(dataplane_detach(r->dataplane, port.bond), 0);
+	has_nowhere_to_go(r, &answer);
+	assert_int_equal(system("ip link del bonded"), 0);
+}
+
+/* More ports than there is room for: those of NICs that are gone make place, others do not. */
+static void as_many_ports_as_there_is_room_for(void **state)
+{
+	struct dataplane_port port = {};
+	struct rig *r = *state;
+	unsigned first;
+	int added = 0;
+
+	assert_int_equal(system("ip link add bonded type veth peer name bonded-port"), 0);
+	port.bond = if_nametoindex("bonded");
+	first = if_nametoindex("bonded-port");
+	attach_bonded(r, port.bond);
+	port.ifindex = first;
+	assert_int_equal(dataplane_add_port(r->dataplane, &port), 1);
+	for (unsigned i = 1; i < 2 * MAX_DEVICES; i++) {
+		port.ifindex = 100000 + i; /* nobody's */
+		added += dataplane_add_port(r->dataplane, &port);
+	}
+	assert_int_equal(added, 2 * MAX_DEVICES - 1);
+	port.ifindex = first;
+	assert_int_equal(dataplane_add_port(r->dataplane, &port), 0);
+	assert_int_equal(dataplane_detach(r->dataplane, port.bond), 0);
+	assert_int_equal(system("ip link del bonded"), 0);
+}
+
 static void fill_hops(struct rig *r)
 {
 	for (unsigned i = 0; i < MAX_HOPS; i++)
@@ -202,6 +296,8 @@ int main(void)
 		rig_test(from_nic_to_nic),
 		rig_test(dsr_from_nic_to_nic),
 		rig_test(no_such_device),
+		rig_test(a_port_stands_for_its_bond),
+		rig_test(as_many_ports_as_there_is_room_for),
 		rig_test(without_room_the_routes_are_asked),
 	};
 

@@ -182,6 +182,28 @@ static void reads_a_link(void **state)
 	assert_int_equal(r.link.flags, 0x10043);
 }
 
+/* A port of a bond tells whose; one of a bridge or a VRF is none. */
+static void reads_whose_port_a_link_is(void **state)
+{
+	static const struct { const char *kind; unsigned bond; } cases[] = {
+		{ "bond", 9 }, { "bridge", 0 }, { "vrf", 0 }, { "team", 0 }, { "bonding", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct nlattr *info;
+		union result r;
+		union draft d;
+
+		draft_link(&d);
+		mnl_attr_put_u32(&d.m, IFLA_MASTER, 9);
+		info = mnl_attr_nest_start(&d.m, IFLA_LINKINFO);
+		mnl_attr_put_strz(&d.m, IFLA_INFO_SLAVE_KIND, cases[i].kind);
+		mnl_attr_nest_end(&d.m, info);
+		assert_int_equal(read_exact(&d, &r), 0);
+		assert_int_equal(r.link.bond, cases[i].bond);
+	}
+}
+
 static void reads_addresses(void **state)
 {
 	union result r;
@@ -410,6 +432,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_a_link),
+		cmocka_unit_test(reads_whose_port_a_link_is),
 		cmocka_unit_test(reads_addresses),
 		cmocka_unit_test(reads_a_neighbour),
 		cmocka_unit_test(reads_a_route_with_a_gateway_of_the_other_family),

@@ -398,7 +398,7 @@ static int start_state(struct agent *a, char error[AGENT_ERROR_MAX])
 static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	const uint64_t slots = reconcile_slots_wanted(a->model);
-	const struct dataplane_options options = {
+	struct dataplane_options options = {
 		.name = a->options->name,
 		.switches = agent_switches(a->model),
 		.fresh = a->options->discard,
@@ -409,13 +409,18 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 	const struct sweep_ops sweep = { .on_pass = on_pass, .on_reset = on_reset, .on_live = on_live,
 					 .on_slice = on_slice, .ctx = a };
 	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .on_claim = on_claim, .ctx = a };
+	struct interfaces_ports ports = {};
 	int r = net_new(a->base, &net, &a->net);
 
 	if (r < 0) {
 		snprintf(error, AGENT_ERROR_MAX, "cannot ask the kernel about the network: %s", strerror(-r));
 		return r;
 	}
+	interfaces_ports(a->net, &ports);
+	options.bond_ports = ports.items;
+	options.bond_port_count = ports.count;
 	r = dataplane_open(&options, &a->dataplane, error);
+	vec_done(&ports);
 	if (r == 0)
 		r = interfaces_check(a, error);
 	if (r < 0)

@@ -142,6 +142,9 @@ void agent_save_state(struct agent *a);
 /* interfaces.c */
 /* Takes those of the model and of -i. 0 or -ENOMEM. */
 int interfaces_configure(struct agent *a);
+/* All ports of bonds that there are. */
+struct interfaces_ports vec(struct dataplane_port);
+void interfaces_ports(const struct net *n, struct interfaces_ports *ret);
 /* Attaches what ought to be and is there, leaves what ought not. Returns the first error's text, NULL when all is well. */
 const char *interfaces_apply(struct agent *a);
 /* Before anything is changed: each must exist and be free. 0, or -errno with a line for people. */

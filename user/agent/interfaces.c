@@ -128,6 +128,21 @@ static void follow_names(struct agent *a)
 	}
 }
 
+/* Ports of a bond that is let go, and of no other that is steered on. */
+static bool give_port_back(const struct net_interface *n, void *ctx)
+{
+	const struct dataplane_attachment *all;
+	struct agent *a = ctx;
+	size_t count = dataplane_attachments(a->dataplane, &all);
+
+	for (size_t i = 0; i < count; i++)
+		if (all[i].ifindex == n->bond)
+			return true;
+	if (n->bond)
+		vlan_give_back(a, n->ifindex);
+	return true;
+}
+
 static void leave_unwanted(struct agent *a)
 {
 	const struct dataplane_attachment *all;
@@ -141,6 +156,7 @@ static void leave_unwanted(struct agent *a)
 		log_event(a->log, LOG_NOTICE, "detached", "interface=%s", all[i].name);
 		dataplane_detach(a->dataplane, ifindex);
 		vlan_give_back(a, ifindex);
+		net_interfaces(a->net, give_port_back, a);
 		count = dataplane_attachments(a->dataplane, &all);
 		i = -1;
 	}
@@ -174,6 +190,36 @@ static int attach(struct agent *a, const struct agent_interface *i, const struct
 		  at && at->native ? "native" : "generic");
 	vlan_keep_tags(a, n->ifindex, i->name);
 	return 0;
+}
+
+static bool add_port(const struct net_interface *n, void *ctx)
+{
+	const struct dataplane_port port = { .ifindex = n->ifindex, .bond = n->bond };
+	struct agent *a = ctx;
+	int r = n->bond ? dataplane_add_port(a->dataplane, &port) : 0;
+
+	if (r > 0)
+		vlan_keep_tags(a, n->ifindex, n->name);
+	else if (r < 0 && r != -ENOENT)
+		log_event(a->log, LOG_WARNING, "port_unknown", "interface=%s error=%s text=%s", n->name,
+			  log_quoted(strerror(-r)),
+			  log_quoted("a port of a bond: what should go back by the way that its frames came is dropped"));
+	return true;
+}
+
+static bool collect_port(const struct net_interface *n, void *ctx)
+{
+	struct interfaces_ports *all = ctx;
+	struct dataplane_port *new = n->bond ? vec_push(all) : NULL;
+
+	if (new)
+		*new = (struct dataplane_port){ .ifindex = n->ifindex, .bond = n->bond };
+	return true;
+}
+
+void interfaces_ports(const struct net *n, struct interfaces_ports *ret)
+{
+	net_interfaces(n, collect_port, ret);
 }
 
 /* Natively attached ones that a generic one among them forbids. */
@@ -210,6 +256,7 @@ const char *interfaces_apply(struct agent *a)
 			snprintf(error, sizeof(error), "%s", text);
 	}
 	unify_modes(a, error);
+	net_interfaces(a->net, add_port, a);
 	probing_follow(a);
 	return error[0] ? error : NULL;
 }
@@ -229,6 +276,23 @@ static bool may_be_missing(struct agent *a)
 	return count > 0;
 }
 
+/* Can it be steered on, if anything comes by it? A port of a bond may be on its way to be one: what is attached stays. */
+static int check_kind(struct agent *a, const struct net_interface *n, char error[AGENT_ERROR_MAX])
+{
+	const struct net_interface *bond = n->bond ? net_interface_by_index(a->net, n->bond) : NULL;
+
+	if (!n->ethernet) {
+		snprintf(error, AGENT_ERROR_MAX, "%s: not an Ethernet device; frames can't be steered there", n->name);
+		return -EINVAL;
+	}
+	if (bond && !attachment(a, n->name)) {
+		snprintf(error, AGENT_ERROR_MAX, "%s: a port of %s: addresses and routes are that one's; steer on %s", n->name,
+			 bond->name, bond->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int interfaces_check(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	for (size_t i = 0; i < a->interfaces.count; i++) {
@@ -246,11 +310,9 @@ int interfaces_check(struct agent *a, char error[AGENT_ERROR_MAX])
 				 in->name);
 			return -ENODEV;
 		}
-		if (!n->ethernet) {
-			snprintf(error, AGENT_ERROR_MAX, "%s: not an Ethernet device; frames can't be steered there",
-				 in->name);
-			return -EINVAL;
-		}
+		r = check_kind(a, n, error);
+		if (r < 0)
+			return r;
 		r = dataplane_check(a->dataplane, n->ifindex, in->name, error);
 		if (r < 0)
 			return r;
@@ -263,15 +325,15 @@ int interfaces_load(struct agent *a, const char *name, enum model_xdp_mode mode,
 	const struct net_interface *n = net_interface_by_name(a->net, name);
 	struct agent_interface before = {}, *i = interfaces_find(a, name);
 	const char *failed;
+	int r;
 
 	if (!n) {
 		snprintf(error, AGENT_ERROR_MAX, "%s: there is no such interface", name);
 		return -ENODEV;
 	}
-	if (!n->ethernet) {
-		snprintf(error, AGENT_ERROR_MAX, "%s: not an Ethernet device; frames can't be steered there", name);
-		return -EINVAL;
-	}
+	r = check_kind(a, n, error);
+	if (r < 0)
+		return r;
 	if (i)
 		before = *i;
 	else if (a->interfaces.count >= MODEL_INTERFACES_MAX) {

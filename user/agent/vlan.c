@@ -145,7 +145,7 @@ void vlan_restore(struct agent *a, const json_t *from)
 	size_t n;
 
 	json_array_foreach((json_t *)from, n, entry)
-		if (n < MODEL_INTERFACES_MAX && read_entry(entry, &name, &off) && if_nametoindex(name))
+		if (n < MAX_DEVICES && read_entry(entry, &name, &off) && if_nametoindex(name))
 			remember(a, if_nametoindex(name), off);
 }
 
@@ -160,7 +160,7 @@ void vlan_give_back_saved(const json_t *from)
 	if (devices_open(&d) < 0)
 		return;
 	json_array_foreach((json_t *)from, n, entry)
-		if (n < MODEL_INTERFACES_MAX && read_entry(entry, &name, &off))
+		if (n < MAX_DEVICES && read_entry(entry, &name, &off))
 			switch_on(d, name, off);
 	devices_close(d);
 }

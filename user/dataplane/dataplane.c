@@ -524,7 +524,7 @@ static int open_tables(struct dataplane *d, const struct dataplane_options *opti
 	show_sizes(d);
 	dataplane_beat(d, 0);
 	if (d->maps.taken_over)
-		links_take_over(d);
+		links_take_over(d, options);
 	/* After the links: who is killed in between leaves slots that are the same in both maps. */
 	r = slots < 0 ? 0 : slots_pin(d, slots);
 	if (r == 0)
@@ -574,6 +574,7 @@ void dataplane_close(struct dataplane *d, bool leave)
 	lb_bpf__destroy(d->lb);
 	clock_bpf__destroy(d->clock);
 	vec_done(&d->links);
+	vec_done(&d->ports);
 	vec_done(&d->shown);
 	free(d);
 }

@@ -34,8 +34,15 @@ enum dataplane_limit {
 
 struct dataplane;
 
+/* A port of a bond. The program on a bond runs at its ports, and sees a port where others see the bond. */
+struct dataplane_port {
+	unsigned ifindex, bond;
+};
+
 struct dataplane_options {
 	const char *name;         /* instance */
+	const struct dataplane_port *bond_ports; /* those there are; for attachments that are taken over */
+	size_t bond_port_count;
 	uint32_t slots, ports;    /* entries; 0 = the defaults above */
 	uint32_t buckets4, buckets6; /* powers of two; 0 = the defaults */
 	bool fresh;               /* take nothing over: what there is goes, with its connections */
@@ -153,6 +160,12 @@ int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, en
 int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, char error[DATAPLANE_ERROR_MAX]);
 /* 0 or -ENOENT. */
 int dataplane_detach(struct dataplane *d, unsigned ifindex);
+/*
+ * What is to leave by the way that a frame came leaves by the bond, where it came by a port of one: for as long as the bond
+ * is attached, also when the port is none any more. 1: it is new, 0: it is known, or not that bond's but attached itself;
+ * -ENOENT: the bond is not attached; -errno.
+ */
+int dataplane_add_port(struct dataplane *d, const struct dataplane_port *port);
 /* The NIC is called so now. */
 void dataplane_rename(struct dataplane *d, unsigned ifindex, const char *name);
 size_t dataplane_attachments(const struct dataplane *d, const struct dataplane_attachment **ret);

@@ -33,6 +33,7 @@ struct dataplane {
 	struct dataplane_switches switches;
 	struct vec(struct mapping) mappings;
 	struct vec(struct link) links;
+	struct vec(struct dataplane_port) ports; /* of bonds; those that are in `devices` */
 	struct vec(struct dataplane_attachment) shown;
 };
 
@@ -58,7 +59,7 @@ int links_create(int program, unsigned ifindex, const char *name, enum model_xdp
 		 char error[DATAPLANE_ERROR_MAX]);
 bool links_is_native(unsigned ifindex);
 /* Takes over the links pinned by an earlier agent: gives them this program, or drops what is severed. */
-void links_take_over(struct dataplane *d);
+void links_take_over(struct dataplane *d, const struct dataplane_options *o);
 /* Gives all links another program, or none of them: 0 or -errno. */
 int links_swap(struct dataplane *d, int from, int to);
 void links_close(struct dataplane *d, bool leave);

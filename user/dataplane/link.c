@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Attachments of the program to NICs: bpf_links, pinned as link-IFINDEX, so that they outlive the agent and are replaced
- * atomically. Also fills `devices`, the NICs that frames may be redirected to.
+ * atomically. Also fills `devices`, the NICs that frames may be redirected to, by the NIC that the program knows: a port
+ * of a bond stands for the bond.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -34,9 +35,15 @@ static uint64_t wall_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int add_device(struct dataplane *d, unsigned ifindex)
+/* What is to be sent by NIC `key` goes out by NIC `ifindex`. */
+static int add_device(struct dataplane *d, unsigned key, unsigned ifindex)
 {
-	return bpf_map_update_elem(bpf_map__fd(d->lb->maps.devices), &ifindex, &ifindex, BPF_ANY) < 0 ? -errno : 0;
+	return bpf_map_update_elem(bpf_map__fd(d->lb->maps.devices), &key, &ifindex, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static void remove_device(struct dataplane *d, unsigned key)
+{
+	bpf_map_delete_elem(bpf_map__fd(d->lb->maps.devices), &key);
 }
 
 bool links_is_native(unsigned ifindex)
@@ -57,7 +64,7 @@ static int remember(struct dataplane *d, unsigned ifindex, const char *name, int
 	l->shown.native = links_is_native(ifindex);
 	l->shown.since_ms = wall_ms();
 	snprintf(l->shown.name, sizeof(l->shown.name), "%s", name);
-	return add_device(d, ifindex);
+	return add_device(d, ifindex, ifindex);
 }
 
 /* The name of the program that holds the NIC already, for the message. */
@@ -140,6 +147,53 @@ int links_create(int program, unsigned ifindex, const char *name, enum model_xdp
 	return 0;
 }
 
+/* Bonds' ports that are to be forgotten: those of one bond, or (0) those that are gone. */
+static void forget_ports(struct dataplane *d, unsigned bond)
+{
+	char name[IF_NAMESIZE];
+
+	for (size_t i = 0; i < d->ports.count;) {
+		const struct dataplane_port *p = &d->ports.items[i];
+
+		if (bond ? p->bond == bond : !if_indextoname(p->ifindex, name)) {
+			remove_device(d, p->ifindex);
+			d->ports.items[i] = d->ports.items[--d->ports.count];
+		} else {
+			i++;
+		}
+	}
+}
+
+static struct dataplane_port *find_port(struct dataplane *d, unsigned ifindex)
+{
+	for (size_t i = 0; i < d->ports.count; i++)
+		if (d->ports.items[i].ifindex == ifindex)
+			return &d->ports.items[i];
+	return NULL;
+}
+
+int dataplane_add_port(struct dataplane *d, const struct dataplane_port *port)
+{
+	struct dataplane_port *known = find_port(d, port->ifindex);
+	int r;
+
+	if (!find_link(d, port->bond))
+		return -ENOENT;
+	if ((known && known->bond == port->bond) || find_link(d, port->ifindex))
+		return 0;
+	r = add_device(d, port->ifindex, port->bond);
+	if (r == -E2BIG) {
+		forget_ports(d, 0);
+		r = add_device(d, port->ifindex, port->bond);
+	}
+	if (r == 0 && !known)
+		known = vec_push(&d->ports);
+	if (r < 0 || !known)
+		return r < 0 ? r : -ENOMEM;
+	*known = *port;
+	return 1;
+}
+
 int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
 		     char error[DATAPLANE_ERROR_MAX])
 {
@@ -174,7 +228,8 @@ int dataplane_detach(struct dataplane *d, unsigned ifindex)
 
 	if (!l)
 		return -ENOENT;
-	bpf_map_delete_elem(bpf_map__fd(d->lb->maps.devices), &ifindex);
+	remove_device(d, ifindex);
+	forget_ports(d, ifindex);
 	link_path(d, ifindex, path);
 	bpf_link_detach(l->fd);
 	unlink(path);
@@ -223,7 +278,7 @@ static void take_over(struct dataplane *d, const char *file, unsigned ifindex)
 }
 
 /* All NICs are known to this program's `devices` before it runs on the first of them: it may redirect to each. */
-void links_take_over(struct dataplane *d)
+void links_take_over(struct dataplane *d, const struct dataplane_options *o)
 {
 	DIR *dir = opendir(d->pin_dir);
 	struct dirent *e;
@@ -237,6 +292,8 @@ void links_take_over(struct dataplane *d)
 			take_over(d, e->d_name, ifindex);
 	}
 	closedir(dir);
+	for (size_t i = 0; i < o->bond_port_count; i++)
+		dataplane_add_port(d, &o->bond_ports[i]);
 	for (size_t i = 0; i < d->links.count;) {
 		const struct link *l = &d->links.items[i];
 

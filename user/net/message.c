@@ -76,13 +76,34 @@ static bool attr_mac(const struct nlattr *attr, uint8_t ret[6])
 	return true;
 }
 
+/* Is the interface a port of its master's as those of a bond are, and not of a bridge or a VRF? -EBADMSG, 0, 1. */
+static int link_is_bond_port(const struct nlattr *linkinfo)
+{
+	static const char kind[] = "bond";
+	const struct nlattr *attr;
+	const char *payload = mnl_attr_get_payload(linkinfo);
+	size_t length = mnl_attr_get_payload_len(linkinfo);
+	int r = 0;
+
+	for (size_t at = 0; at < length; at += MNL_ALIGN(attr->nla_len)) {
+		attr = (const struct nlattr *)(payload + at);
+		if (!mnl_attr_ok(attr, length - at))
+			return -EBADMSG;
+		if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
+			r = mnl_attr_get_payload_len(attr) == sizeof(kind) &&
+			    memcmp(mnl_attr_get_payload(attr), kind, sizeof(kind)) == 0;
+	}
+	return r;
+}
+
 int message_read_link(const struct nlmsghdr *m, struct message_link *ret)
 {
-	const struct nlattr *attrs[IFLA_MTU + 1];
-	const struct ifinfomsg *info = message_open(m, sizeof(*info), attrs, IFLA_MTU);
+	const struct nlattr *attrs[IFLA_LINKINFO + 1];
+	const struct ifinfomsg *info = message_open(m, sizeof(*info), attrs, IFLA_LINKINFO);
 	struct message_link link = {};
 	uint32_t mtu = 0;
 	size_t length;
+	int is_port;
 
 	if (!info)
 		return -EBADMSG;
@@ -106,6 +127,9 @@ int message_read_link(const struct nlmsghdr *m, struct message_link *ret)
 		return -EBADMSG;
 	link.mtu = mtu;
 	link.has_mac = attr_mac(attrs[IFLA_ADDRESS], link.mac);
+	is_port = attrs[IFLA_MASTER] && attrs[IFLA_LINKINFO] ? link_is_bond_port(attrs[IFLA_LINKINFO]) : 0;
+	if (is_port < 0 || (is_port && attr_u32(attrs[IFLA_MASTER], &link.bond)))
+		return -EBADMSG;
 	*ret = link;
 	return 0;
 }

@@ -24,6 +24,7 @@ struct message_link {
 	unsigned flags;    /* IFF_* */
 	uint16_t type;     /* ARPHRD_* */
 	bool has_mac;      /* six bytes of it */
+	unsigned bond;     /* whose port it is; 0 = no bond's */
 };
 
 struct message_address {

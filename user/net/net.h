@@ -23,6 +23,7 @@ struct net_interface {
 	unsigned mtu;
 	bool up;       /* IFF_UP and carrier */
 	bool ethernet; /* frames have an Ethernet header; false for lo, tun, wireguard, ipip ... */
+	unsigned bond; /* ifindex of the bond whose port it is; 0 = none */
 };
 
 enum net_hop_state {
