@@ -42,20 +42,38 @@ static struct model_check_step *expect(struct stage *t, enum model_match match, 
 	return s;
 }
 
-/* Until the first thing that is wanted once it is connected. */
-static void begin(struct stage *t)
+/* Until it is connected, by a step of its own to a port or without one (0). */
+static void begin_at(struct stage *t, uint16_t port)
 {
 	assert_return_code(script_new(&t->b, &t->script), 0);
 	script_begin(&t->run, t->script);
 	assert_int_equal(t->run.want, SCRIPT_CONNECT);
-	assert_null(script_connect(&t->run));
+	if (port)
+		assert_int_equal(script_connect(&t->run)->port, port);
+	else
+		assert_null(script_connect(&t->run));
 	script_connected(&t->run);
+}
+
+static void begin(struct stage *t)
+{
+	begin_at(t, 0);
 }
 
 static void take(struct stage *t, const char *text)
 {
 	assert_int_equal(t->run.want, SCRIPT_RECEIVE);
 	script_take(&t->run, text, strlen(text));
+}
+
+static void asks(struct stage *t, const char *request)
+{
+	size_t length;
+
+	assert_int_equal(t->run.want, SCRIPT_SEND);
+	assert_memory_equal(script_out(&t->run, &length), request, strlen(request));
+	assert_int_equal(length, strlen(request));
+	script_sent(&t->run);
 }
 
 static void assert_done(const struct stage *t, enum check_code code, const char *detail)
@@ -68,15 +86,11 @@ static void assert_done(const struct stage *t, enum check_code code, const char 
 static void send_and_expect(void **state)
 {
 	struct stage *t = *state;
-	size_t length;
 
 	step_add(&t->b, MODEL_STEP_SEND, "PING\r\n");
 	expect(t, MODEL_MATCH_STRING, "PONG");
 	begin(t);
-	assert_int_equal(t->run.want, SCRIPT_SEND);
-	assert_memory_equal(script_out(&t->run, &length), "PING\r\n", 6);
-	assert_int_equal(length, 6);
-	script_sent(&t->run);
+	asks(t, "PING\r\n");
 	take(t, "+PO");
 	take(t, "NG\r\n");
 	assert_done(t, CHECK_L7OK, "");
@@ -87,11 +101,7 @@ static void without_steps_that_talk_the_connection_is_enough(void **state)
 	struct stage *t = *state;
 
 	step_add(&t->b, MODEL_STEP_CONNECT, "")->port = 99;
-	assert_return_code(script_new(&t->b, &t->script), 0);
-	script_begin(&t->run, t->script);
-	assert_int_equal(t->run.want, SCRIPT_CONNECT);
-	assert_int_equal(script_connect(&t->run)->port, 99);
-	script_connected(&t->run);
+	begin_at(t, 99);
 	assert_done(t, CHECK_L7OK, "");
 }
 
@@ -185,8 +195,7 @@ static void what_is_sent_drops_the_answer_before(void **state)
 	expect(t, MODEL_MATCH_STRING, "220");
 	begin(t);
 	take(t, "220 hello\r\n");
-	assert_int_equal(t->run.want, SCRIPT_SEND);
-	script_sent(&t->run);
+	asks(t, "HELO x\r\n");
 	take(t, "250 hello\r\n");
 	script_closed(&t->run);
 	assert_done(t, CHECK_L7RSP, "not in the answer at step 3 (expect string '220')");
@@ -264,17 +273,14 @@ static void and_not_beyond_it(void **state)
 static void a_lost_datagram_is_sent_again(void **state)
 {
 	struct stage *t = *state;
-	size_t length;
 
 	step_add(&t->b, MODEL_STEP_SEND, "PING");
 	expect(t, MODEL_MATCH_STRING, "PONG");
 	begin(t);
-	script_sent(&t->run);
+	asks(t, "PING");
 	assert_int_equal(t->run.want, SCRIPT_RECEIVE);
 	script_again(&t->run);
-	assert_int_equal(t->run.want, SCRIPT_SEND);
-	assert_memory_equal(script_out(&t->run, &length), "PING", 4);
-	script_sent(&t->run);
+	asks(t, "PING");
 	take(t, "PONG");
 	assert_done(t, CHECK_L7OK, "");
 }
@@ -312,20 +318,18 @@ static struct model_check_step *status(struct stage *t, uint16_t low, uint16_t h
 	return s;
 }
 
-static void asks(struct stage *t, const char *request)
+/* A sequence that begins with this request. */
+static void asked_by_http(struct stage *t, const char *request)
 {
-	size_t length;
-
-	assert_int_equal(t->run.want, SCRIPT_SEND);
-	assert_memory_equal(script_out(&t->run, &length), request, strlen(request));
-	script_sent(&t->run);
+	t->b.check_http = true;
+	step_add(&t->b, MODEL_STEP_SEND, request);
 }
 
-static void ends(const struct stage *t, enum check_code code, const char *detail)
+/* The first request has been sent. */
+static void begin_http(struct stage *t, const char *request)
 {
-	assert_int_equal(t->run.want, SCRIPT_DONE);
-	assert_int_equal(t->run.result.code, code);
-	assert_string_equal(t->run.result.detail, detail);
+	begin(t);
+	asks(t, request);
 }
 
 /* Two requests over one connection: the second one waits for the first answer's end, and sees its own answer only. */
@@ -333,19 +337,17 @@ static void http_requests_follow_each_other(void **state)
 {
 	struct stage *t = *state;
 
-	t->b.check_http = true;
-	step_add(&t->b, MODEL_STEP_SEND, "GET /a");
+	asked_by_http(t, "GET /a");
 	status(t, 200, 299);
 	step_add(&t->b, MODEL_STEP_SEND, "GET /b");
 	expect(t, MODEL_MATCH_STRING, "ready");
-	begin(t);
-	asks(t, "GET /a");
+	begin_http(t, "GET /a");
 	take(t, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nrea");
 	take(t, "dy");
 	asks(t, "GET /b");
 	take(t, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nre");
 	take(t, "ady");
-	ends(t, CHECK_L7OK, "");
+	assert_done(t, CHECK_L7OK, "");
 	assert_int_equal(t->run.result.http_status, 200);
 }
 
@@ -353,13 +355,11 @@ static void http_status_is_judged_at_once(void **state)
 {
 	struct stage *t = *state;
 
-	t->b.check_http = true;
-	step_add(&t->b, MODEL_STEP_SEND, "GET /a");
+	asked_by_http(t, "GET /a");
 	status(t, 200, 399);
-	begin(t);
-	asks(t, "GET /a");
+	begin_http(t, "GET /a");
 	take(t, "HTTP/1.1 503 Busy\r\n");
-	ends(t, CHECK_L7STS, "Busy at step 2 (expect status '200-399')");
+	assert_done(t, CHECK_L7STS, "Busy at step 2 (expect status '200-399')");
 	assert_int_equal(t->run.result.http_status, 503);
 }
 
@@ -367,58 +367,50 @@ static void http_text_is_one_of_the_body(void **state)
 {
 	struct stage *t = *state;
 
-	t->b.check_http = true;
-	step_add(&t->b, MODEL_STEP_SEND, "GET /a");
+	asked_by_http(t, "GET /a");
 	expect(t, MODEL_MATCH_REGEX, "^rea.y$");
 	expect(t, MODEL_MATCH_STRING, "X-Ready")->negated = true;
-	begin(t);
-	asks(t, "GET /a");
+	begin_http(t, "GET /a");
 	take(t, "HTTP/1.1 200 OK\r\nX-Ready: 1\r\nContent-Length: 5\r\n\r\nready");
-	ends(t, CHECK_L7OK, "");
+	assert_done(t, CHECK_L7OK, "");
 }
 
 static void http_text_that_is_not_there(void **state)
 {
 	struct stage *t = *state;
 
-	t->b.check_http = true;
-	step_add(&t->b, MODEL_STEP_SEND, "GET /a");
+	asked_by_http(t, "GET /a");
 	expect(t, MODEL_MATCH_STRING, "ready");
-	begin(t);
-	asks(t, "GET /a");
+	begin_http(t, "GET /a");
 	take(t, "HTTP/1.0 200 OK\r\n\r\nrea");
 	script_closed(&t->run);
-	ends(t, CHECK_L7RSP, "not in the answer at step 2 (expect string 'ready')");
+	assert_done(t, CHECK_L7RSP, "not in the answer at step 2 (expect string 'ready')");
 }
 
 static void http_noise(void **state)
 {
 	struct stage *t = *state;
 
-	t->b.check_http = true;
-	step_add(&t->b, MODEL_STEP_SEND, "GET /a");
+	asked_by_http(t, "GET /a");
 	expect(t, MODEL_MATCH_STRING, "ready");
-	begin(t);
-	asks(t, "GET /a");
+	begin_http(t, "GET /a");
 	take(t, "ready or not");
-	ends(t, CHECK_L7RSP, "not HTTP/1.x at step 2 (expect string 'ready')");
+	assert_done(t, CHECK_L7RSP, "not HTTP/1.x at step 2 (expect string 'ready')");
 }
 
 static void http_head_has_no_body(void **state)
 {
 	struct stage *t = *state;
 
-	t->b.check_http = true;
-	step_add(&t->b, MODEL_STEP_SEND, "HEAD /a");
+	asked_by_http(t, "HEAD /a");
 	expect(t, MODEL_MATCH_STATUS_REGEX, "^2..$");
 	step_add(&t->b, MODEL_STEP_SEND, "GET /b");
 	status(t, 200, 200);
-	begin(t);
-	asks(t, "HEAD /a");
+	begin_http(t, "HEAD /a");
 	take(t, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n");
 	asks(t, "GET /b");
 	script_closed(&t->run);
-	ends(t, CHECK_L7RSP, "no answer, closed at step 4 (expect status '200')");
+	assert_done(t, CHECK_L7RSP, "no answer, closed at step 4 (expect status '200')");
 }
 
 int main(void)
