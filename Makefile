@@ -76,6 +76,9 @@ TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
 OTHER_LAYOUT := $(BUILD)/tests/system/other_layout
 PRELOADS := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/system/preload/*.c))
 
+# The build within another target: on all CPUs, unless -j was given.
+QUICKLY = --no-print-directory -s $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all demo check check-long tests fuzzers fuzz bench chaos lint mutants install man uninstall clean help deps
@@ -84,30 +87,30 @@ all: $(PROGRAMS) ## build the programs: $(BUILD)/alwaysond, $(BUILD)/alwayson
 
 demo: ## install what is missing, build, run the reference configuration in a lab, clean up
 	@tools/deps --for demo
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) $(QUICKLY) all
 	@BUILD=$(BUILD) tools/lab demo
 
 check: ## install what is missing, build, run every test that this machine can run
 	@tools/deps --for check
-	@$(MAKE) --no-print-directory -s all tests fuzzers
+	@$(MAKE) $(QUICKLY) all tests fuzzers
 	@$(BUILD)/tests/bench/verified $(BPF_OBJ)
 	@BUILD=$(BUILD) tests/run --jobs 2
 
 check-long: ## as check, and the long forms of the tests
 	@tools/deps --for check,vm
-	@$(MAKE) --no-print-directory -s all tests fuzzers
+	@$(MAKE) $(QUICKLY) all tests fuzzers
 	@BUILD=$(BUILD) LONG=1 tests/run --timeout 3600 unit packet system vm
 
 tests: all $(TEST_PLUGINS) $(BUILD)/tests/checker/alwayson-checker $(UNITS) $(PACKETS) $(TEST_BPF_OBJ) $(TOOLS) $(PRELOADS) $(OTHER_LAYOUT)/alwaysond
 
 bench: ## measure: ns per packet, requests and connections per second; JSON in $(BUILD)/bench
 	@tools/deps --for bench
-	@$(MAKE) --no-print-directory -s all tests
+	@$(MAKE) $(QUICKLY) all tests
 	@BUILD=$(BUILD) tests/bench/run
 
 chaos: ## 20 minutes of faults by chance under load; SEED=N repeats a run, PEER=haproxy does it to HAProxy and keepalived
 	@tools/deps --for check
-	@$(MAKE) --no-print-directory -s all tests
+	@$(MAKE) $(QUICKLY) all tests
 	@BUILD=$(BUILD) tests/chaos/run $(if $(SEED),--seed $(SEED)) $(if $(PEER),--peer $(PEER))
 
 mutants: ## break the code on purpose, one way at a time: the suite that guards it must notice
@@ -125,7 +128,7 @@ lint: ## shellcheck, cppcheck, the mutants' tables, and a build with clang
 	tests/mutants --check
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --library=tests/cppcheck.cfg \
 		--suppress=missingIncludeSystem --suppress=memleak --suppress=resourceLeak -Iinclude -Iuser user
-	$(MAKE) --no-print-directory -s BUILD=$(BUILD)/clang CC=clang all tests
+	$(MAKE) $(QUICKLY) BUILD=$(BUILD)/clang CC=clang all tests
 
 MAN_PAGES := alwaysond.8 alwayson.8 alwayson.cfg.5 alwayson-plugins.7
 
@@ -292,7 +295,7 @@ fuzzers: $(FUZZERS)
 
 fuzz: ## feed every parser of strangers' bytes with noise: SECONDS=n for each (60); TARGET=name for one
 	@tools/deps --for check
-	@$(MAKE) --no-print-directory -s fuzzers
+	@$(MAKE) $(QUICKLY) fuzzers
 	@BUILD=$(BUILD) FUZZ_SECONDS=$(or $(SECONDS),60) FUZZ_TARGET=$(TARGET) tests/system/fuzz.sh
 
 $(FUZZ)/%.o: %.c

@@ -28,11 +28,11 @@ frontend other
 	default_backend nodes
 frontend near
 	bind $C:80
-	announce eth0
+	announce eth0 wait 2s
 	default_backend nodes
 frontend near6
 	bind [$C6]:80
-	announce eth0
+	announce eth0 wait 2s
 	default_backend nodes6
 backend nodes
 $(servers 2)

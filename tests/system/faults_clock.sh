@@ -82,7 +82,7 @@ suite() {
 	check "$when: and announced" wait_until 15 "the address" announced
 	lab_ctl server drain nat/node2 >/dev/null
 	check "$when: a wait ends by its own time" expect "exit code" "$(exit_code_of timeout 20 nsenter \
-		--net="$(lab_netns_path balancer)" "$LAB_BUILD/alwayson" --name "$LAB_NAME" wait drained nat/node2 --timeout 1s)" -eq 5
+		--net="$(lab_netns_path balancer)" "$LAB_BUILD/alwayson" --name "$LAB_NAME" wait drained nat/node2 --timeout 300ms)" -eq 5
 	lab_ctl server ready nat/node2 >/dev/null
 	check "$when: a reload" reload
 	check "$when: a restart" lab_ctl restart

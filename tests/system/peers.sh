@@ -107,7 +107,7 @@ has_told() {
 }
 
 ended_well() {
-	[ "$(cat "$LAB_DIR/down.code" 2>/dev/null)" = 0 ] && cmp -s "$LAB_DIR/down" "$LAB_DIR/files/4M"
+	[ "$(cat "$LAB_DIR/down.code" 2>/dev/null)" = 0 ] && cmp -s "$LAB_DIR/down" "$LAB_DIR/files/2M"
 }
 
 was_told_again() {
@@ -192,7 +192,7 @@ check "nothing was refused" expect "refused" \
 
 # In a download the client says nothing while nothing comes: the server's packet is the first on the other balancer.
 nsenter --net="$(lab_netns_path client)" bash -c 'curl -sf -m 60 -o "$1" "$2"; echo $? >"$1.code"' download \
-	"$LAB_DIR/down" "http://$CLUSTER_VIP4:82/slow/$(server_file 4M)" &
+	"$LAB_DIR/down" "http://$CLUSTER_VIP4:82/slow/$(server_file 2M)" &
 wait_until 10 "the download to be told of" knows "$(other "$master")" nat $((CONNECTIONS + 1))
 dies "$master" dead
 check "dead: a download in nat ends as it ought to" wait_until 40 "its end" ended_well

@@ -276,6 +276,7 @@ static void keep(const struct sockaddr_storage *at, socklen_t length, int type, 
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		const uint64_t now = now_us();
 		char line[LINE_MAX_BYTES];
+		uint64_t wait_us;
 
 		if (stopped && !end)
 			end = now + LAST_WAIT_MS * 1000;
@@ -287,7 +288,9 @@ static void keep(const struct sockaddr_storage *at, socklen_t length, int type, 
 				break;
 			next = now + pause_us; /* what was missed is not made up for */
 		}
-		poll(&p, 1, end ? 10 : next > now ? (int)((next - now) / 1000) : 0);
+		wait_us = end ? 10000 : next > now ? next - now : 0;
+		/* In whole milliseconds the last one would be spent in asking again and again. */
+		ppoll(&p, 1, &(struct timespec){ .tv_nsec = wait_us % 1000000 * 1000, .tv_sec = wait_us / 1000000 }, NULL);
 		if (p.revents)
 			read_answers(fd, type == SOCK_STREAM, c, sent_us);
 	}

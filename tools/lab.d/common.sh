@@ -65,9 +65,10 @@ lab_keep_state() {
 	printf '%s\n' "$2" >"$LAB_DIR/state/$1"
 }
 
-# Waits until a command succeeds: wait_until SECONDS WHAT COMMAND...  Polls every 20 ms; says WHAT when time is up.
+# Waits until a command succeeds: wait_until SECONDS WHAT COMMAND...  Polls every 20 ms, later every 50 and 100, as who asks
+# takes time from who is asked; says WHAT when time is up.
 wait_until() {
-	local limit_ms=$(($1 * 1000)) what=$2 start_ms now_ms
+	local limit_ms=$(($1 * 1000)) what=$2 start_ms now_ms polls=0
 
 	shift 2
 	start_ms=$(now_ms)
@@ -77,7 +78,11 @@ wait_until() {
 			lab_warn "waited $((limit_ms / 1000)) s in vain: $what"
 			return 1
 		fi
-		sleep 0.02
+		case $((++polls)) in
+		?) sleep 0.02 ;;
+		1?) sleep 0.05 ;;
+		*) sleep 0.1 ;;
+		esac
 	done
 }
 
