@@ -4,16 +4,18 @@
 # Records of connections travel between two balancers: what a flow table alone knows (round robin, nat) outlives the
 # balancer that recorded it. keepalived moves the service addresses and nat's source address.
 #
-#     client ── router ──┬── balancer1 .11, balancer2 .12        10.99.0.1, 10.99.0.2, 192.168.1.50 on one of them
-#                        └── backend1 .100 ... backend3 .102     10.99.0.1, 10.99.0.2 on lo, silently
+#     client ── router ──┬── balancer1 .11, balancer2 .12        10.99.0.1, 10.99.0.2, fd00:99::1, 192.168.1.50, .60 on one
+#                        └── backend1 .100 ... backend3 .102     10.99.0.1, 10.99.0.2, fd00:99::1 on lo, silently
 #
-#     told   10.99.0.1:80   dsr, round robin, `flows peers`
-#     alone  10.99.0.2:80   the same without: what becomes of connections otherwise
-#     nat    10.99.0.1:82   nat from 192.168.1.50, `flows peers`
+#     told   10.99.0.1:80      dsr, round robin, `flows peers`
+#     told6  [fd00:99::1]:80   the same
+#     alone  10.99.0.2:80      the same without: what becomes of connections otherwise
+#     nat    10.99.0.1:82      nat from 192.168.1.50, `flows peers`
+#     clear  10.99.0.1:84      servers that see the client's address and answer by way of 192.168.1.60, `flows peers`
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cluster_lib.sh"
 
-readonly ALONE=10.99.0.2 SOURCE=192.168.1.50
+readonly ALONE=10.99.0.2 SOURCE=192.168.1.50 GATEWAY=192.168.1.60 TOLD=(told told6 nat clear)
 
 config() {
 	cat >"$LAB_DIR/peers$1.cfg" <<CFG
@@ -33,6 +35,12 @@ listen told
 	forward dsr
 	flows peers balancers
 $(servers 3)
+listen told6
+	bind [$CLUSTER_VIP6]:80
+	forward dsr
+	flows peers balancers
+	server node1 [fd00:1::100]:80
+	server node2 [fd00:1::101]:80
 listen alone
 	bind $ALONE:80
 	forward dsr
@@ -42,6 +50,11 @@ listen nat
 	forward nat
 	flows peers balancers
 	source-pool $SOURCE:20000-29999
+$(servers 3)
+listen clear
+	bind $CLUSTER_VIP4:84
+	source 0.0.0.0 usesrc clientip
+	flows peers balancers
 $(servers 3)
 CFG
 }
@@ -134,25 +147,39 @@ has_addresses() {
 
 # Takes the balancer that has the addresses away; what became of the connections.
 dies() {
-	local master=$1 before=() name
+	local master=$1 when=$2 name alone
+	local -A before
 
-	for name in told nat alone; do
-		before+=("$(broken "$name")")
+	for name in "${TOLD[@]}"; do
+		before[$name]=$(broken "$name")
 	done
+	alone=$(broken alone)
 	cut_off "balancer$master" # frozen or dead: it says nothing any more
 	kill -STOP "$(cluster_agent_pid "$master")"
-	check "$2: the addresses move" wait_until 10 "the other balancer to have them" has_addresses "$(other "$master")"
-	check "$2: without peers no connection survives" wait_until 20 "all of them to break" all_broken alone \
-		$((before[2] + CONNECTIONS))
-	check "$2: every connection of round robin in dsr survives" expect "% survived" "$(share told "${before[0]}")" -eq 100
-	check "$2: every connection in nat survives" expect "% survived" "$(share nat "${before[1]}")" -eq 100
-	printf '# %s: survived: dsr %s %%, nat %s %%; without peers %s %%\n' "$2" "$(share told "${before[0]}")" \
-		"$(share nat "${before[1]}")" "$(share alone "${before[2]}")"
+	check "$when: the addresses move" wait_until 10 "the other balancer to have them" has_addresses "$(other "$master")"
+	check "$when: without peers no connection survives" wait_until 20 "all of them to break" all_broken alone \
+		$((alone + CONNECTIONS))
+	for name in "${TOLD[@]}"; do
+		check "$when: every connection of $name survives" expect "% survived" "$(share "$name" "${before[$name]}")" -eq 100
+		printf '# %s: survived: %s %s %%\n' "$when" "$name" "$(share "$name" "${before[$name]}")"
+	done
+	printf '# %s: survived: without peers %s %%\n' "$when" "$(share alone "$alone")"
+}
+
+# Servers answer who comes from elsewhere by way of the balancer, from their own address only: dsr's answers go by themselves.
+answer_by_way_of_the_balancer() {
+	local ns
+
+	ns=$(lab_netns "backend$1")
+	ip -n "$ns" route add 192.168.1.0/24 dev eth0 table 60
+	ip -n "$ns" route add default via "$GATEWAY" table 60
+	ip -n "$ns" rule add from "192.168.1.$((99 + $1))" table 60
 }
 
 begin --topology vrrp --backends 3 --balancers 2
 for i in 1 2 3; do
 	ip -n "$(lab_netns "backend$i")" address add "$ALONE/32" dev lo
+	answer_by_way_of_the_balancer "$i"
 done
 (umask 077; printf '%s\n' 0123456789abcdef0123456789abcdef >"$LAB_DIR/secret")
 HOLDS=()
@@ -162,7 +189,7 @@ for i in 1 2; do
 done
 for i in 1 2; do
 	cluster_agent_wait_ready "$i" || give_up start "balancer$i is not ready"
-	keepalived_start "$i" "$ALONE/32" "$SOURCE/32"
+	keepalived_start "$i" "$ALONE/32" "$SOURCE/32" "$GATEWAY/32"
 done
 wait_until 15 "one balancer to have the service address" cluster_is_held || give_up vrrp "$(cluster_holders)"
 for i in 1 2; do
@@ -173,14 +200,16 @@ done
 master=$(cluster_holders)
 deafen "$(other "$master")"
 hold told "$CLUSTER_VIP4:80"
+hold told6 "[$CLUSTER_VIP6]:80"
 hold alone "$ALONE:80"
 hold nat "$CLUSTER_VIP4:82"
+hold clear "$CLUSTER_VIP4:84"
 wait_until 10 "records to be sent" has_told "$master" "$CONNECTIONS"
 hear_again "$(other "$master")"
-for name in told nat alone; do
+for name in "${TOLD[@]}" alone; do
 	wait_until 15 "all connections of $name" knows "$master" "$name" "$CONNECTIONS" || give_up load "$name"
 done
-for name in told nat; do
+for name in "${TOLD[@]}"; do
 	wait_until 10 "them to travel" knows "$(other "$master")" "$name" "$CONNECTIONS" || :
 	check "the passive balancer knows the connections of $name" knows "$(other "$master")" "$name" "$CONNECTIONS"
 done
@@ -205,8 +234,8 @@ kill -9 "${gone[@]}"
 for pid in "${gone[@]}"; do
 	wait_until 10 "keepalived to be gone" process_is_gone "$pid"
 done
-for address in "$CLUSTER_VIP4" "$ALONE" "$SOURCE"; do
-	ip -n "$(lab_netns "balancer$master")" address del "$address/32" dev eth0
+for address in "$CLUSTER_VIP4/32" "$ALONE/32" "$SOURCE/32" "$GATEWAY/32" "$CLUSTER_VIP6/128"; do
+	ip -n "$(lab_netns "balancer$master")" address del "$address" dev eth0
 done
 kill -CONT "$(cluster_agent_pid "$master")"
 cluster_agent_stop "$master"
@@ -215,16 +244,16 @@ balancer_start "$master"
 cluster_agent_wait_ready "$master" || give_up back "balancer$master is not ready"
 check "back: it is not ready before it knows what its peer knows" expect "its copy" \
 	"$(peer_figure "$master" .copied)" = true
-for name in told nat; do
+for name in "${TOLD[@]}"; do
 	wait_until 10 "connections of $name" knows "$master" "$name" "$CONNECTIONS" || :
 	check "back: it was told of the connections of $name that were there before it" \
 		knows "$master" "$name" "$CONNECTIONS"
 done
-keepalived_start "$master" "$ALONE/32" "$SOURCE/32"
+keepalived_start "$master" "$ALONE/32" "$SOURCE/32" "$GATEWAY/32"
 new=$(other "$master")
 check "back: the addresses stay where they are" cluster_is_held_by "$new"
 wait_until 10 "connections of alone" knows "$new" alone "$CONNECTIONS"
-for name in told nat; do
+for name in "${TOLD[@]}"; do
 	wait_until 10 "all to know $name" knows "$(other "$new")" "$name" "$CONNECTIONS"
 done
 updated=$(peer_figure "$(other "$new")" .records.updated)
