@@ -73,38 +73,36 @@ static __always_inline void *flow_bucket(__u64 hash, const int choice, const boo
 	__u32 mask = v6 ? flow_mask6 : flow_mask4;
 	__u32 index = hash & mask;
 
-	if (choice) {
-		__u32 other = hash >> 32 & mask;
-
-		index = other == index ? other ^ (mask & 1) : other;
-	}
+	if (choice)
+		index = flow_second(hash, index, mask);
 	return v6 ? bpf_map_lookup_elem(&flows6, &index) : bpf_map_lookup_elem(&flows4, &index);
 }
 
-static __always_inline __u64 *flow_tag(void *bucket, __u32 way)
+/* An entry begins with its tag. */
+static __always_inline __u64 *flow_entry(void *from, __u32 way, const bool v6)
 {
-	return (__u64 *)bucket + way;
+	return from + way * (v6 ? sizeof(struct flow_entry6) : sizeof(struct flow_entry4));
 }
 
-static __always_inline void *flow_record(void *bucket, __u32 way, const bool v6)
+static __always_inline void *flow_record(__u64 *entry)
 {
-	return bucket + FLOW_WAYS * sizeof(__u64) + way * (v6 ? sizeof(struct flow6) : sizeof(struct flow4));
+	return entry + 1;
 }
 
 #define FLOW_MATCH_MASK (FLOW_TAG(0xffff, FLOW_LIFE, 0, 0, 0))
 
 /*
- * Which of a bucket's ways have the tag bits `wanted` under `mask`: one bit a way. Without branches: that spares the
+ * Which of `count` entries have the tag bits `wanted` under `mask`: one bit a way. Without branches: that spares the
  * CPU eight guesses, and the verifier (all kernels) 2^8 paths for each look-up; the asm keeps clang from putting them
  * back.
  */
-static __always_inline __u32 flow_ways(void *bucket, __u64 mask, __u64 wanted)
+static __always_inline __u32 flow_ways(void *from, const int count, __u64 mask, __u64 wanted, const bool v6)
 {
 	__u32 ways = 0;
 
 #pragma unroll
-	for (int i = 0; i < FLOW_WAYS; i++) {
-		__u64 differs = (load_u64(flow_tag(bucket, i)) & mask) ^ wanted;
+	for (int i = 0; i < count; i++) {
+		__u64 differs = (load_u64(flow_entry(from, i, v6)) & mask) ^ wanted;
 		__u64 negative = -differs;
 
 		asm volatile("" : "+r"(negative));
@@ -124,37 +122,50 @@ static __always_inline __u32 flow_count(__u32 ways)
 	return 0x4332322132212110ULL >> (ways & 15) * 4 & 7;
 }
 
+/* Is this entry the live one of the key? */
+static __always_inline bool flow_is(struct flow *f, __u64 *entry, const struct flow_key *key, __u64 wanted,
+				    const bool v6)
+{
+	if (!flow_matches(flow_record(entry), key, v6))
+		return false;
+	/* Read again: an evicted entry is written anew at once, and its tag published after its key. */
+	f->value = load_u64(entry);
+	if ((f->value & FLOW_MATCH_MASK) != wanted)
+		return false;
+	f->tag = entry;
+	f->record = flow_record(entry);
+	return true;
+}
+
 /*
- * Finds the live entry of a key. Both buckets' tags are loaded before any is compared: one miss, not two. More than
- * FLOW_CANDIDATES entries of one 16-bit fingerprint in two buckets are not looked at: the key of the hash is secret and
- * new for each table, so nobody can make them, and by chance it takes 2^48 flows.
+ * Finds the live entry of a key: in the flow's own line, else in both buckets, all of whose tags are loaded before any is
+ * compared: one miss, not four. More than FLOW_CANDIDATES entries of one 16-bit fingerprint in two buckets are not looked
+ * at: the key of the hash is secret and new for each table, so nobody can make them, and by chance it takes 2^48 flows.
  */
 static __always_inline struct flow flow_find(const struct flow_key *key, __u64 hash, const bool v6)
 {
 	const __u64 wanted = FLOW_TAG(hash >> 48, FLOW_LIVE, 0, 0, 0);
-	void *first = flow_bucket(hash, 0, v6);
-	void *second = flow_bucket(hash, 1, v6);
+	void *first = flow_bucket(hash, 0, v6), *second, *line;
 	struct flow f = {};
 	__u32 ways;
 
-	if (!first || !second)
+	if (!first)
 		return f;
-	ways = flow_ways(first, FLOW_MATCH_MASK, wanted) | flow_ways(second, FLOW_MATCH_MASK, wanted) << FLOW_WAYS;
+	line = flow_entry(first, flow_home(hash, v6), v6);
+	ways = flow_ways(line, v6 ? 1 : 2, FLOW_MATCH_MASK, wanted, v6);
+	if (ways && flow_is(&f, flow_entry(line, ~ways & 1, v6), key, wanted, v6))
+		return f;
+	second = flow_bucket(hash, 1, v6);
+	if (!second)
+		return f;
+	ways = flow_ways(first, FLOW_WAYS, FLOW_MATCH_MASK, wanted, v6) |
+	       flow_ways(second, FLOW_WAYS, FLOW_MATCH_MASK, wanted, v6) << FLOW_WAYS;
 	for (int i = 0; i < FLOW_CANDIDATES && ways; i++) {
 		const bool in_first = ways & 15;
 		const __u32 way = flow_lowest(in_first ? ways : ways >> FLOW_WAYS);
-		void *bucket = in_first ? first : second;
-		void *record = flow_record(bucket, way, v6);
 
-		if (flow_matches(record, key, v6)) {
-			/* Read again: an evicted entry is written anew at once, and its tag published after its key. */
-			f.value = load_u64(flow_tag(bucket, way));
-			if ((f.value & FLOW_MATCH_MASK) == wanted) {
-				f.tag = flow_tag(bucket, way);
-				f.record = record;
-				return f;
-			}
-		}
+		if (flow_is(&f, flow_entry(in_first ? first : second, way, v6), key, wanted, v6))
+			return f;
 		ways &= ways - 1;
 	}
 	return f;
@@ -235,8 +246,8 @@ static __always_inline bool flow_evict(void *first, void *second, const __u64 *r
 {
 	for (__u32 i = 0; i < 2 * FLOW_WAYS; i++) {
 		void *bucket = i < FLOW_WAYS ? first : second;
-		__u64 *t = flow_tag(bucket, i & (FLOW_WAYS - 1));
-		void *r = flow_record(bucket, i & (FLOW_WAYS - 1), v6);
+		__u64 *t = flow_entry(bucket, i & (FLOW_WAYS - 1), v6);
+		void *r = flow_record(t);
 		__u64 old = load_u64(t);
 
 		if (!flow_is_evictable(old, r, v6) ||
@@ -253,21 +264,30 @@ static __always_inline bool flow_evict(void *first, void *second, const __u64 *r
 	return false;
 }
 
+/* The ways of a bucket in the order in which a flow fills them. */
+static __always_inline __u32 flow_from_home(__u32 ways, __u32 home)
+{
+	return (ways >> home | ways << (FLOW_WAYS - home)) & 15;
+}
+
 /*
- * Claims an entry of the bucket with more room, writes the record, publishes the tag. The caller holds the key's lock
- * and has found it absent. Fills *f and returns true; false = both buckets are full.
+ * Claims an entry, writes the record, publishes the tag. Of the first bucket while half of it is free, so that most flows
+ * are found there; then of the one with more room. The caller holds the key's lock and has found it absent. Fills *f and
+ * returns true; false = both buckets are full.
  */
 static __always_inline bool flow_insert(__u64 hash, const __u64 *record, __u64 tag, struct flow *f, const bool v6)
 {
 	void *first = flow_bucket(hash, 0, v6);
 	void *second = flow_bucket(hash, 1, v6);
-	__u32 ways, other;
+	const __u32 home = flow_home(hash, v6);
+	__u32 ways, other, room;
 
 	if (!first || !second)
 		return false;
-	ways = flow_ways(first, ~0ULL, 0);
-	other = flow_ways(second, ~0ULL, 0);
-	if (flow_count(other) > flow_count(ways)) {
+	ways = flow_from_home(flow_ways(first, FLOW_WAYS, ~0ULL, 0, v6), home);
+	other = flow_from_home(flow_ways(second, FLOW_WAYS, ~0ULL, 0, v6), home);
+	room = flow_count(ways);
+	if (room <= FLOW_WAYS / 2 && flow_count(other) > room) {
 		void *swap = first;
 		__u32 swap_ways = ways;
 
@@ -279,12 +299,11 @@ static __always_inline bool flow_insert(__u64 hash, const __u64 *record, __u64 t
 	ways |= other << FLOW_WAYS;
 	for (int i = 0; i < 2 * FLOW_WAYS && ways; i++) {
 		const bool in_first = ways & 15;
-		const __u32 way = flow_lowest(in_first ? ways : ways >> FLOW_WAYS);
-		void *bucket = in_first ? first : second;
-		__u64 *t = flow_tag(bucket, way);
+		const __u32 way = (flow_lowest(in_first ? ways : ways >> FLOW_WAYS) + home) & (FLOW_WAYS - 1);
+		__u64 *t = flow_entry(in_first ? first : second, way, v6);
 
 		if (__sync_val_compare_and_swap(t, 0, FLOW_STATE_BITS(FLOW_BUSY)) == 0) {
-			__u64 *r = flow_record(bucket, way, v6);
+			__u64 *r = flow_record(t);
 
 			flow_write(r, record, v6);
 			__sync_lock_test_and_set(t, tag);

@@ -10,7 +10,7 @@
 
 enum {
 	BUCKETS6 = 1 << 18,       /* IPv6's table as large as IPv4's default, for the same number of flows */
-	BUCKETS4_MILLION = 1 << 21,
+	BUCKETS4_MILLION = 1 << 22,
 	BUCKETS6_UNUSED = 1 << 10,
 	MANY = 1 << 16,
 	FEW = 1 << 14,

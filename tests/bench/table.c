@@ -373,7 +373,7 @@ static uint64_t count_entries(const struct table *t)
 
 	for (uint32_t b = 0; b < t->bucket_count; b++)
 		for (unsigned way = 0; way < FLOW_WAYS; way++)
-			n += t->buckets[b].tags[way] != 0;
+			n += t->buckets[b].entries[way].tag != 0;
 	return n;
 }
 
@@ -439,7 +439,7 @@ static int walk(struct table *t, uint64_t *ret_entries, uint64_t *ret_sum)
 		return -ENOMEM;
 	for (uint32_t b = 0; t->kind == OURS && b < t->bucket_count; b++)
 		for (unsigned way = 0; way < FLOW_WAYS; way++) {
-			const uint64_t tag = __atomic_load_n(&t->buckets[b].tags[way], __ATOMIC_RELAXED);
+			const uint64_t tag = __atomic_load_n(&t->buckets[b].entries[way].tag, __ATOMIC_RELAXED);
 
 			entries += tag != 0;
 			sum += FLOW_TICK(tag);
@@ -495,7 +495,7 @@ static uint64_t choose(uint64_t *words, size_t count)
 		const uint64_t word = (uint32_t)(0x0100000a + (tried >> 16) * 0x10000) | (tried & 0xffff) << 32;
 		const uint64_t hash = hash_2(&none, word | 0x5000ULL << 48, tail);
 
-		if ((hash & mask) < CHOSEN_AIMED_AT && (hash >> 32 & mask) < CHOSEN_AIMED_AT)
+		if ((hash & mask) < CHOSEN_AIMED_AT && flow_second(hash, hash & mask, mask) < CHOSEN_AIMED_AT)
 			words[n++] = word;
 	}
 	return tried;

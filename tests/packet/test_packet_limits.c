@@ -287,11 +287,10 @@ static void every_place_of_both_buckets(void **state)
 			struct packet syn = client_packet(v6, TCP, 40000 + place, SYN), sent = syn;
 			const uint64_t hash = hash_of(r, syn.from, syn.sport, world_address(r, syn.to), 80, TCP);
 			const uint32_t mask = RIG_BUCKETS - 1;
-			uint32_t bucket = place < FLOW_WAYS ? hash & mask : hash >> 32 & mask;
+			const uint32_t first = hash & mask;
+			const uint32_t bucket = place < FLOW_WAYS ? first : flow_second(hash, first, mask);
 			uint64_t *tag;
 
-			if (place >= FLOW_WAYS && bucket == (hash & mask))
-				bucket ^= 1;
 			tag = flows_tag(r->m, v6, bucket, place % FLOW_WAYS);
 			fill_tables(r);
 			*tag = 0;

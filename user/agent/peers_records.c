@@ -139,10 +139,10 @@ static bool is_closed(const struct flow_view *f, const struct flow_view *reply)
 static uint64_t position_of(const struct peers *p, const struct flow_view *f)
 {
 	const struct dataplane_maps *m = dataplane_maps(p->agent->dataplane);
-	const size_t size = f->v6 ? sizeof(struct bucket6) : sizeof(struct bucket4);
+	const size_t size = f->v6 ? sizeof(struct flow_entry6) : sizeof(struct flow_entry4);
 	const size_t at = (size_t)((const char *)f->tag - (f->v6 ? (const char *)m->flows6 : (const char *)m->flows4));
 
-	return (f->v6 ? (uint64_t)m->bucket4_count * FLOW_WAYS : 0) + at / size * FLOW_WAYS + at % size / sizeof(uint64_t);
+	return (f->v6 ? (uint64_t)m->bucket4_count * FLOW_WAYS : 0) + at / size;
 }
 
 static uint64_t *known_at(struct peers *p, const struct flow_view *f, uint64_t position)

@@ -13,7 +13,7 @@ uint32_t flows_buckets(const struct dataplane_maps *m, bool v6)
 
 uint64_t *flows_tag(const struct dataplane_maps *m, bool v6, uint32_t bucket, unsigned way)
 {
-	return (uint64_t *)(v6 ? &m->flows6[bucket].tags[way] : &m->flows4[bucket].tags[way]);
+	return (uint64_t *)(v6 ? &m->flows6[bucket].entries[way].tag : &m->flows4[bucket].entries[way].tag);
 }
 
 static uint64_t read_tag(const uint64_t *tag)
@@ -67,10 +67,10 @@ bool flows_read(const struct dataplane_maps *m, bool v6, uint32_t bucket, unsign
 	ret->tag = tag;
 	ret->value = value;
 	if (v6) {
-		ret->record = &m->flows6[bucket].flows[way];
+		ret->record = &m->flows6[bucket].entries[way].flow;
 		read6(ret->record, ret);
 	} else {
-		ret->record = &m->flows4[bucket].flows[way];
+		ret->record = &m->flows4[bucket].entries[way].flow;
 		read4(ret->record, ret);
 	}
 	return true;
@@ -100,10 +100,8 @@ bool flows_find_other(const struct dataplane_maps *m, const struct flow_view *f,
 	const uint8_t kind = f->kind ^ FLOW_REPLY;
 	const uint64_t hash = other_hash(m, f, kind);
 	const uint32_t mask = flows_buckets(m, f->v6) - 1;
-	uint32_t buckets[2] = { hash & mask, hash >> 32 & mask };
+	const uint32_t buckets[2] = { hash & mask, flow_second(hash, hash & mask, mask) };
 
-	if (buckets[1] == buckets[0])
-		buckets[1] ^= mask & 1;
 	for (size_t b = 0; b < array_size(buckets); b++)
 		for (unsigned way = 0; way < FLOW_WAYS; way++) {
 			struct flow_view v;
@@ -127,9 +125,7 @@ bool flows_find(const struct dataplane_maps *m, bool v6, const void *record, str
 	memcpy(words, record, key);
 	hash = v6 ? hash_3(&m->flow_key, words[0], words[1], words[2]) : hash_2(&m->flow_key, words[0], words[1]);
 	buckets[0] = hash & mask;
-	buckets[1] = hash >> 32 & mask;
-	if (buckets[1] == buckets[0])
-		buckets[1] ^= mask & 1;
+	buckets[1] = flow_second(hash, buckets[0], mask);
 	for (size_t b = 0; b < array_size(buckets); b++)
 		for (unsigned way = 0; way < FLOW_WAYS; way++)
 			if (FLOW_FINGERPRINT(read_tag(flows_tag(m, v6, buckets[b], way))) == hash >> 48 &&
