@@ -48,6 +48,18 @@ static __always_inline void peer_was_half_open(const struct peer_record *r, __u6
 		__sync_fetch_and_add(&u->half_open, -1);
 }
 
+/*
+ * What of an entry's end a newer word takes back: all of it where the connection is told to be open, as it has begun anew.
+ * The two FINs may have passed different balancers, each of which tells of its own: that does not take back the other.
+ */
+static __always_inline __u8 peer_takes_back(const struct peer_record *r, __u8 state)
+{
+	const __u8 fin = FLOW_FIN | FLOW_BACK_FIN;
+	const __u8 closed = (r->state | r->reply_state) & fin ? FLOW_RST : FLOW_RST | fin;
+
+	return closed & ~state;
+}
+
 /* An entry of this key is there. PEER_NONE: it gave way, and there is none any more. */
 static __always_inline __u32 peer_meet(const struct peer_record *r, const __u64 words[6], __u8 state, bool request,
 				       struct flow *f, const bool v6)
@@ -61,7 +73,7 @@ static __always_inline __u32 peer_meet(const struct peer_record *r, const __u64 
 		return PEER_OLDER;
 	if (FLOW_SERVER(f->value) == r->server && FLOW_GENERATION(f->value) == r->generation &&
 	    peer_is_same(f->record, words, v6)) {
-		if (!flow_change(f, told ? (closed | FLOW_BACK_FIN) & ~state : 0, state, tick))
+		if (!flow_change(f, told ? peer_takes_back(r, state) : 0, state, tick))
 			return PEER_OLDER;
 		if (request && FLOW_STATE(f->value) & FLOW_PROVEN)
 			peer_was_half_open(r, f->was);

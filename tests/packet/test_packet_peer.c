@@ -306,6 +306,33 @@ static void a_proof_from_elsewhere_ends_half_open(void **state)
 	assert_int_equal(r->m->use[1].half_open, 0);
 }
 
+/* Behind ECMP the client's packets may pass one balancer, and the server's another. */
+static void an_end_that_two_balancers_saw_by_halves_is_one(void **state)
+{
+	const uint8_t open = FLOW_OPENED | FLOW_PROVEN;
+	struct told told = { .nat = true, .sport = 40000, .server = 1, .state = open };
+	struct rig *r = *state;
+	const struct packet data = client_packet(false, TCP, 40000, ACK);
+	struct flow_view request, reply;
+
+	world_lay(r, &(struct world){ .servers = 1 });
+	assert_int_equal(tell(r, &told), PEER_INSERTED);
+	told.reply_state = FLOW_FIN;
+	assert_int_equal(tell(r, &told), PEER_UPDATED);
+	told.state = open | FLOW_FIN;
+	told.reply_state = 0;
+	assert_int_equal(tell(r, &told), PEER_UPDATED);
+	request = rig_flow(r, &data);
+	assert_true(flows_find_other(r->m, &request, &reply));
+	assert_true(FLOW_STATE(request.value) & FLOW_STATE(reply.value) & FLOW_FIN);
+	/* It began anew. */
+	told.state = open;
+	assert_int_equal(tell(r, &told), PEER_UPDATED);
+	request = rig_flow(r, &data);
+	assert_true(flows_find_other(r->m, &request, &reply));
+	assert_false((FLOW_STATE(request.value) | FLOW_STATE(reply.value)) & FLOW_FIN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +349,7 @@ int main(void)
 		rig_test(an_own_port_that_was_told_of_is_not_dealt),
 		rig_test(an_own_port_in_use_here_is_not_taken),
 		rig_test(a_proof_from_elsewhere_ends_half_open),
+		rig_test(an_end_that_two_balancers_saw_by_halves_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);

@@ -25,8 +25,8 @@ global
 	announce lo wait 1s
 peers balancers
 $(for i in 1 2 3; do
-	printf '\tpeer lb%d 192.168.1.1%d:10000 source-pool %s1%d:1%d000-1%d999 source-pool [%s1%d]\n' "$i" "$i" \
-		"$CLUSTER_SOURCES4" "$i" "$i" "$i" "$CLUSTER_SOURCES6" "$i"
+	printf '\tpeer lb%d 192.168.1.1%d:10000 source-pool %s1%d:1%d000-1%d999 source-pool [%s1%d]:1%d000-1%d999\n' "$i" "$i" \
+		"$CLUSTER_SOURCES4" "$i" "$i" "$i" "$CLUSTER_SOURCES6" "$i" "$i" "$i"
 done)
 $(quick_defaults)
 	balance roundrobin
@@ -145,7 +145,7 @@ announced_last() {
 		awk -v own="event=announced address=${CLUSTER_SOURCES4}1$1 " '/event=peer_copied/ { n++ } index($0, own) { exit n < 2 }'
 }
 
-readonly NAMES=(web nat nat6) NETWORKS=20 # more than the balancers watch the ways to (PEERS_WAYS_MAX)
+readonly NAMES=(web nat nat6) NETWORKS=40 # more than the balancers watch the ways to (PEERS_WAYS_MAX)
 HOLDS=() DOWNLOADS=()
 begin --topology ecmp --backends 3 --balancers 3
 for ((i = 1; i <= NETWORKS; i++)); do
@@ -198,4 +198,16 @@ all_go_on 1 2 3
 survive back
 check "every download in nat ends as it ought to, whatever network its client is in" expect "of $NETWORKS" \
 	"$(downloads_whole)" -eq "$NETWORKS"
+
+# The clients of one that withdraws go to the others, and so do the servers' replies to it.
+nsenter --net="$(lab_netns_path client)" "$LAB_BUILD/tests/system/steady_load" 30 "http:50:$CLUSTER_VIP4:82" >"$LAB_DIR/load" 2>&1 &
+LOAD_PID=$!
+mark
+cluster_ctl 2 withdraw >/dev/null
+check "withdrawn: its own address goes to the others" wait_until 10 "two ways" goes_to "${CLUSTER_SOURCES4}12" "11 13"
+all_go_on 1 3
+survive withdrawn
+check "withdrawn: no request in nat is lost that is tried once more" expect "lost" "$(lost_since "$since")" -eq 0
+printf '# withdrawn: %s requests failed at first\n' "$(failed_since "$since")"
+load_end
 kill "${HOLDS[@]}"
