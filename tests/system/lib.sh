@@ -263,13 +263,13 @@ load_all() {
 # Time goes by: each load gets some answers more.
 load_passes() {
 	local name
-	local -A before
+	local -A seen
 
 	for name in "${!LOADS[@]}"; do
-		before[$name]=$(wc -l <"$LAB_DIR/load.$name")
+		seen[$name]=$(wc -l <"$LAB_DIR/load.$name")
 	done
 	for name in "${!LOADS[@]}"; do
-		wait_until 10 "answers of load $name" stream_has "$LAB_DIR/load.$name" $((${before[$name]} + 3)) ||
+		wait_until 10 "answers of load $name" stream_has "$LAB_DIR/load.$name" $((${seen[$name]} + 3)) ||
 			not_ok "load $name" "gets no answers"
 	done
 }
