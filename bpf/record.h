@@ -76,6 +76,7 @@ struct work {
 	__u16 zero2;
 	__u16 hop;               /* the way the packet came */
 	__u64 known;             /* out: another CPU recorded this connection first, and counts it */
+	__u64 seen;              /* in: the tag of the record that is to be forgotten */
 	struct fields request;   /* in: to = the server; out: from = the own address and port */
 	struct fields reply;     /* to = the client, from = the service's address */
 	/* Scratch. */
@@ -333,7 +334,10 @@ static __always_inline int record_is_refused(struct work *w, const bool v6)
 	return reply.tag && FLOW_STATE(reply.value) & FLOW_RST;
 }
 
-/* Drops a connection from the books, both directions: it is over, or its server is gone. */
+/* What a record that was seen differs in from the one that another CPU has made in its place. */
+#define RECORD_SEEN_MASK FLOW_TAG(0, FLOW_FIN | FLOW_RST, 0xff, 0xffff, 0)
+
+/* Drops a connection from the books, both directions: it is over, or its server is gone. Not the one that took its place. */
 static __always_inline void record_forget(const struct work *w, const bool v6)
 {
 	struct flow_key key = w->key;
@@ -341,7 +345,7 @@ static __always_inline void record_forget(const struct work *w, const bool v6)
 	struct fields fields;
 	struct flow reply;
 
-	if (!f.tag)
+	if (!f.tag || (f.value ^ w->seen) & RECORD_SEEN_MASK)
 		return;
 	if (w->nat) {
 		fields_load(f.record, &fields, v6);

@@ -66,12 +66,13 @@ static __always_inline struct work *steer_work(const struct packet *p, const str
 	return w;
 }
 
-static __always_inline void steer_forget(const struct packet *p, const struct steer *s, const bool v6)
+static __always_inline void steer_forget(const struct packet *p, const struct steer *s, __u64 seen, const bool v6)
 {
 	struct work *w = steer_work(p, s, v6);
 
 	if (!w)
 		return;
+	w->seen = seen;
 	if (v6)
 		record_forget6(w);
 	else
@@ -108,7 +109,7 @@ static __always_inline bool steer_follow_syn(struct packet *p, struct steer *s, 
 			return true;
 		}
 	}
-	steer_forget(p, s, v6);
+	steer_forget(p, s, f->value, v6);
 	return false;
 }
 
@@ -177,12 +178,12 @@ static __always_inline bool steer_remembered(struct packet *p, struct steer *s, 
 		 * server as well. */
 		if (!packet_is_tcp(p) || packet_opens(p) || !(s->service->flags & SERVICE_RECORDS) ||
 		    (__u32)s->service->old_slots)
-			steer_forget(p, s, v6);
+			steer_forget(p, s, f.value, v6);
 		return false;
 	}
 	if ((SERVER_FLAGS(s->server_word) & SERVER_DOWN && !packet_is_tcp(p)) ||
 	    (with_quic && packet_blur(p, named && named != s->server_id, 1))) {
-		steer_forget(p, s, v6);
+		steer_forget(p, s, f.value, v6);
 		return false;
 	}
 	if (steer_translates(s))
