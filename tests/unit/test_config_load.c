@@ -513,6 +513,54 @@ static int load_list(const char *path, bool v6, unsigned count)
 	return load_draft(f);
 }
 
+/* So many lists, each a file of its own in `dir`, so many in a condition; and an address beside each of those if `own`. */
+static int load_lists(const char *dir, unsigned count, unsigned together, bool own)
+{
+	FILE *f = begin_draft();
+	unsigned rules = 0;
+
+	fputs("defaults\n " TIMES "backend b\n server s 10.0.0.1:80\n", f);
+	for (unsigned i = 0; i < count; rules++) {
+		if (rules % MODEL_RULES_MAX == 0)
+			fprintf(f, "frontend f%u\n bind 192.0.2.1:%u\n default_backend b\n", rules, 1000 + rules);
+		fputs(" tcp-request connection reject if { src", f);
+		for (unsigned n = 0; n < together && i < count; n++, i++)
+			fprintf(f, " -f %s/%u", dir, i);
+		fputs(own ? " 10.0.0.1 }\n" : " }\n", f);
+	}
+	return load_draft(f);
+}
+
+static void limits_of_lists(void **state)
+{
+	enum { TOGETHER = 5 };
+	char dir[] = "/tmp/alwayson-lists-XXXXXX", path[64], list[64];
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(list, sizeof(list), "%s/list", dir);
+	fclose(fopen(list, "w"));
+	for (unsigned i = 0; i <= MODEL_ACLS_MAX; i++) {
+		snprintf(path, sizeof(path), "%s/%u", dir, i);
+		assert_int_equal(symlink(list, path), 0);
+	}
+	assert_loaded(load_lists(dir, MODEL_ACLS_MAX, TOGETHER, false));
+	assert_int_equal(model->acls.count, MODEL_ACLS_MAX);
+	/* The last condition has a list already: it is not to be in force with only a part of what it says. */
+	assert_int_not_equal(MODEL_ACLS_MAX % TOGETHER, 0);
+	assert_refused(load_lists(dir, MODEL_ACLS_MAX + 1, TOGETHER, false), "MODEL_ACLS_MAX");
+	assert_refused(load_lists(dir, MODEL_ACLS_MAX, TOGETHER, true), "MODEL_ACLS_MAX");
+	assert_loaded(load_lists(dir, MODEL_RULE_LISTS_MAX, MODEL_RULE_LISTS_MAX, false));
+	assert_refused(load_lists(dir, MODEL_RULE_LISTS_MAX + 1, MODEL_RULE_LISTS_MAX + 1, false), "MODEL_RULE_LISTS_MAX");
+	assert_loaded(load_lists(dir, MODEL_RULE_LISTS_MAX - 1, MODEL_RULE_LISTS_MAX, true));
+	assert_refused(load_lists(dir, MODEL_RULE_LISTS_MAX, MODEL_RULE_LISTS_MAX, true), "MODEL_RULE_LISTS_MAX");
+	for (unsigned i = 0; i <= MODEL_ACLS_MAX; i++) {
+		snprintf(path, sizeof(path), "%s/%u", dir, i);
+		unlink(path);
+	}
+	unlink(list);
+	rmdir(dir);
+}
+
 static void limits_of_prefixes(void **state)
 {
 	char path[] = "/tmp/alwayson-list-XXXXXX";
@@ -669,6 +717,7 @@ int main(void)
 		cmocka_unit_test(limit_of_services),
 		cmocka_unit_test(limit_of_rules),
 		cmocka_unit_test(limit_of_policies),
+		cmocka_unit_test(limits_of_lists),
 		cmocka_unit_test(limits_of_prefixes),
 		cmocka_unit_test(limit_of_ports),
 		cmocka_unit_test(all_ports_give_way),

@@ -88,12 +88,14 @@ static void read_patterns(struct parser *p, const struct config_word *at, FILE *
 		parser_error(p, at, "'%s' cannot be read: %s", at->text, strerror(errno));
 }
 
-static struct model_acl *new_acl(struct parser *p, const char *name, size_t *ret_index)
+static struct model_acl *new_acl(struct parser *p, const struct config_word *at, const char *name, size_t *ret_index)
 {
 	struct model_acl *acl;
 
-	if (p->model->acls.count == MODEL_ACLS_MAX)
+	if (p->model->acls.count == MODEL_ACLS_MAX) {
+		parser_error(p, at, "more than %d lists of addresses (MODEL_ACLS_MAX)", MODEL_ACLS_MAX);
 		return NULL;
+	}
 	acl = vec_push(&p->model->acls);
 	if (!acl) {
 		p->failed = -ENOMEM;
@@ -124,7 +126,7 @@ static bool file_acl(struct parser *p, const struct config_word *file, size_t *r
 			     stream ? "it is no regular file" : strerror(errno));
 		return false;
 	}
-	acl = new_acl(p, file->text, ret_index);
+	acl = new_acl(p, file, file->text, ret_index);
 	if (!acl)
 		return false;
 	acl->file = true;
@@ -133,14 +135,12 @@ static bool file_acl(struct parser *p, const struct config_word *file, size_t *r
 }
 
 /* The patterns in the line itself are a list as well, called by its number, as in HAProxy. */
-static struct model_acl *inline_acl(struct parser *p, size_t *ret_index)
+static struct model_acl *inline_acl(struct parser *p, const struct config_word *at, size_t *ret_index)
 {
 	char name[16];
-	struct model_acl *acl;
 
 	snprintf(name, sizeof(name), "#%zu", p->model->acls.count);
-	acl = new_acl(p, name, ret_index);
-	return acl;
+	return new_acl(p, at, name, ret_index);
 }
 
 static void add_list(struct parser *p, struct rule_setting *rule, const struct config_word *at, size_t index)
@@ -180,7 +180,7 @@ static bool read_src(struct parser *p, struct rule_setting *rule, const struct c
 				parser_error(p, w, "'%s': %s", w->text, why);
 				continue;
 			}
-			if (!own && !inline_acl(p, &index))
+			if (!own && !inline_acl(p, w, &index))
 				break;
 			if (!own)
 				add_list(p, rule, w, index);
@@ -188,9 +188,7 @@ static bool read_src(struct parser *p, struct rule_setting *rule, const struct c
 			add_pattern(p, &p->model->acls.items[index], &prefix);
 		}
 	}
-	if (p->model->acls.count == MODEL_ACLS_MAX && !rule->list_count)
-		parser_error(p, words, "more than %d lists of addresses (MODEL_ACLS_MAX)", MODEL_ACLS_MAX);
-	else if (!rule->list_count && p->errors == before)
+	if (!rule->list_count && p->errors == before)
 		parser_error(p, &words[-1], "'src' needs addresses: prefixes, or '-f FILE'");
 	return p->errors == before;
 }
