@@ -287,6 +287,7 @@ static bool has_all_ports(const struct reconcile *r)
 /* Fills the inactive half and makes it the active one. */
 static int flip(struct reconcile *r)
 {
+	static const struct server nobody;
 	const uint64_t other = r->half ^ 1;
 	struct dataplane_maps *m = r->maps;
 	unsigned log4, log6;
@@ -298,8 +299,8 @@ static int flip(struct reconcile *r)
 	if (e < 0)
 		return e;
 	for (uint32_t id = 1; id < MAX_SERVERS; id++)
-		if (!r->servers.table[id].identity)
-			memset(&r->server_image[id], 0, sizeof(r->server_image[id]));
+		if (!r->servers.table[id].identity && memcmp(&r->server_image[id], &nobody, sizeof(nobody)))
+			r->server_image[id] = nobody; /* not where it is so already: that would take memory */
 	memcpy(m->servers + other * MAX_SERVERS, r->server_image, MAX_SERVERS * sizeof(*m->servers));
 	memcpy(m->services + other * MAX_SERVICES, r->service_image, MAX_SERVICES * sizeof(*m->services));
 	nat_range(r);

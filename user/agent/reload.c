@@ -77,10 +77,13 @@ static bool same_model(const struct model *a, const struct model *b)
 
 struct dataplane_switches agent_switches(const struct model *m)
 {
-	bool ipv6 = false, nat = false, dsr = false, transparent = false, quic = false;
+	bool ipv6 = false, nat = false, dsr = false, transparent = false, quic = false, access = false, rates = false;
 
-	for (size_t i = 0; i < m->services.count; i++)
+	for (size_t i = 0; i < m->services.count; i++) {
 		ipv6 |= m->services.items[i].addr.family == AF_INET6;
+		access |= m->services.items[i].policy > 0;
+		rates |= m->services.items[i].rate.used;
+	}
 	for (size_t b = 0; b < m->backends.count; b++) {
 		const struct model_backend *backend = &m->backends.items[b];
 
@@ -94,7 +97,7 @@ struct dataplane_switches agent_switches(const struct model *m)
 	return (struct dataplane_switches){
 		.heartbeat = m->global.on_agent_death == MODEL_DEATH_PASS,
 		.without_ipv6 = !ipv6, .without_nat = !nat, .without_dsr = !dsr, .without_transparent = !transparent,
-		.without_quic = !quic,
+		.without_quic = !quic, .without_access = !access, .without_rates = !rates,
 	};
 }
 
@@ -350,6 +353,8 @@ static void go_on(void *ctx)
 	l->switches.without_dsr &= now->without_dsr;
 	l->switches.without_transparent &= now->without_transparent;
 	l->switches.without_quic &= now->without_quic;
+	l->switches.without_access &= now->without_access;
+	l->switches.without_rates &= now->without_rates;
 	if (l->slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&l->switches, now, sizeof(*now)) == 0) {
 		finish(l, take(l));
 		return;

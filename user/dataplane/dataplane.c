@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "dataplane/internal.h"
+#include "dataplane/spare.h"
 
 uint64_t dataplane_layout(void)
 {
@@ -202,9 +203,17 @@ static int set_sizes(struct lb_bpf *lb, const struct instance *i)
 		{ lb->maps.service_counters, i->cpu_count * MAX_SERVICES },
 		{ lb->maps.server_counters, i->cpu_count * MAX_SERVERS },
 	};
+	struct bpf_map *map;
 
 	for (size_t n = 0; n < array_size(sizes); n++) {
 		int r = bpf_map__set_max_entries(sizes[n].map, sizes[n].entries);
+
+		if (r < 0)
+			return r;
+	}
+	bpf_object__for_each_map(map, lb->obj) {
+		const uint32_t entries = spare_entries(bpf_map__name(map), i, bpf_map__max_entries(map));
+		int r = bpf_map__is_internal(map) ? 0 : bpf_map__set_max_entries(map, entries);
 
 		if (r < 0)
 			return r;
@@ -231,7 +240,7 @@ static int pin_maps(struct dataplane *d)
 	return 0;
 }
 
-static int remember_mapping(struct dataplane *d, void *memory, size_t size)
+int mapping_remember(struct dataplane *d, void *memory, size_t size)
 {
 	struct mapping *m = vec_push(&d->mappings);
 
@@ -261,7 +270,7 @@ int mapping_add(struct dataplane *d, int fd, size_t size, void **ret)
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
-	r = remember_mapping(d, memory, size);
+	r = mapping_remember(d, memory, size);
 	if (r == 0)
 		*ret = memory;
 	return r;
@@ -315,6 +324,9 @@ static int map_all(struct dataplane *d)
 		if (r < 0)
 			return r;
 	}
+	r = spares_pretend(d);
+	if (r < 0)
+		return r;
 	r = mapping_add(d, d->ids_fd, DATAPLANE_IDS * sizeof(*m->server_ids), &ids);
 	if (r < 0)
 		return r;
@@ -395,13 +407,15 @@ static int enlarge_found(struct dataplane *d, const struct instance *found, uint
 	return r;
 }
 
-static int load_program(struct dataplane *d, const struct instance *found, int *ret_slots,
+static int load_program(struct dataplane *d, const struct instance *found, int *ret_slots, struct spare_fds *ret_spares,
 			char error[DATAPLANE_ERROR_MAX])
 {
 	int r = program_prepare(d->lb, &d->instance, &d->switches);
 
 	if (r == 0 && d->maps.taken_over && found->slots < d->instance.slots)
 		r = enlarge_found(d, found, d->instance.slots, ret_slots);
+	if (r == 0 && d->maps.taken_over)
+		r = spares_create(d->lb, found->small & ~d->instance.small, &d->instance, ret_spares);
 	if (r == 0)
 		r = pin_maps(d);
 	if (r < 0)
@@ -419,9 +433,9 @@ static int meet_the_past(struct dataplane *d, const struct dataplane_options *o,
 	case PINS_FIT:
 		pins_drop_unfit(d->pin_dir, d->lb, found);
 		d->maps.taken_over = true;
-		/* Connections that were found may be of any kind, whatever the configuration says now. */
-		d->switches.without_ipv6 = d->switches.without_nat = d->switches.without_dsr = false;
-		d->switches.without_transparent = false;
+		/* Connections that were found may be of any kind that there were tables for, whatever is configured now. */
+		spares_limit(&d->switches, found->small);
+		d->switches.without_dsr = d->switches.without_transparent = false;
 		return 0;
 	case PINS_ALIEN:
 		pins_attached(d->pin_dir, names, sizeof(names));
@@ -491,6 +505,7 @@ static void show_sizes(struct dataplane *d)
 /* Programs and maps, found or made. */
 static int open_tables(struct dataplane *d, const struct dataplane_options *options, char error[DATAPLANE_ERROR_MAX])
 {
+	_cleanup_(spares_close) struct spare_fds spares = SPARE_FDS_NONE;
 	struct instance found = {};
 	_cleanup_close_ int slots = -1;
 	int r = load_clock(d, error);
@@ -509,11 +524,13 @@ static int open_tables(struct dataplane *d, const struct dataplane_options *opti
 		d->instance = found;
 		if (found.slots < wanted)
 			d->instance.slots = wanted;
+		d->instance.small &= spares_unused(&d->switches);
 	} else {
+		d->instance.small = spares_unused(&d->switches);
 		r = measure_machine(d, error);
 	}
 	if (r == 0)
-		r = load_program(d, &found, &slots, error);
+		r = load_program(d, &found, &slots, &spares, error);
 	if (r < 0)
 		return r;
 	r = own_map(d, "ids", sizeof(struct dataplane_identity), DATAPLANE_IDS, &d->ids_fd);
@@ -525,8 +542,10 @@ static int open_tables(struct dataplane *d, const struct dataplane_options *opti
 	dataplane_beat(d, 0);
 	if (d->maps.taken_over)
 		links_take_over(d, options);
-	/* After the links: who is killed in between leaves slots that are the same in both maps. */
-	r = slots < 0 ? 0 : slots_pin(d, slots);
+	/* After the links: who is killed in between leaves slots that are the same in both maps, and spares that nobody read. */
+	r = slots < 0 ? 0 : map_pin_anew(d, "slots", slots);
+	if (r == 0)
+		r = spares_pin(d, &spares);
 	if (r == 0)
 		r = write_instance(d);
 	return r < 0 ? dataplane_fail(r, error, "cannot pin the tables: %s", strerror(-r)) : 0;

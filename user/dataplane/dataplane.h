@@ -50,6 +50,7 @@ struct dataplane_options {
 		bool heartbeat;   /* packets are left to the host while the agent is dead (dataplane_beat()) */
 		/* What the program is loaded without: what is not used costs nothing, nor does the verifier look at it. */
 		bool without_ipv6, without_nat, without_dsr, without_transparent, without_quic; /* dsr: and ipip */
+		bool without_access, without_rates; /* no matter of the program: their tables are spared */
 	} switches;
 };
 
@@ -112,8 +113,8 @@ unsigned dataplane_left_behind(const char *name, char *text, size_t size);
 void dataplane_discard(const char *name);
 
 /*
- * The program anew, with all tables as they are but for more slots (fewer than there are: as many as there are) or other
- * switches: prepare loads it, which takes a second or so, and may be called from another thread while the program that
+ * The program anew, with all tables as they are but for more slots (fewer than there are: as many as there are), those
+ * that come into use with it, or other switches: prepare loads it, which takes a second or so, and may be called from another thread while the program that
  * there is goes on; commit gives it to all NICs, each in one step, and is the loop's. After it dataplane_maps()->slots
  * and slot_count are new; the further slots are zero. A dry run (dry_run.h) of before knows the former slots: to be opened
  * anew. On failure nothing has changed. 0, or -errno with error.

@@ -47,10 +47,11 @@ int program_prepare(struct lb_bpf *lb, const struct instance *i, const struct da
 int program_load(struct lb_bpf *lb, unsigned *ret_verified, char error[DATAPLANE_ERROR_MAX]);
 /* replace.c: a slot map of so many entries that begins with what the one of `from` holds. Its descriptor or -errno. */
 int slots_enlarge(int from, uint32_t old, uint32_t entries);
-/* Pins it in the place of the one that is pinned. 0 or -errno. */
-int slots_pin(const struct dataplane *d, int fd);
+/* Pins a map in the place of the one that is pinned. 0 or -errno. */
+int map_pin_anew(const struct dataplane *d, const char *name, int fd);
 /* Memory of a map. 0 or -errno; it is unmapped at the dataplane's end. */
 int mapping_add(struct dataplane *d, int fd, size_t size, void **ret);
+int mapping_remember(struct dataplane *d, void *memory, size_t size); /* on failure it is unmapped */
 void mapping_drop(struct dataplane *d, void *memory);
 int instance_write(struct dataplane *d);
 

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "dataplane/internal.h"
+#include "dataplane/spare.h"
 
 #include "lb.skel.h"
 
@@ -172,8 +173,8 @@ static uint32_t entries_of(const struct lb_bpf *lb, const struct bpf_map *map, c
 
 	for (size_t n = 0; n < array_size(sizes); n++)
 		if (sizes[n].map == map)
-			return sizes[n].entries;
-	return bpf_map__max_entries(map);
+			return spare_entries(bpf_map__name(map), i, sizes[n].entries);
+	return spare_entries(bpf_map__name(map), i, bpf_map__max_entries(map));
 }
 
 static enum pins look_at(const char *dir, const struct lb_bpf *lb, const struct bpf_map *map, int fd,
@@ -256,6 +257,7 @@ static enum pins look_at_instance(const char *dir, const struct instance *wanted
 		return alien(why, "%s/instance has %u bytes; expected: %zu", dir, info.value_size, sizeof(*found));
 	memcpy(found, value, sizeof(*found));
 	found->slots = slots_of(dir, found->slots);
+	found->small = spares_found(dir);
 	if (found->cpu_count != wanted->cpu_count)
 		return alien(why, "it is for %u CPUs, this machine has %u now", found->cpu_count, wanted->cpu_count);
 	if (found->ports != wanted->ports || found->buckets4 != wanted->buckets4 || found->buckets6 != wanted->buckets6)

@@ -20,6 +20,7 @@ struct instance {
 	uint32_t slots, ports, buckets4, buckets6;
 	uint32_t tick_shift, hz;
 	struct hash_key flow_key;
+	uint32_t small, zero;     /* tables that nobody used (spare.h); what is pinned says it better */
 };
 
 enum pins {

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "dataplane/internal.h"
+#include "dataplane/spare.h"
 
 #include "lb.skel.h"
 
@@ -23,6 +24,7 @@ struct dataplane_next {
 	struct dataplane_switches switches;
 	unsigned verified;
 	int slots_fd; /* of a larger map; -1: as it is */
+	struct spare_fds spares; /* of tables that come into use */
 };
 
 static int new_slots(uint32_t entries)
@@ -65,12 +67,12 @@ int slots_enlarge(int from, uint32_t old, uint32_t entries)
 	return r;
 }
 
-int slots_pin(const struct dataplane *d, int fd)
+int map_pin_anew(const struct dataplane *d, const char *name, int fd)
 {
 	char path[256], new[256];
 
-	snprintf(path, sizeof(path), "%s/slots", d->pin_dir);
-	snprintf(new, sizeof(new), "%s/slots-new", d->pin_dir);
+	snprintf(path, sizeof(path), "%s/%s", d->pin_dir, name);
+	snprintf(new, sizeof(new), "%s/%s-new", d->pin_dir, name);
 	unlink(new);
 	if (bpf_obj_pin(fd, new) < 0)
 		return -errno;
@@ -84,7 +86,7 @@ int instance_write(struct dataplane *d)
 	return bpf_map_update_elem(d->instance_fd, &zero, &d->instance, BPF_ANY) < 0 ? -errno : 0;
 }
 
-/* The new object's maps are the old one's, `devices` too; not its constants, and not the slots if they are to grow. */
+/* The new object's maps are the old one's, `devices` too; not its constants, nor those that it has already. */
 static int share_maps(const struct dataplane *d, struct dataplane_next *n)
 {
 	struct bpf_map *map;
@@ -93,7 +95,7 @@ static int share_maps(const struct dataplane *d, struct dataplane_next *n)
 		const struct bpf_map *old = bpf_object__find_map_by_name(d->lb->obj, bpf_map__name(map));
 		int fd, r;
 
-		if (bpf_map__is_internal(map))
+		if (bpf_map__is_internal(map) || bpf_map__fd(map) >= 0)
 			continue;
 		fd = map == n->lb->maps.slots && n->slots_fd >= 0 ? n->slots_fd : bpf_map__fd(old);
 		r = bpf_map__reuse_fd(map, fd);
@@ -112,7 +114,9 @@ int dataplane_prepare(const struct dataplane *d, uint32_t slots, const struct da
 	if (!n)
 		return dataplane_fail(-ENOMEM, error, "out of memory");
 	n->slots_fd = -1;
+	n->spares = (struct spare_fds)SPARE_FDS_NONE;
 	n->instance = d->instance;
+	n->instance.small &= spares_unused(s);
 	n->switches = *s;
 	if (slots > d->instance.slots) {
 		n->instance.slots = slots;
@@ -123,6 +127,8 @@ int dataplane_prepare(const struct dataplane *d, uint32_t slots, const struct da
 		n->lb = lb_bpf__open();
 		r = n->lb ? program_prepare(n->lb, &n->instance, s) : -errno;
 	}
+	if (r == 0)
+		r = spares_create(n->lb, d->instance.small & ~n->instance.small, &n->instance, &n->spares);
 	if (r == 0)
 		r = share_maps(d, n);
 	if (r < 0)
@@ -150,6 +156,8 @@ int dataplane_commit(struct dataplane *d, struct dataplane_next *n, char error[D
 	if (r == 0 && grows)
 		memcpy(slots, d->maps.slots, old_slots * sizeof(uint64_t));
 	if (r == 0)
+		r = spares_map(d, &n->spares); /* the old program does not read them */
+	if (r == 0)
 		r = links_swap(d, bpf_program__fd(old->progs.lb), bpf_program__fd(n->lb->progs.lb));
 	if (r < 0) {
 		if (slots)
@@ -161,8 +169,10 @@ int dataplane_commit(struct dataplane *d, struct dataplane_next *n, char error[D
 		mapping_drop(d, d->maps.slots);
 		d->maps.slots = slots;
 		d->maps.slot_count = n->instance.slots;
-		r = slots_pin(d, n->slots_fd);
+		r = map_pin_anew(d, "slots", n->slots_fd);
 	}
+	if (r == 0)
+		r = spares_pin(d, &n->spares);
 	d->instance = n->instance;
 	d->switches = n->switches;
 	d->verified = n->verified;
@@ -171,7 +181,7 @@ int dataplane_commit(struct dataplane *d, struct dataplane_next *n, char error[D
 	if (r == 0)
 		r = instance_write(d);
 	if (r < 0)
-		dataplane_fail(r, error, "the new slots can't be pinned: %s; an agent that takes over would lose them",
+		dataplane_fail(r, error, "the new tables can't be pinned: %s; an agent that takes over would lose them",
 			       strerror(-r));
 	return 0;
 }
@@ -182,5 +192,6 @@ void dataplane_next_free(struct dataplane_next *n)
 		return;
 	lb_bpf__destroy(n->lb);
 	cleanup_close(&n->slots_fd);
+	spares_close(&n->spares);
 	free(n);
 }
