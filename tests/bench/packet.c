@@ -65,6 +65,8 @@ static int program_fd(const struct bench *b, int program)
 		return bpf_program__fd(b->wrapper->progs.floor_head);
 	case PROGRAM_IPIP:
 		return bpf_program__fd(b->wrapper->progs.floor_ipip);
+	case PROGRAM_LINE:
+		return bpf_program__fd(b->wrapper->progs.floor_line);
 	default:
 		return dataplane_program_fd(b->worlds[program - PROGRAM_LB].d);
 	}

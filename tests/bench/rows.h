@@ -88,13 +88,14 @@ static const struct {
 };
 
 /* What is put under test, one after the other. The balancer is there once a world: PROGRAM_LB + WORLD_*. */
-enum { PROGRAM_TX = 1, PROGRAM_HEAD, PROGRAM_IPIP, PROGRAM_LB, PROGRAM_END = PROGRAM_LB + WORLD_COUNT };
+enum { PROGRAM_TX = 1, PROGRAM_HEAD, PROGRAM_IPIP, PROGRAM_LINE, PROGRAM_LB, PROGRAM_END = PROGRAM_LB + WORLD_COUNT };
 
 enum { ROW_BASE4, ROW_BASE6 };
 
 #define ROW(n, at, what, how_many, its, ...) \
 	{ .name = n, .site = at, .stream = what, .flows = how_many, .verdict = its, ##__VA_ARGS__ }
-#define FLOOR(n, at, what) { .name = n, .site = at, .stream = STREAM_REQUEST, .flows = 1, .floor = what }
+#define FLOOR(n, at, what, how_many) \
+	{ .name = n, .site = at, .stream = STREAM_REQUEST, .flows = how_many, .floor = what }
 
 /* Every packet of a row must have the verdict, or the other one where there are two; else there is no figure. */
 static const struct row_kind {
@@ -105,10 +106,11 @@ static const struct row_kind {
 	enum verdict verdict, other;
 	int floor;                /* PROGRAM_*; 0 = the balancer */
 } rows_wanted[] = {
-	[ROW_BASE4] = FLOOR("floor: XDP_TX at once", SITE_NAT4, PROGRAM_TX),
-	[ROW_BASE6] = FLOOR("floor: XDP_TX at once", SITE_NAT6, PROGRAM_TX),
-	FLOOR("floor: room for a header", SITE_NAT4, PROGRAM_HEAD),
-	FLOOR("floor: parse, constant IPIP header", SITE_NAT4, PROGRAM_IPIP),
+	[ROW_BASE4] = FLOOR("floor: XDP_TX at once", SITE_NAT4, PROGRAM_TX, 1),
+	[ROW_BASE6] = FLOOR("floor: XDP_TX at once", SITE_NAT6, PROGRAM_TX, 1),
+	FLOOR("floor: room for a header", SITE_NAT4, PROGRAM_HEAD, 1),
+	FLOOR("floor: parse, constant IPIP header", SITE_NAT4, PROGRAM_IPIP, 1),
+	FLOOR("floor: one line of 32 MiB, 64 k flows", SITE_NAT4, PROGRAM_LINE, MANY),
 
 	ROW("not for us", SITE_NAT4, STREAM_NOBODY, MANY, VERDICT_NO_SERVICE),
 	ROW("not for us", SITE_NAT6, STREAM_NOBODY, MANY, VERDICT_NO_SERVICE),

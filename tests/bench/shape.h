@@ -17,6 +17,7 @@
 
 #define SHAPE_PORT_BITS 14
 #define SHAPE_DIVISION_BITS 40
+#define SHAPE_LINES (1 << 19) /* of 64 bytes, that a floor touches: 32 MiB, as the flow table of the default size */
 
 /*
  * For i % divisor without a division: i - divisor * (i * reciprocal >> SHAPE_DIVISION_BITS), exact for i below 2^20 and

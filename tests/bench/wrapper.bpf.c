@@ -20,6 +20,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include <alwayson/hash.h>
+
 #include "checksum.h"
 #include "shape.h"
 
@@ -32,6 +34,19 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } under_test SEC(".maps");
+
+/* As large as the flow table of the default size. */
+struct line {
+	__u64 words[8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SHAPE_LINES);
+	__type(key, __u32);
+	__type(value, struct line);
+} lines SEC(".maps");
 
 /* What differs from packet to packet, in network order. */
 struct variable {
@@ -168,6 +183,27 @@ SEC("xdp.frags")
 int floor_head(struct xdp_md *ctx)
 {
 	return bpf_xdp_adjust_head(ctx, -(int)sizeof(struct iphdr)) ? XDP_ABORTED : XDP_TX;
+}
+
+/* One line of memory that the packet's addresses and ports lead to: what any table as large as ours has to wait for. */
+SEC("xdp.frags")
+int floor_line(struct xdp_md *ctx)
+{
+	const struct hash_key key = { { 1, 2 } };
+	struct ethhdr *eth = (void *)(long)ctx->data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct tcphdr *tcp = (void *)(ip + 1);
+	volatile struct line *line;
+	__u32 index;
+
+	if ((void *)(tcp + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	index = hash_tuple4(&key, ip->saddr, ip->daddr, tcp->source, tcp->dest, ip->protocol) & (SHAPE_LINES - 1);
+	line = bpf_map_lookup_elem(&lines, &index);
+	if (!line)
+		return XDP_ABORTED;
+	*(__u64 *)eth = line->words[0];
+	return XDP_TX;
 }
 
 /* Parses as far as any load balancer must, and prepends a constant IPIP header: the unit of the multiples. */
