@@ -133,6 +133,32 @@ check "nonsense in the tables: an agent puts it right" wait_until 10 "answers" s
 check "and goes on living" agent_is_running
 agent_stop
 
+# Another size of the flow table is no reason to end connections: it counts from the next start that takes nothing over.
+room() {
+	lab_ctl -j status | jq -r '.flows | "\(.v4.capacity) \(.v6.capacity)"'
+}
+
+resized() {
+	{ printf 'global\n\tflow-table 10000 2000\n\n'; cat "$CONFIG"; } >"$LAB_DIR/resized.cfg"
+}
+
+start
+before=$(room)
+kill -9 "$(agent_pid)"
+wait_until 10 "the agent's end" process_is_gone "$(agent_pid)"
+check "a configuration with another flow table" resized
+agent_start "$LAB_DIR/resized.cfg"
+agent_wait_ready "$READY_S"
+check "the flow table that was there keeps its size" expect "entries" "$(room)" = "$before"
+check "and a warning says so" grep -q 'event=flow_table_kept .*ipv4_wanted=32768 ipv6_wanted=8192' "$LAB_DIR/agent.log"
+check "packets are steered" steers
+agent_stop
+agent_start "$LAB_DIR/resized.cfg"
+agent_wait_ready "$READY_S"
+check "a start that takes nothing over has the new size" expect "entries" "$(room)" = "32768 8192"
+check "packets are steered with it" steers
+agent_stop
+
 # Nothing steers: there is nothing to lose.
 leave_pins
 rm "$PINS"/link-* "$PINS/flows4"

@@ -177,6 +177,7 @@ static void config_is_a_configuration(void **state)
 		       "    interface eth0 xdp auto\n"
 		       "    on-agent-death keep\n"
 		       "    watchdog 15s\n"
+		       "    flow-table 349525 87381\n"
 		       "    log /dev/log len 1024 local0 debug emerg  # lb.cfg:3\n"
 		       "\n"
 		       "frontend http\n"

@@ -395,6 +395,19 @@ static int start_state(struct agent *a, char error[AGENT_ERROR_MAX])
 	return secret_load(a->model->global.hash_secret_file, a->state, &a->secret, error);
 }
 
+void agent_note_flow_table(struct agent *a)
+{
+	const struct dataplane_maps *m = dataplane_maps(a->dataplane);
+	const struct model_global *g = &a->model->global;
+
+	if (m->bucket4_count != dataplane_buckets(g->flows4) || m->bucket6_count != dataplane_buckets(g->flows6))
+		log_event(a->log, LOG_WARNING, "flow_table_kept",
+			  "ipv4_entries=%u ipv6_entries=%u ipv4_wanted=%u ipv6_wanted=%u text=\"flow-table counts from a "
+			  "start that takes nothing over: stop and start, or alwaysond --discard\"",
+			  m->bucket4_count * FLOW_WAYS, m->bucket6_count * FLOW_WAYS,
+			  dataplane_buckets(g->flows4) * FLOW_WAYS, dataplane_buckets(g->flows6) * FLOW_WAYS);
+}
+
 static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	const uint64_t slots = reconcile_slots_wanted(a->model);
@@ -402,6 +415,8 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 		.name = a->options->name,
 		.switches = agent_switches(a->model),
 		.fresh = a->options->discard,
+		.buckets4 = dataplane_buckets(a->model->global.flows4),
+		.buckets6 = dataplane_buckets(a->model->global.flows6),
 		.slots = slots < DATAPLANE_SLOTS ? DATAPLANE_SLOTS : slots < DATAPLANE_SLOTS_MAX ? slots :
 											  DATAPLANE_SLOTS_MAX,
 	};
@@ -428,6 +443,7 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 	log_event(a->log, LOG_INFO, "loaded", "program=lb verified_instructions=%u taken_over=%s",
 		  dataplane_verified_instructions(a->dataplane),
 		  dataplane_maps(a->dataplane)->taken_over ? "yes" : "no");
+	agent_note_flow_table(a);
 	r = grace_new(a->base, &a->grace);
 	if (r == 0)
 		r = reconcile_new(a->dataplane, a->grace, a->net, &reconcile, &a->reconcile);

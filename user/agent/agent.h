@@ -186,6 +186,8 @@ void agent_reload(struct agent *a, const struct agent_reload_ops *ops);
 /* The agent stops: one under way fails. */
 void agent_reload_done(struct agent *a);
 struct dataplane_switches agent_switches(const struct model *m);
+/* Says so where the flow table, which keeps its size, is not as large as the configuration wants. */
+void agent_note_flow_table(struct agent *a);
 
 /* drained.c */
 void drained_wait(struct agent *a, struct control_request *r, const char *path, uint32_t timeout_ms);

@@ -125,6 +125,7 @@ static int take_model(struct agent *a, struct model *m, const struct hash_key *s
 	a->secret = *secret;
 	if (a->running)
 		sweep_set_model(a->sweep, m);
+	agent_note_flow_table(a);
 	if (announce_configure(a->announce) < 0)
 		log_event(a->log, LOG_ERR, "announce_failed", "error=%s", log_quoted(strerror(ENOMEM)));
 	return 0;

@@ -180,6 +180,7 @@ static void print_global(FILE *to, const json_t *global)
 	const json_t *list = json_object_get(global, "interfaces"), *n;
 	const json_t *stats = json_object_get(global, "stats_socket");
 	const json_t *logs = json_object_get(global, "logs");
+	const json_t *flows = json_object_get(global, "flow_table");
 	size_t i;
 
 	fputs("global\n", to);
@@ -210,6 +211,11 @@ static void print_global(FILE *to, const json_t *global)
 		else
 			fputs("    watchdog off", to);
 		render_end(to, global, "watchdog");
+	}
+	if (json_is_object(flows)) {
+		fprintf(to, "    flow-table %" JSON_INTEGER_FORMAT " %" JSON_INTEGER_FORMAT, field_number(flows, "ipv4"),
+			field_number(flows, "ipv6"));
+		render_end(to, global, "flow-table");
 	}
 	if (field_true(global, "external_check")) {
 		fputs("    external-check", to);

@@ -32,6 +32,7 @@ static const struct keyword keywords_global_items[] = {
 	NOTICE_NO("expose-experimental-directives", 0, 0, WHY_TUNES),
 	WORKS("external-check", 0, 0, KEYWORD_ANY, NULL, external_check),
 	NOTICE("fd-hard-limit", 0, 0, WHY_TUNES),
+	WORKS("flow-table", 0, 1, 2, "IPV4-RECORDS [IPV6-RECORDS]", flow_table),
 	NOTICE("gid", 0, 0,
 		"the agent stays root's, keeps only the capabilities it needs and drops the rest by itself"),
 	NOTICE("grace", 0, 0, "a stop detaches at once and says so"),

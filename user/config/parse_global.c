@@ -79,6 +79,21 @@ void parse_watchdog(struct parser *p, const struct config_word *args, size_t cou
 		p->model->global.watchdog_ms = ms;
 }
 
+/* flow-table IPV4-RECORDS [IPV6-RECORDS] */
+void parse_flow_table(struct parser *p, const struct config_word *args, size_t count)
+{
+	uint32_t *to[] = { &p->model->global.flows4, &p->model->global.flows6 };
+
+	if (seen_before(p, &args[-1], "flow-table", &p->flow_table_seen))
+		return;
+	for (size_t i = 0; i < count && i < 2; i++) {
+		unsigned records;
+
+		if (statement_number(p, &args[i], MODEL_FLOWS_MIN, MODEL_FLOWS_MAX, "MODEL_FLOWS_MAX", &records))
+			*to[i] = records;
+	}
+}
+
 /* metrics ADDRESS:PORT */
 void parse_metrics(struct parser *p, const struct config_word *args, size_t count)
 {

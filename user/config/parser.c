@@ -28,6 +28,8 @@ int parser_init(struct parser *p)
 	if (!p->model)
 		return -ENOMEM;
 	p->model->global.watchdog_ms = MODEL_WATCHDOG_MS;
+	p->model->global.flows4 = MODEL_FLOWS4;
+	p->model->global.flows6 = MODEL_FLOWS6;
 	p->model->global.stats = (struct model_stats_socket){ .mode = 0660, .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	return 0;
 }

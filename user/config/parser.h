@@ -309,6 +309,7 @@ struct parser {
 	struct announce_setting announce;           /* of global */
 	struct place peers_place, localpeer_place;  /* line 0 = not written */
 	bool stats_seen, hash_secret_seen, metrics_seen, state_dir_seen, agent_death_seen, watchdog_seen;
+	bool flow_table_seen;
 };
 
 /* "Did you mean" costs a look at every candidate: a text that is no configuration at all gets it for its first errors.
@@ -375,7 +376,7 @@ void origin_build(struct parser *p, const struct origin *from, struct model_orig
 
 /* The handlers that the tables name. */
 #define PARSE_HANDLERS(X)                                                                                            \
-	X(hash_secret) X(interface) X(log_global) X(metrics) X(on_agent_death) X(state_dir) X(stats_socket) \
+	X(flow_table) X(hash_secret) X(interface) X(log_global) X(metrics) X(on_agent_death) X(state_dir) X(stats_socket) \
 	X(watchdog)                                                                                                  \
 	X(stats_mode) X(stats_user) X(stats_uid) X(stats_group) X(stats_gid) X(stats_level)                          \
 	X(balance) X(bind) X(default_backend) X(default_server) X(disabled) X(enabled) X(forward) X(source) X(hash_type)       \

@@ -236,6 +236,11 @@ static uint32_t slots_of(const char *dir, uint32_t otherwise)
 	return info.max_entries;
 }
 
+static bool is_power_of_two(uint32_t n)
+{
+	return n && !(n & (n - 1));
+}
+
 static enum pins look_at_instance(const char *dir, const struct instance *wanted, struct instance *found, char *why)
 {
 	_cleanup_close_ int fd = open_pin(dir, "instance");
@@ -260,11 +265,10 @@ static enum pins look_at_instance(const char *dir, const struct instance *wanted
 	found->small = spares_found(dir);
 	if (found->cpu_count != wanted->cpu_count)
 		return alien(why, "it is for %u CPUs, this machine has %u now", found->cpu_count, wanted->cpu_count);
-	if (found->ports != wanted->ports || found->buckets4 != wanted->buckets4 || found->buckets6 != wanted->buckets6)
-		return alien(why, "its own ports and flow tables are of another size (%u, %u and %u; expected: %u, %u and %u)",
-			     found->ports, found->buckets4, found->buckets6, wanted->ports, wanted->buckets4,
-			     wanted->buckets6);
-	if (!found->slots || !found->hz || found->hz > 1000 || found->tick_shift > 15)
+	if (found->ports != wanted->ports)
+		return alien(why, "it has room for %u own ports; expected: %u", found->ports, wanted->ports);
+	if (!is_power_of_two(found->buckets4) || !is_power_of_two(found->buckets6) || !found->slots || !found->hz ||
+	    found->hz > 1000 || found->tick_shift > 15)
 		return alien(why, "%s/instance is damaged", dir);
 	return PINS_FIT;
 }

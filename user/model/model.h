@@ -66,6 +66,10 @@ enum model_limit {
 	MODEL_WATCHDOG_MS = 15000, /* where it is not written */
 	MODEL_WATCHDOG_MIN_MS = 2000,
 	MODEL_WATCHDOG_MAX_MS = 3600000,
+	MODEL_FLOWS_MIN = 1000,    /* records that the flow table has room for */
+	MODEL_FLOWS_MAX = 20000000,
+	MODEL_FLOWS4 = 349525,     /* where it is not written */
+	MODEL_FLOWS6 = 87381,
 };
 
 enum model_protocol { MODEL_TCP, MODEL_UDP };
@@ -390,6 +394,7 @@ struct model_global {
 	bool external_check;       /* commands may be started */
 	enum model_death on_agent_death;
 	uint32_t watchdog_ms;      /* a loop that stands still for so long ends the process; 0 = off */
+	uint32_t flows4, flows6;   /* records that the flow tables have room for */
 	char *state_dir;           /* NULL = /var/lib/alwayson */
 	struct endpoint metrics;   /* where metrics and status page are served; port 0 = nowhere */
 	struct vec(struct model_log) logs; /* none = stderr only */

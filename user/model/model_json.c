@@ -286,10 +286,11 @@ static json_t *global_json(const struct model_global *g)
 		json_decref(logs);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:s, s:I, s:o, s:o, s:o, s:s?, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
+	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:s, s:I, s:{s:I, s:I}, s:o, s:o, s:o, s:s?, s:o}", "interfaces", interfaces, "logs", logs, "stats_socket",
 			 stats_json(&g->stats), "hash_secret", model_path_json(g->hash_secret_file), "external_check",
 			 g->external_check, "on_agent_death",
-			 model_death_name(g->on_agent_death), "watchdog_ms", (json_int_t)g->watchdog_ms, "state_dir",
+			 model_death_name(g->on_agent_death), "watchdog_ms", (json_int_t)g->watchdog_ms, "flow_table",
+			 "ipv4", (json_int_t)g->flows4, "ipv6", (json_int_t)g->flows6, "state_dir",
 			 model_path_json(g->state_dir), "metrics", g->metrics.port ? endpoint_json(&g->metrics) : json_null(),
 			 "announce", announce_json(&g->announce), "localpeer", g->localpeer, "peers", peers_json(&g->peers));
 }
