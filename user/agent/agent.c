@@ -98,31 +98,6 @@ static void on_reconcile_error(const char *text, void *ctx)
 	log_event(a->log, LOG_ERR, "reconcile_failed", "error=%s", log_quoted(text));
 }
 
-static const char *const check_names[] = {
-	[HEALTH_UNCHECKED] = "no-check", [HEALTH_INIT] = "init", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down",
-};
-static const char *const admin_names[] = {
-	[HEALTH_READY] = "ready", [HEALTH_DRAIN] = "drain", [HEALTH_MAINT] = "maint",
-};
-
-static void on_health_change(const struct health_event *e, void *ctx)
-{
-	struct agent *a = ctx;
-	char path[2 * MODEL_NAME_MAX + 2];
-	size_t b, s;
-
-	log_event(a->log, e->went_down ? LOG_WARNING : LOG_NOTICE,
-		  e->went_down ? "server_down" : e->went_up ? "server_up" : "server_changed",
-		  "backend=%s server=%s check=%s admin=%s weight=%u reason=%s", e->backend, e->server,
-		  check_names[e->view->check], admin_names[e->view->admin], e->view->weight, log_quoted(e->reason));
-	snprintf(path, sizeof(path), "%s/%s", e->backend, e->server);
-	if (e->went_down && agent_find_server(a, path, &b, &s) &&
-	    a->model->backends.items[b].servers.items[s].shutdown_sessions)
-		reconcile_end_connections(a->reconcile, reconcile_server_id(a->reconcile, b, s));
-	a->save_due = true;
-	agent_run_soon(a);
-}
-
 /* The first round is over: attach, make the maps true, tell that we are ready. */
 static void begin(struct agent *a)
 {
@@ -162,39 +137,6 @@ static void begin(struct agent *a)
 	announce_update(a->announce);
 	ready_started("steering");
 	restart_answer(a);
-}
-
-/* What the agent can't find out concerns all servers at once, again and again: told of now and then. */
-static void tell_inconclusive(struct agent *a, size_t backend, const char *server, const char *result)
-{
-	const uint64_t now = agent_monotonic_ms();
-
-	if ((a->inconclusive_told_ms && now - a->inconclusive_told_ms < AGENT_INCONCLUSIVE_MS) ||
-	    backend >= a->model->backends.count)
-		return;
-	a->inconclusive_told_ms = now;
-	log_event(a->log, LOG_WARNING, "check_inconclusive", "backend=%s server=%s reason=%s",
-		  a->model->backends.items[backend].name, server, log_quoted(result));
-}
-
-static void on_check_result(size_t backend, const char *server, const char *result, bool inconclusive,
-			    uint32_t duration_us, void *ctx)
-{
-	struct agent *a = ctx;
-
-	monitor_count_check(a->monitor, backend, duration_us, inconclusive);
-	if (inconclusive)
-		tell_inconclusive(a, backend, server, result);
-	if (log_wants(a->log, LOG_DEBUG) && backend < a->model->backends.count)
-		log_event(a->log, LOG_DEBUG, "check", "backend=%s server=%s duration_us=%u result=%s",
-			  a->model->backends.items[backend].name, server, duration_us, log_quoted(result));
-}
-
-static bool was_cut_off(const struct addr *address, uint64_t since_ms, void *ctx)
-{
-	const struct agent *a = ctx;
-
-	return net_was_cut_off(a->net, address, since_ms);
 }
 
 static void on_first_round(void *ctx)
@@ -468,24 +410,6 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 	return 0;
 }
 
-static void on_share(void *ctx)
-{
-	agent_run_soon(ctx);
-}
-
-static void on_conflict(const struct health_conflict *c, void *ctx)
-{
-	struct agent *a = ctx;
-
-	if (c->begins)
-		log_event(a->log, LOG_CRIT, "writer_conflict", "backend=%s writers=%zu kept=%s", c->backend, c->writers,
-			  c->kept[0] ? c->kept : "none");
-	else
-		log_event(a->log, LOG_NOTICE, "writer_conflict_over", "backend=%s writers=%zu kept=%s", c->backend,
-			  c->writers, c->kept[0] ? c->kept : "none");
-	agent_run_soon(a);
-}
-
 /* A process for blocking checks is made even where there are none yet: later nobody here may make one. */
 static int start_plugins(struct agent *a, char error[AGENT_ERROR_MAX])
 {
@@ -496,9 +420,7 @@ static int start_plugins(struct agent *a, char error[AGENT_ERROR_MAX])
 
 static int start_health(struct agent *a, char error[AGENT_ERROR_MAX])
 {
-	const struct health_ops ops = { .on_change = on_health_change, .on_first_round = on_first_round,
-					.on_share = on_share, .on_conflict = on_conflict,
-					.on_result = on_check_result, .was_cut_off = was_cut_off, .ctx = a };
+	const struct health_ops ops = told_ops(a, on_first_round);
 	json_t *saved = NULL;
 	int r;
 

@@ -10,6 +10,7 @@
  *   watch.c      who waits for an event
  *   peers.c      records of connections go to other balancers, and come from them
  *   announce.c   service addresses brought up and taken down
+ *   told.c       what health tells, put down and passed on
  *   drained.c    who waits for a server's last connection
  *   verbs.c, show.c   the control socket's verbs
  */
@@ -188,6 +189,9 @@ void agent_reload_done(struct agent *a);
 struct dataplane_switches agent_switches(const struct model *m);
 /* Says so where the flow table, which keeps its size, is not as large as the configuration wants. */
 void agent_note_flow_table(struct agent *a);
+
+/* told.c: whom health tells; of the end of the first round, who is named. */
+struct health_ops told_ops(struct agent *a, void (*on_first_round)(void *ctx));
 
 /* drained.c */
 void drained_wait(struct agent *a, struct control_request *r, const char *path, uint32_t timeout_ms);
