@@ -123,8 +123,8 @@ goes_to() {
 
 # A download to the client's address in network $1, at 256 KiB/s: while nothing comes its client says nothing.
 download() {
-	nsenter --net="$(lab_netns_path client)" curl -sf -m 60 --interface "10.1.$1.1" -o "$LAB_DIR/down.$1" \
-		"http://$CLUSTER_VIP4:82/slow/2M" &
+	nsenter --net="$(lab_netns_path client)" curl -sSf -m 60 --interface "10.1.$1.1" -o "$LAB_DIR/down.$1" \
+		"http://$CLUSTER_VIP4:82/slow/2M" 2>"$LAB_DIR/down.$1.error" &
 	DOWNLOADS+=($!)
 }
 
@@ -132,9 +132,12 @@ download() {
 downloads_whole() {
 	local i n=0
 
-	wait "${DOWNLOADS[@]}" || :
 	for ((i = 1; i <= NETWORKS; i++)); do
-		! cmp -s "$LAB_DIR/down.$i" "$LAB_DIR/files/2M" || n=$((n + 1))
+		if cmp -s "$LAB_DIR/down.$i" "$LAB_DIR/files/2M"; then
+			n=$((n + 1))
+		else
+			sed "s/^/network $i: /" "$LAB_DIR/down.$i.error" >&2
+		fi
 	done
 	printf '%d' "$n"
 }
@@ -196,12 +199,14 @@ check "back: ... once it had all records" announced_last 1 "$lines"
 check "back: the router knows three" wait_until 10 "three ways" cluster_has_ways 3
 all_go_on 1 2 3
 survive back
+wait "${DOWNLOADS[@]}" || :
 check "every download in nat ends as it ought to, whatever network its client is in" expect "of $NETWORKS" \
 	"$(downloads_whole)" -eq "$NETWORKS"
 
 # The clients of one that withdraws go to the others, and so do the servers' replies to it.
 nsenter --net="$(lab_netns_path client)" "$LAB_BUILD/tests/system/steady_load" 30 "http:50:$CLUSTER_VIP4:82" >"$LAB_DIR/load" 2>&1 &
 LOAD_PID=$!
+wait_until 5 "the load to begin" test -e "$LAB_DIR/load"
 mark
 cluster_ctl 2 withdraw >/dev/null
 check "withdrawn: its own address goes to the others" wait_until 10 "two ways" goes_to "${CLUSTER_SOURCES4}12" "11 13"
