@@ -143,13 +143,13 @@ resized() {
 }
 
 start
-before=$(room)
+room_before=$(room)
 kill -9 "$(agent_pid)"
 wait_until 10 "the agent's end" process_is_gone "$(agent_pid)"
 check "a configuration with another flow table" resized
 agent_start "$LAB_DIR/resized.cfg"
 agent_wait_ready "$READY_S"
-check "the flow table that was there keeps its size" expect "entries" "$(room)" = "$before"
+check "the flow table that was there keeps its size" expect "entries" "$(room)" = "$room_before"
 check "and a warning says so" grep -q 'event=flow_table_kept .*ipv4_wanted=32768 ipv6_wanted=8192' "$LAB_DIR/agent.log"
 check "packets are steered" steers
 agent_stop
