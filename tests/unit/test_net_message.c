@@ -58,6 +58,7 @@ static void *begin(union draft *d, uint16_t type, size_t header)
 static void draft_link(union draft *d)
 {
 	struct ifinfomsg *info = begin(d, RTM_NEWLINK, sizeof(*info));
+	struct nlattr *xdp;
 
 	info->ifi_index = 7;
 	info->ifi_type = 1;
@@ -66,6 +67,10 @@ static void draft_link(union draft *d)
 	mnl_attr_put_u32(&d->m, IFLA_MTU, 1500);
 	mnl_attr_put(&d->m, IFLA_ADDRESS, 6, mac);
 	mnl_attr_put_u32(&d->m, IFLA_MTU + 30, 1); /* of a kind we do not know */
+	xdp = mnl_attr_nest_start(&d->m, IFLA_XDP);
+	mnl_attr_put_u8(&d->m, IFLA_XDP_ATTACHED, XDP_ATTACHED_DRV);
+	mnl_attr_put_u32(&d->m, IFLA_XDP_PROG_ID, 4711);
+	mnl_attr_nest_end(&d->m, xdp);
 }
 
 static void draft_address4(union draft *d)
@@ -177,6 +182,7 @@ static void reads_a_link(void **state)
 	assert_int_equal(r.link.ifindex, 7);
 	assert_string_equal(r.link.name, "eth0.10");
 	assert_int_equal(r.link.mtu, 1500);
+	assert_int_equal(r.link.xdp, 4711);
 	assert_true(r.link.has_mac);
 	assert_memory_equal(r.link.mac, mac, 6);
 	assert_int_equal(r.link.flags, 0x10043);

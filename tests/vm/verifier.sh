@@ -5,7 +5,7 @@
 # tests/bench/verified says.
 . "$(dirname "$0")/lib.sh"
 
-for object in lb decap clock; do
+for object in lb decap clock shared dispatcher; do
 	"$BUILD/tests/bench/verified" "$BUILD/bpf/$object.bpf.o"
 	check "the verifier takes $object.bpf.o" test $? = 0
 done

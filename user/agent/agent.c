@@ -25,6 +25,9 @@
 #include "agent/vlan.h"
 #include "agent/watch.h"
 #include "agent/watchdog.h"
+#include "base/cleanup.h"
+#include "base/handover.h"
+#include "dataplane/sharing.h"
 
 static uint64_t clock_ms(clockid_t clock)
 {
@@ -350,6 +353,13 @@ void agent_note_flow_table(struct agent *a)
 			  dataplane_buckets(g->flows4) * FLOW_WAYS, dataplane_buckets(g->flows6) * FLOW_WAYS);
 }
 
+/* The process that may still ask libxdp when the agent may not; before there is anything that it would hold open. */
+static int start_sharing(const struct dataplane_options *o, int *ret_fd)
+{
+	*ret_fd = handover_take("sharing");
+	return *ret_fd >= 0 || !o->switches.shared ? 0 : sharing_start(o->name, ret_fd);
+}
+
 static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	const uint64_t slots = reconcile_slots_wanted(a->model);
@@ -367,10 +377,15 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 					 .on_slice = on_slice, .ctx = a };
 	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .on_claim = on_claim, .ctx = a };
 	struct interfaces_ports ports = {};
-	int r = net_new(a->base, &net, &a->net);
+	int sharing, r = net_new(a->base, &net, &a->net);
 
 	if (r < 0) {
 		snprintf(error, AGENT_ERROR_MAX, "cannot ask the kernel about the network: %s", strerror(-r));
+		return r;
+	}
+	r = start_sharing(&options, &sharing);
+	if (r < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "cannot start the process that asks libxdp: %s", strerror(-r));
 		return r;
 	}
 	interfaces_ports(a->net, &ports);
@@ -378,8 +393,12 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 	options.bond_port_count = ports.count;
 	r = dataplane_open(&options, &a->dataplane, error);
 	vec_done(&ports);
-	if (r == 0)
-		r = interfaces_check(a, error);
+	if (r < 0) {
+		cleanup_close(&sharing);
+		return r;
+	}
+	dataplane_set_sharing(a->dataplane, sharing);
+	r = interfaces_check(a, error);
 	if (r < 0)
 		return r;
 	log_event(a->log, LOG_INFO, "loaded", "program=lb verified_instructions=%u taken_over=%s",

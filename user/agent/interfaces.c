@@ -112,6 +112,26 @@ static bool is_to_stay(struct agent *a, const struct dataplane_attachment *at)
 	return n && i && i->wanted && (!named || named->ifindex == at->ifindex);
 }
 
+/*
+ * Another tool can take our entry out of libxdp's dispatcher, or the dispatcher off the NIC. As the configuration says that
+ * packets are steered there, the entry is added anew; `alwayson unload` is the way to end it.
+ */
+static void notice_removed(struct agent *a)
+{
+	const struct dataplane_attachment *all;
+	size_t count = dataplane_attachments(a->dataplane, &all);
+
+	for (size_t i = 0; i < count; i++) {
+		if (!net_interface_by_index(a->net, all[i].ifindex) || dataplane_holds(a->dataplane, &all[i]))
+			continue;
+		log_event(a->log, LOG_WARNING, "taken_away", "interface=%s text=%s", all[i].name,
+			  log_quoted("another program has taken us out of libxdp's dispatcher"));
+		dataplane_detach(a->dataplane, all[i].ifindex);
+		count = dataplane_attachments(a->dataplane, &all);
+		i = -1;
+	}
+}
+
 static void follow_names(struct agent *a)
 {
 	const struct dataplane_attachment *all;
@@ -187,7 +207,7 @@ static int attach(struct agent *a, const struct agent_interface *i, const struct
 		return r;
 	at = attachment(a, i->name);
 	log_event(a->log, LOG_NOTICE, "attached", "interface=%s mode=%s", i->name,
-		  at && at->native ? "native" : "generic");
+		  dataplane_mode_name(at));
 	vlan_keep_tags(a, n->ifindex, i->name);
 	return 0;
 }
@@ -243,6 +263,7 @@ const char *interfaces_apply(struct agent *a)
 	static char error[DATAPLANE_ERROR_MAX];
 
 	error[0] = '\0';
+	notice_removed(a);
 	follow_names(a);
 	leave_unwanted(a);
 	for (size_t i = 0; i < a->interfaces.count; i++) {
@@ -313,7 +334,7 @@ int interfaces_check(struct agent *a, char error[AGENT_ERROR_MAX])
 		r = check_kind(a, n, error);
 		if (r < 0)
 			return r;
-		r = dataplane_check(a->dataplane, n->ifindex, in->name, error);
+		r = dataplane_check(a->dataplane, n->ifindex, in->name, in->mode, error);
 		if (r < 0)
 			return r;
 	}
@@ -400,6 +421,7 @@ void interfaces_suggest(const struct net *n, const struct model *m, char *text, 
 
 static const char *const mode_words[] = {
 	[MODEL_XDP_AUTO] = "auto", [MODEL_XDP_NATIVE] = "native", [MODEL_XDP_GENERIC] = "generic",
+	[MODEL_XDP_SHARED] = "shared",
 };
 
 json_t *interfaces_save(const struct agent *a)

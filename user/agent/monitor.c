@@ -136,8 +136,8 @@ static const char *mode_of(struct agent *a, const char *name)
 
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(all[i].name, name) == 0)
-			return all[i].native ? "native" : "generic";
-	return "detached";
+			return dataplane_mode_name(&all[i]);
+	return dataplane_mode_name(NULL);
 }
 
 static void gather_announced(const struct announce_view *v, void *ctx)

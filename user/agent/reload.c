@@ -78,7 +78,10 @@ static bool same_model(const struct model *a, const struct model *b)
 struct dataplane_switches agent_switches(const struct model *m)
 {
 	bool ipv6 = false, nat = false, dsr = false, transparent = false, quic = false, access = false, rates = false;
+	bool shared = false;
 
+	for (size_t i = 0; i < m->global.interfaces.count; i++)
+		shared |= m->global.interfaces.items[i].mode == MODEL_XDP_SHARED;
 	for (size_t i = 0; i < m->services.count; i++) {
 		ipv6 |= m->services.items[i].addr.family == AF_INET6;
 		access |= m->services.items[i].policy > 0;
@@ -97,7 +100,7 @@ struct dataplane_switches agent_switches(const struct model *m)
 	return (struct dataplane_switches){
 		.heartbeat = m->global.on_agent_death == MODEL_DEATH_PASS,
 		.without_ipv6 = !ipv6, .without_nat = !nat, .without_dsr = !dsr, .without_transparent = !transparent,
-		.without_quic = !quic, .without_access = !access, .without_rates = !rates,
+		.without_quic = !quic, .without_access = !access, .without_rates = !rates, .shared = shared,
 	};
 }
 
@@ -356,6 +359,7 @@ static void go_on(void *ctx)
 	l->switches.without_quic &= now->without_quic;
 	l->switches.without_access &= now->without_access;
 	l->switches.without_rates &= now->without_rates;
+	l->switches.shared |= now->shared;
 	if (l->slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&l->switches, now, sizeof(*now)) == 0) {
 		finish(l, take(l));
 		return;

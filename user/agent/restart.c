@@ -137,7 +137,8 @@ static bool give_all(struct restart *s)
 	return handover_give("asker", s->request ? control_fd(s->request) : -1) &&
 	       handover_give("control", control_listener(a->control)) &&
 	       handover_give("metrics", monitor_listener(a->monitor)) &&
-	       handover_give("packets", net_packets_fd(a->net)) && plugins_hand_over(a->plugins);
+	       handover_give("packets", net_packets_fd(a->net)) &&
+	       handover_give("sharing", dataplane_sharing(a->dataplane)) && plugins_hand_over(a->plugins);
 }
 
 static void become(struct restart *s)

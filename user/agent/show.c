@@ -45,7 +45,7 @@ static json_t *interface_head(struct agent *a, const struct agent_interface *i)
 	const struct net_interface *n = interfaces_nic(a, i);
 
 	return json_pack("{s:s, s:I, s:s, s:I}", "name", i->name, "ifindex", (json_int_t)(n ? n->ifindex : 0), "mode",
-			 at ? at->native ? "native" : "generic" : "detached", "attached_since_ms",
+			 dataplane_mode_name(at), "attached_since_ms",
 			 (json_int_t)(at ? at->since_ms : 0));
 }
 

@@ -182,7 +182,8 @@ static bool is_attached(struct agent *a, const char *name)
 static void verb_load(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
 {
 	struct agent *a = ctx;
-	enum model_xdp_mode mode = MODEL_XDP_AUTO;
+	const struct agent_interface *known = interfaces_find(a, argv[0]);
+	enum model_xdp_mode mode = known && known->mode == MODEL_XDP_SHARED ? MODEL_XDP_SHARED : MODEL_XDP_AUTO;
 	char error[AGENT_ERROR_MAX] = "";
 	bool was;
 

@@ -106,8 +106,7 @@ static const struct keyword values_xdp_items[] = {
 	VALUE("auto", MODEL_XDP_AUTO),
 	VALUE("generic", MODEL_XDP_GENERIC),
 	VALUE("native", MODEL_XDP_NATIVE),
-	VALUE_REFUSED("shared", "a later version attaches beside other programs, by libxdp's dispatcher; "
-				"until then the program has the interface to itself"),
+	VALUE("shared", MODEL_XDP_SHARED),
 };
 
 KEYWORD_TABLE(values_xdp, "xdp mode", "xdp ", "");

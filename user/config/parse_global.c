@@ -148,7 +148,7 @@ void parse_interface(struct parser *p, const struct config_word *args, size_t co
 		return;
 	}
 	if (count == 2) {
-		parser_error(p, &args[1], "'xdp' lacks its mode: auto, native or generic");
+		parser_error(p, &args[1], "'xdp' lacks its mode: auto, native, generic or shared");
 		return;
 	}
 	if (count == 3 && !statement_choice(p, &values_xdp, &args[2], &mode))

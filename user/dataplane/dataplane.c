@@ -350,6 +350,8 @@ static int load_clock(struct dataplane *d, char error[DATAPLANE_ERROR_MAX])
 
 int program_prepare(struct lb_bpf *lb, const struct instance *i, const struct dataplane_switches *s)
 {
+	int r;
+
 	lb->rodata->tick_shift = i->tick_shift;
 	lb->rodata->flow_mask4 = i->buckets4 - 1;
 	lb->rodata->flow_mask6 = i->buckets6 - 1;
@@ -362,6 +364,9 @@ int program_prepare(struct lb_bpf *lb, const struct instance *i, const struct da
 	lb->rodata->with_transparent = !s->without_transparent;
 	lb->rodata->with_quic = !s->without_quic;
 	lb->rodata->death_jiffies = s->heartbeat ? DATAPLANE_DEATH_MS * i->hz / 1000 : 0;
+	/* An extension has no attach type, and newer kernels let it go on only to a program that has none either. */
+	if (s->shared && (r = bpf_program__set_expected_attach_type(lb->progs.lb, 0)) < 0)
+		return r;
 	return set_sizes(lb, i);
 }
 
@@ -436,6 +441,7 @@ static int meet_the_past(struct dataplane *d, const struct dataplane_options *o,
 		/* Connections that were found may be of any kind that there were tables for, whatever is configured now. */
 		spares_limit(&d->switches, found->small);
 		d->switches.without_dsr = d->switches.without_transparent = false;
+		d->switches.shared |= pins_are_shared(d->pin_dir);
 		return 0;
 	case PINS_ALIEN:
 		pins_attached(d->pin_dir, names, sizeof(names));
@@ -444,7 +450,7 @@ static int meet_the_past(struct dataplane *d, const struct dataplane_options *o,
 				      "steering. Start with --discard to begin anew in its place, or end it with `alwaysond "
 				      "--unload --name %s`: its connections end then", names, why, o->name);
 	default:
-		pins_remove(d->pin_dir);
+		pins_remove(d->pin_dir, d->sharing_fd);
 		return 0;
 	}
 }
@@ -476,7 +482,7 @@ static struct dataplane *dataplane_new(const struct dataplane_options *options)
 
 	if (!d)
 		return NULL;
-	d->instance_fd = d->ids_fd = -1;
+	d->instance_fd = d->ids_fd = d->sharing_fd = -1;
 	snprintf(d->pin_dir, sizeof(d->pin_dir), "%s/%s", DATAPLANE_PIN_ROOT, options->name);
 	d->switches = options->switches;
 	d->instance = (struct instance){
@@ -582,11 +588,12 @@ void dataplane_close(struct dataplane *d, bool leave)
 		return;
 	links_close(d, leave);
 	if (!leave)
-		pins_remove(d->pin_dir);
+		pins_remove(d->pin_dir, d->sharing_fd);
 	if (d->instance_fd >= 0)
 		close(d->instance_fd);
 	if (d->ids_fd >= 0)
 		close(d->ids_fd);
+	cleanup_close(&d->sharing_fd);
 	for (size_t i = 0; i < d->mappings.count; i++)
 		munmap(d->mappings.items[i].memory, d->mappings.items[i].size);
 	vec_done(&d->mappings);
@@ -606,6 +613,16 @@ struct dataplane_maps *dataplane_maps(struct dataplane *d)
 int dataplane_program_fd(const struct dataplane *d)
 {
 	return bpf_program__fd(d->lb->progs.lb);
+}
+
+void dataplane_set_sharing(struct dataplane *d, int fd)
+{
+	d->sharing_fd = fd;
+}
+
+int dataplane_sharing(const struct dataplane *d)
+{
+	return d->sharing_fd;
 }
 
 int dataplane_devices_fd(const struct dataplane *d)
@@ -636,7 +653,7 @@ void dataplane_discard(const char *name)
 	char dir[256];
 
 	snprintf(dir, sizeof(dir), "%s/%s", DATAPLANE_PIN_ROOT, name);
-	pins_remove(dir);
+	pins_remove(dir, -1);
 }
 
 void dataplane_beat(struct dataplane *d, uint32_t ms)

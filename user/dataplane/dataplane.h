@@ -61,6 +61,7 @@ struct dataplane_options {
 	bool fresh;               /* take nothing over: what there is goes, with its connections */
 	struct dataplane_switches {
 		bool heartbeat;   /* packets are left to the host while the agent is dead (dataplane_beat()) */
+		bool shared;      /* it can be attached in libxdp's dispatcher (dispatcher.h) */
 		/* What the program is loaded without: what is not used costs nothing, nor does the verifier look at it. */
 		bool without_ipv6, without_nat, without_dsr, without_transparent, without_quic; /* dsr: and ipip */
 		bool without_access, without_rates; /* no matter of the program: their tables are spared */
@@ -161,17 +162,28 @@ struct dataplane_attachment {
 	unsigned ifindex;
 	char name[16];
 	bool native;
+	bool shared;              /* in libxdp's dispatcher */
 	uint64_t since_ms;        /* wall clock */
 };
 
+/* "native", "generic" or "shared"; "detached" for NULL. */
+const char *dataplane_mode_name(const struct dataplane_attachment *a);
+
 /*
- * Attaches to a NIC: natively if the driver can (AUTO) or must (NATIVE), else in generic mode. An attachment left by an
- * earlier agent of this instance is taken over. -EBUSY: another program is there (named in error); -EALREADY.
+ * Attaches to a NIC: natively if the driver can (AUTO) or must (NATIVE), else in generic mode; SHARED: in libxdp's
+ * dispatcher, for which the program must be loaded (switches.shared). An attachment left by an earlier agent of this
+ * instance is taken over. -EBUSY: another program is there (named in error); -EALREADY.
  */
 int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
 		     char error[DATAPLANE_ERROR_MAX]);
 /* Could it be attached there? 0; -EBUSY: another program is there, named in error. */
-int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, char error[DATAPLANE_ERROR_MAX]);
+int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
+		    char error[DATAPLANE_ERROR_MAX]);
+/* Has nobody taken it away? Another tool can take it out of the dispatcher; what is not shared is the agent's alone. */
+bool dataplane_holds(const struct dataplane *d, const struct dataplane_attachment *a);
+/* sharing_start()'s descriptor, the dataplane's from now on, and what it is, for the program that this one becomes; -1: none. */
+void dataplane_set_sharing(struct dataplane *d, int fd);
+int dataplane_sharing(const struct dataplane *d);
 /* 0 or -ENOENT. */
 int dataplane_detach(struct dataplane *d, unsigned ifindex);
 /*

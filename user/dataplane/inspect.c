@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/dispatcher.h"
 
 int inspect_program_name(uint32_t id, char ret[static INSPECT_NAME_MAX])
 {
@@ -30,7 +31,11 @@ static bool holds(const char *instance, unsigned ifindex, uint32_t program)
 	uint32_t size = sizeof(info);
 	_cleanup_close_ int fd = -1;
 	char path[512];
+	bool native;
 
+	snprintf(path, sizeof(path), "%s/%s", DATAPLANE_PIN_ROOT, instance);
+	if (dispatcher_holds(path, ifindex, &native))
+		return true;
 	snprintf(path, sizeof(path), "%s/%s/link-%u", DATAPLANE_PIN_ROOT, instance, ifindex);
 	fd = bpf_obj_get(path);
 	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == BPF_LINK_TYPE_XDP &&

@@ -14,7 +14,7 @@ enum { DATAPLANE_IDS = MAX_SERVERS + MAX_SERVICES + MAX_BACKENDS };
 
 struct link {
 	struct dataplane_attachment shown;
-	int fd;
+	int fd; /* a bpf_link; shared: the array of the entry (dispatcher.h) */
 };
 
 struct mapping {
@@ -28,6 +28,7 @@ struct dataplane {
 	struct clock_bpf *clock;
 	struct dataplane_maps maps;
 	int instance_fd, ids_fd;  /* maps of the agent's own */
+	int sharing_fd;           /* sharing.h; -1: this process has the rights, or needs none */
 	unsigned verified;
 	struct instance instance;
 	struct dataplane_switches switches;

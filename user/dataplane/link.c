@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Attachments of the program to NICs: bpf_links, pinned as link-IFINDEX, so that they outlive the agent and are replaced
- * atomically. Also fills `devices`, the NICs that frames may be redirected to, by the NIC that the program knows: a port
- * of a bond stands for the bond.
+ * atomically; where NICs are shared with other tools' programs, entries in libxdp's dispatcher (dispatcher.h), which are
+ * and do the same. Also fills `devices`, the NICs that frames may be redirected to, by the NIC that the program knows: a
+ * port of a bond stands for the bond.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -18,7 +19,9 @@
 #include <xdp/libxdp.h>
 
 #include "base/cleanup.h"
+#include "dataplane/dispatcher.h"
 #include "dataplane/internal.h"
+#include "dataplane/sharing.h"
 
 #include "lb.skel.h"
 
@@ -53,7 +56,7 @@ bool links_is_native(unsigned ifindex)
 	return bpf_xdp_query(ifindex, 0, &query) == 0 && query.attach_mode == XDP_ATTACHED_DRV;
 }
 
-static int remember(struct dataplane *d, unsigned ifindex, const char *name, int fd)
+static int remember(struct dataplane *d, unsigned ifindex, const char *name, int fd, bool shared)
 {
 	struct link *l = vec_push(&d->links);
 
@@ -61,11 +64,14 @@ static int remember(struct dataplane *d, unsigned ifindex, const char *name, int
 		return -ENOMEM;
 	l->fd = fd;
 	l->shown.ifindex = ifindex;
+	l->shown.shared = shared;
 	l->shown.native = links_is_native(ifindex);
 	l->shown.since_ms = wall_ms();
 	snprintf(l->shown.name, sizeof(l->shown.name), "%s", name);
 	return add_device(d, ifindex, ifindex);
 }
+
+#define DISPATCHER_NAME "libxdp's dispatcher"
 
 /* The name of the program that holds the NIC already, for the message. */
 static void name_other(unsigned ifindex, char *name, size_t size)
@@ -78,7 +84,7 @@ static void name_other(unsigned ifindex, char *name, size_t size)
 		return;
 	main_program = xdp_multiprog__main_prog(multi);
 	if (!xdp_multiprog__is_legacy(multi))
-		snprintf(name, size, "libxdp's dispatcher");
+		snprintf(name, size, DISPATCHER_NAME);
 	else if (main_program)
 		snprintf(name, size, "the program \"%s\"", xdp_program__name(main_program));
 	xdp_multiprog__close(multi);
@@ -112,22 +118,80 @@ static struct link *find_link(struct dataplane *d, unsigned ifindex)
 	return NULL;
 }
 
+/* Another program from the next packet on. */
+static int set_program(const struct link *l, int program)
+{
+	if (l->shown.shared)
+		return dispatcher_set(l->fd, program);
+	return bpf_link_update(l->fd, program, NULL) < 0 ? -errno : 0;
+}
+
+/*
+ * The kernel does not replace a program by one of another attach type, which it has or has not as switches.shared is:
+ * the NIC is free for a moment then, and its packets are the host's.
+ */
+static int set_other_kind(struct dataplane *d, struct link *l, int program)
+{
+	char path[256];
+	int r, fd;
+
+	bpf_link_detach(l->fd);
+	r = create_link(program, l->shown.ifindex, l->shown.native ? MODEL_XDP_NATIVE : MODEL_XDP_GENERIC, &fd);
+	if (r < 0)
+		return r;
+	link_path(d, l->shown.ifindex, path);
+	unlink(path);
+	if (bpf_obj_pin(fd, path) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	close(l->fd);
+	l->fd = fd;
+	return 0;
+}
+
+static int replace_program(struct dataplane *d, struct link *l, int program)
+{
+	int r = set_program(l, program);
+
+	return r == -EINVAL && !l->shown.shared ? set_other_kind(d, l, program) : r;
+}
+
 static int fail_busy(unsigned ifindex, const char *name, char error[DATAPLANE_ERROR_MAX])
 {
 	char other[128];
 
 	name_other(ifindex, other, sizeof(other));
 	return dataplane_fail(-EBUSY, error, "%s: %s is attached there already; remove it first "
-					     "(ip link set dev %s xdp off)", name, other, name);
+					     "(ip link set dev %s xdp off)%s", name, other, name,
+			      strcmp(other, DISPATCHER_NAME) == 0 ? ", or write `xdp shared`" : "");
 }
 
-int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, char error[DATAPLANE_ERROR_MAX])
+int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
+		    char error[DATAPLANE_ERROR_MAX])
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	char other[128];
 
 	if (find_link(d, ifindex) || bpf_xdp_query(ifindex, 0, &query) < 0 || !query.attach_mode)
 		return 0;
+	name_other(ifindex, other, sizeof(other));
+	if (mode == MODEL_XDP_SHARED && strcmp(other, DISPATCHER_NAME) == 0)
+		return 0;
 	return fail_busy(ifindex, name, error);
+}
+
+bool dataplane_holds(const struct dataplane *d, const struct dataplane_attachment *a)
+{
+	bool native;
+
+	return !a->shared || dispatcher_holds(d->pin_dir, a->ifindex, &native);
+}
+
+const char *dataplane_mode_name(const struct dataplane_attachment *a)
+{
+	return !a ? "detached" : a->shared ? "shared" : a->native ? "native" : "generic";
 }
 
 int links_create(int program, unsigned ifindex, const char *name, enum model_xdp_mode mode, int *ret_fd,
@@ -194,6 +258,33 @@ int dataplane_add_port(struct dataplane *d, const struct dataplane_port *port)
 	return 1;
 }
 
+/* The entry is added empty, and steers when the program is put into it. */
+static int attach_shared(struct dataplane *d, unsigned ifindex, const char *name, char error[DATAPLANE_ERROR_MAX])
+{
+	char why[DATAPLANE_ERROR_MAX] = "";
+	int r, fd;
+
+	if (!d->switches.shared)
+		return dataplane_fail(-EINVAL, error, "%s: the program is not loaded for libxdp's dispatcher: write "
+						      "`xdp shared` in the configuration", name);
+	r = sharing_add(d->sharing_fd, d->pin_dir, ifindex, why);
+	if (r < 0)
+		return dataplane_fail(r, error, "%s: %.400s", name, why);
+	fd = r = dispatcher_open(d->pin_dir, ifindex);
+	if (r >= 0)
+		r = remember(d, ifindex, name, fd, true);
+	if (r == 0)
+		r = dispatcher_set(fd, dataplane_program_fd(d));
+	if (r == 0)
+		return 0;
+	if (fd >= 0 && dataplane_detach(d, ifindex) == -ENOENT) {
+		close(fd);
+		sharing_remove(d->sharing_fd, d->pin_dir, ifindex);
+	}
+	return dataplane_fail(r, error, "%s: the entry in libxdp's dispatcher can't go on to the program: %s", name,
+			      strerror(-r));
+}
+
 int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
 		     char error[DATAPLANE_ERROR_MAX])
 {
@@ -202,6 +293,8 @@ int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, en
 
 	if (find_link(d, ifindex))
 		return dataplane_fail(-EALREADY, error, "%s: already attached", name);
+	if (mode == MODEL_XDP_SHARED)
+		return attach_shared(d, ifindex, name, error);
 	r = links_create(dataplane_program_fd(d), ifindex, name, mode, &fd, error);
 	if (r < 0)
 		return r;
@@ -212,13 +305,24 @@ int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, en
 		close(fd);
 		return dataplane_fail(r, error, "%s: cannot pin the attachment at %s: %s", name, path, strerror(-r));
 	}
-	r = remember(d, ifindex, name, fd);
+	r = remember(d, ifindex, name, fd, false);
 	if (r < 0) {
 		unlink(path);
 		close(fd);
 		return dataplane_fail(r, error, "%s: cannot add it to the devices: %s", name, strerror(-r));
 	}
 	return 0;
+}
+
+/* What counts is done at once: with an empty array nothing is steered. The entry itself goes if libxdp can take it out. */
+static void leave_dispatcher(struct dataplane *d, const struct link *l)
+{
+	const bool held = dataplane_holds(d, &l->shown);
+
+	dispatcher_set(l->fd, -1);
+	if (held)
+		sharing_remove(d->sharing_fd, d->pin_dir, l->shown.ifindex);
+	dispatcher_forget(d->pin_dir, l->shown.ifindex);
 }
 
 int dataplane_detach(struct dataplane *d, unsigned ifindex)
@@ -230,9 +334,13 @@ int dataplane_detach(struct dataplane *d, unsigned ifindex)
 		return -ENOENT;
 	remove_device(d, ifindex);
 	forget_ports(d, ifindex);
-	link_path(d, ifindex, path);
-	bpf_link_detach(l->fd);
-	unlink(path);
+	if (l->shown.shared) {
+		leave_dispatcher(d, l);
+	} else {
+		link_path(d, ifindex, path);
+		bpf_link_detach(l->fd);
+		unlink(path);
+	}
 	close(l->fd);
 	*l = d->links.items[--d->links.count];
 	return 0;
@@ -271,10 +379,24 @@ static void take_over(struct dataplane *d, const char *file, unsigned ifindex)
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return;
-	if (!if_indextoname(ifindex, name) || remember(d, ifindex, name, fd) < 0) {
+	if (!if_indextoname(ifindex, name) || remember(d, ifindex, name, fd, false) < 0) {
 		unlink(path);
 		close(fd);
 	}
+}
+
+/* An entry that is in the dispatcher still. Where another tool has taken it out, the agent adds one anew. */
+static void take_over_shared(struct dataplane *d, unsigned ifindex)
+{
+	char name[IF_NAMESIZE];
+	int fd = dispatcher_open(d->pin_dir, ifindex);
+	bool native;
+
+	if (fd >= 0 && if_indextoname(ifindex, name) && dispatcher_holds(d->pin_dir, ifindex, &native) &&
+	    remember(d, ifindex, name, fd, true) == 0)
+		return;
+	cleanup_close(&fd);
+	dispatcher_forget(d->pin_dir, ifindex);
 }
 
 /* All NICs are known to this program's `devices` before it runs on the first of them: it may redirect to each. */
@@ -290,14 +412,16 @@ void links_take_over(struct dataplane *d, const struct dataplane_options *o)
 
 		if (sscanf(e->d_name, "link-%u", &ifindex) == 1)
 			take_over(d, e->d_name, ifindex);
+		else if (sscanf(e->d_name, "shared-%u", &ifindex) == 1)
+			take_over_shared(d, ifindex);
 	}
 	closedir(dir);
 	for (size_t i = 0; i < o->bond_port_count; i++)
 		dataplane_add_port(d, &o->bond_ports[i]);
 	for (size_t i = 0; i < d->links.count;) {
-		const struct link *l = &d->links.items[i];
+		struct link *l = &d->links.items[i];
 
-		if (bpf_link_update(l->fd, dataplane_program_fd(d), NULL) == 0)
+		if (replace_program(d, l, dataplane_program_fd(d)) == 0)
 			i++;
 		else
 			dataplane_detach(d, l->shown.ifindex); /* ENOLINK: another NIC has the number now */
@@ -307,13 +431,13 @@ void links_take_over(struct dataplane *d, const struct dataplane_options *o)
 int links_swap(struct dataplane *d, int from, int to)
 {
 	for (size_t i = 0; i < d->links.count; i++) {
-		int r = bpf_link_update(d->links.items[i].fd, to, NULL) < 0 ? -errno : 0;
+		int r = replace_program(d, &d->links.items[i], to);
 
 		/* ENOLINK: its NIC has gone, and soon somebody will notice. */
 		if (r == 0 || r == -ENOLINK)
 			continue;
 		while (i--)
-			bpf_link_update(d->links.items[i].fd, from, NULL);
+			replace_program(d, &d->links.items[i], from);
 		return r;
 	}
 	return 0;

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "dataplane/dispatcher.h"
 #include "dataplane/internal.h"
+#include "dataplane/sharing.h"
 #include "dataplane/spare.h"
 
 #include "lb.skel.h"
@@ -60,15 +62,41 @@ static bool link_of(int fd, unsigned *ret_ifindex)
 	return true;
 }
 
-/* `link-N`, but nothing else behind it. */
-static bool is_link_name(const char *name, unsigned *ret)
+/* `WHAT-N`, but nothing else behind it. */
+static bool is_name(const char *name, const char *what, unsigned *ret)
 {
+	const size_t length = strlen(what);
 	char canonical[32];
 
-	if (sscanf(name, "link-%u", ret) != 1)
+	if (strncmp(name, what, length) != 0 || sscanf(name + length, "-%u", ret) != 1)
 		return false;
-	snprintf(canonical, sizeof(canonical), "link-%u", *ret);
+	snprintf(canonical, sizeof(canonical), "%s-%u", what, *ret);
 	return strcmp(name, canonical) == 0;
+}
+
+static bool is_link_name(const char *name, unsigned *ret)
+{
+	return is_name(name, "link", ret);
+}
+
+static bool is_shared_name(const char *name, unsigned *ret)
+{
+	return is_name(name, "shared", ret);
+}
+
+/* Is this pin an attachment that steers, and of which NIC? */
+static bool steers(const char *dir, const char *name, unsigned *ret_ifindex)
+{
+	_cleanup_close_ int fd = -1;
+	unsigned number;
+	bool native;
+
+	if (is_shared_name(name, ret_ifindex))
+		return dispatcher_holds(dir, *ret_ifindex, &native);
+	if (!is_link_name(name, &number))
+		return false;
+	fd = open_pin(dir, name);
+	return link_of(fd, ret_ifindex) && *ret_ifindex;
 }
 
 unsigned pins_attached(const char *dir, char *text, size_t size)
@@ -79,25 +107,37 @@ unsigned pins_attached(const char *dir, char *text, size_t size)
 
 	text[0] = '\0';
 	while (d && (e = readdir(d))) {
-		unsigned number, ifindex = 0;
 		char name[IF_NAMESIZE];
 		size_t used = strlen(text);
-		int fd;
+		unsigned ifindex;
 
-		if (!is_link_name(e->d_name, &number))
+		if (!steers(dir, e->d_name, &ifindex))
 			continue;
-		fd = open_pin(dir, e->d_name);
-		if (link_of(fd, &ifindex) && ifindex) {
-			if (!if_indextoname(ifindex, name))
-				snprintf(name, sizeof(name), "NIC %u", ifindex);
-			snprintf(text + used, size - used, "%s%s", count ? ", " : "", name);
-			count++;
-		}
-		cleanup_close(&fd);
+		if (!if_indextoname(ifindex, name))
+			snprintf(name, sizeof(name), "NIC %u", ifindex);
+		snprintf(text + used, size - used, "%s%s", count ? ", " : "", name);
+		count++;
 	}
 	if (d)
 		closedir(d);
 	return count;
+}
+
+/* An entry of libxdp's dispatcher that steers must be what we made of it, or nobody can give it another program. */
+static enum pins look_at_entry(const char *dir, unsigned ifindex, char *why)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+	_cleanup_close_ int fd = -1;
+	bool native;
+
+	if (!dispatcher_holds(dir, ifindex, &native))
+		return PINS_FIT;
+	fd = dispatcher_open(dir, ifindex);
+	if (fd < 0 || !is_kind(fd, "bpf-map") || bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ||
+	    info.type != BPF_MAP_TYPE_PROG_ARRAY || info.max_entries != 1)
+		return alien(why, "%s/program-%u is not what %s/shared-%u goes on to", dir, ifindex, dir, ifindex);
+	return PINS_FIT;
 }
 
 /* Each `link-N` must be the XDP link of NIC N, or a severed one. */
@@ -111,6 +151,8 @@ static enum pins look_at_links(const char *dir, char *why)
 		unsigned number, ifindex;
 		int fd;
 
+		if (is_shared_name(e->d_name, &number))
+			pins = look_at_entry(dir, number, why);
 		if (!is_link_name(e->d_name, &number))
 			continue;
 		fd = open_pin(dir, e->d_name);
@@ -312,7 +354,34 @@ static void detach(const char *dir, const char *name)
 		bpf_link_detach(fd);
 }
 
-void pins_remove(const char *dir)
+bool pins_are_shared(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	unsigned number;
+	bool shared = false;
+
+	while (d && (e = readdir(d)))
+		shared |= is_shared_name(e->d_name, &number);
+	if (d)
+		closedir(d);
+	return shared;
+}
+
+/* Its array first: then nothing is steered any more, whatever becomes of the entry. */
+static void leave_dispatcher(const char *dir, unsigned ifindex, int sharing_fd)
+{
+	_cleanup_close_ int array = dispatcher_open(dir, ifindex);
+	bool native;
+
+	if (array >= 0)
+		dispatcher_set(array, -1);
+	if (dispatcher_holds(dir, ifindex, &native))
+		sharing_remove(sharing_fd, dir, ifindex);
+	dispatcher_forget(dir, ifindex);
+}
+
+void pins_remove(const char *dir, int sharing_fd)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
@@ -325,6 +394,8 @@ void pins_remove(const char *dir)
 			continue;
 		if (is_link_name(e->d_name, &number))
 			detach(dir, e->d_name);
+		else if (is_shared_name(e->d_name, &number))
+			leave_dispatcher(dir, number, sharing_fd);
 		unlinkat(dirfd(d), e->d_name, 0);
 	}
 	closedir(d);

@@ -39,7 +39,9 @@ enum pins pins_look(const char *dir, const struct lb_bpf *lb, const struct insta
 void pins_drop_unfit(const char *dir, const struct lb_bpf *lb, const struct instance *i);
 /* How many NICs are steered on by what is pinned there; their names in text, ", " between. */
 unsigned pins_attached(const char *dir, char *text, size_t size);
-/* Takes everything away: who is attached is detached. */
-void pins_remove(const char *dir);
+/* Is there an entry in libxdp's dispatcher? */
+bool pins_are_shared(const char *dir);
+/* Takes everything away: who is attached is detached, of libxdp's dispatcher by the process behind sharing_fd (sharing.h). */
+void pins_remove(const char *dir, int sharing_fd);
 
 #endif

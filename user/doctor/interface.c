@@ -92,8 +92,15 @@ void doctor_program(struct doctor *d, struct doctor_nic *n)
 			doctor_say(d, DOCTOR_OK, at->name, "", "no XDP program is attached: free to take");
 		return;
 	}
+	if (n->ours && is_shared(d, at->name) && inspect_instance(at->ifindex, at->program, instance) == -ENOENT) {
+		doctor_say(d, DOCTOR_FAIL, at->name, doctor_remedy("alwayson unload %s; alwayson load %s", at->name, at->name),
+			   "the agent takes itself for attached, but is not in the dispatcher that is there (id %u)", at->program);
+		return;
+	}
 	if (n->ours) {
-		doctor_say(d, DOCTOR_OK, at->name, "", "our program is attached (id %u)", at->program);
+		doctor_say(d, DOCTOR_OK, at->name, "", is_shared(d, at->name) ?
+			   "our program is attached, in libxdp's dispatcher (id %u)" : "our program is attached (id %u)",
+			   at->program);
 		return;
 	}
 	if (inspect_instance(at->ifindex, at->program, instance) == 0) {
@@ -108,7 +115,8 @@ void doctor_program(struct doctor *d, struct doctor_nic *n)
 		return;
 	}
 	doctor_say(d, DOCTOR_FAIL, at->name,
-		   strcmp(name, "xdp_dispatcher") == 0 ? doctor_remedy("xdp-loader unload %s --all", at->name) :
+		   strcmp(name, "xdp_dispatcher") == 0 ? doctor_remedy("`interface %s xdp shared`, or xdp-loader unload %s --all",
+								       at->name, at->name) :
 							 doctor_remedy("ip link set dev %s xdp off", at->name),
 		   "another XDP program is attached: %s (id %u): alwaysond refuses to start", *name ? name : "of unknown name",
 		   at->program);

@@ -65,7 +65,7 @@ struct snapshot_server {
 
 struct snapshot_interface {
 	char name[16];
-	const char *mode;             /* "native", "generic", "detached" */
+	const char *mode;             /* "native", "generic", "shared", "detached" */
 	bool attached;
 };
 

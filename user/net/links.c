@@ -39,8 +39,8 @@ bool link_has_neighbours(const struct net_link *l)
 
 static bool interface_equal(const struct net_interface *a, const struct net_interface *b)
 {
-	return a->mtu == b->mtu && a->up == b->up && a->ethernet == b->ethernet && a->bond == b->bond &&
-	       !strcmp(a->name, b->name) && !memcmp(a->mac, b->mac, sizeof(a->mac));
+	return a->mtu == b->mtu && a->xdp == b->xdp && a->up == b->up && a->ethernet == b->ethernet &&
+	       a->bond == b->bond && !strcmp(a->name, b->name) && !memcmp(a->mac, b->mac, sizeof(a->mac));
 }
 
 void link_heard(struct net *n, const struct message_link *m)
@@ -50,6 +50,7 @@ void link_heard(struct net *n, const struct message_link *m)
 	struct net_interface view = {
 		.ifindex = m->ifindex,
 		.mtu = m->mtu,
+		.xdp = m->xdp,
 		.up = (m->flags & IFF_UP) && (m->flags & IFF_LOWER_UP),
 		.ethernet = m->type == ARPHRD_ETHER && m->has_mac,
 		.bond = m->bond,

@@ -96,10 +96,24 @@ static int link_is_bond_port(const struct nlattr *linkinfo)
 	return r;
 }
 
+/* Of what is attached to an interface; 0: nothing, or one program in each of several modes. */
+static uint32_t xdp_program(const struct nlattr *xdp)
+{
+	const struct nlattr *attr;
+	uint32_t id = 0;
+
+	if (!xdp)
+		return 0;
+	mnl_attr_for_each_nested(attr, xdp)
+		if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID)
+			attr_u32(attr, &id);
+	return id;
+}
+
 int message_read_link(const struct nlmsghdr *m, struct message_link *ret)
 {
-	const struct nlattr *attrs[IFLA_LINKINFO + 1];
-	const struct ifinfomsg *info = message_open(m, sizeof(*info), attrs, IFLA_LINKINFO);
+	const struct nlattr *attrs[IFLA_XDP + 1];
+	const struct ifinfomsg *info = message_open(m, sizeof(*info), attrs, IFLA_XDP);
 	struct message_link link = {};
 	uint32_t mtu = 0;
 	size_t length;
@@ -126,6 +140,7 @@ int message_read_link(const struct nlmsghdr *m, struct message_link *ret)
 	if (attrs[IFLA_MTU] && attr_u32(attrs[IFLA_MTU], &mtu))
 		return -EBADMSG;
 	link.mtu = mtu;
+	link.xdp = xdp_program(attrs[IFLA_XDP]);
 	link.has_mac = attr_mac(attrs[IFLA_ADDRESS], link.mac);
 	is_port = attrs[IFLA_MASTER] && attrs[IFLA_LINKINFO] ? link_is_bond_port(attrs[IFLA_LINKINFO]) : 0;
 	if (is_port < 0 || (is_port && attr_u32(attrs[IFLA_MASTER], &link.bond)))

@@ -21,6 +21,7 @@ struct message_link {
 	char name[16];
 	uint8_t mac[6];
 	unsigned mtu;
+	uint32_t xdp;      /* id of the XDP program there; 0 = none */
 	unsigned flags;    /* IFF_* */
 	uint16_t type;     /* ARPHRD_* */
 	bool has_mac;      /* six bytes of it */

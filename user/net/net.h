@@ -21,6 +21,7 @@ struct net_interface {
 	char name[16];
 	uint8_t mac[6]; /* zero when it is no Ethernet device */
 	unsigned mtu;
+	uint32_t xdp;  /* id of the XDP program there, ours or another; 0 = none */
 	bool up;       /* IFF_UP and carrier */
 	bool ethernet; /* frames have an Ethernet header; false for lo, tun, wireguard, ipip ... */
 	unsigned bond; /* ifindex of the bond whose port it is; 0 = none */

@@ -1,0 +1,198 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# `xdp shared`: the balancer's interface is shared with programs of other tools, by libxdp's dispatcher. Real ones come and
+# go under a steady load (xdp-filter, which runs before us; a program that passes all, loaded by xdp-loader, behind us);
+# the agent's program is replaced, taken over, taken away by others, and takes itself away; theirs stay. Where the kernel
+# loads no extension programs, on which the dispatcher is built, that is said at the start, and nothing else is left;
+# tests/vm/xdp_shared.sh runs this on kernels that do.
+#
+#     client 10.0.0.2 ── eth0 balancer eth1 ── 192.168.1.100, .101
+. "$(dirname "$0")/lib.sh"
+. "$ROOT/tools/lab.d/topology.sh"
+
+readonly PORT=7000 PASS=$LAB_BUILD/tests/system/pass.bpf.o
+[ -z "${VM_KERNEL:-}" ] || READY_S=120 # an emulated machine verifies slowly
+
+config() {
+	write_config <<CFG
+global
+	interface eth0 xdp shared
+	interface eth1
+$(quick_defaults)
+
+listen nat
+	bind $VIP4:80
+$(servers 2)
+$(steady_listen steady "$VIP4")
+${1:-}
+CFG
+}
+
+xdp_loader() {
+	lab_in balancer xdp-loader "$@" 2>&1
+}
+
+# The programs in the dispatcher, in their order.
+programs() {
+	xdp_loader status "${1:-eth0}" | awk '$1 == "=>" { print $3 }' | paste -sd ,
+}
+
+program_number() {
+	xdp_loader status eth0 | awk -v name="$1" '$1 == "=>" && $3 == name { print $4 }'
+}
+
+mode_of() {
+	lab_ctl -j show interfaces | jq -r --arg name "$1" '.interfaces[] | select(.name == $name).mode'
+}
+
+logged() {
+	grep -Eq "$1" "$LAB_DIR/agent.log"
+}
+
+times_logged() {
+	grep -c "$1" "$LAB_DIR/agent.log"
+}
+
+are_programs() {
+	[ "$(programs)" = "$1" ]
+}
+
+is_mode() {
+	[ "$(mode_of "$1")" = "$2" ]
+}
+
+kill_agent() {
+	kill -9 "$(agent_pid)"
+	wait_until 10 "the agent's end" process_is_gone "$(agent_pid)"
+}
+
+asks_libxdp() {
+	pgrep -x alwaysond-xdp >/dev/null
+}
+
+asks_no_more() {
+	! asks_libxdp
+}
+
+# Of a dispatcher that is attached nowhere: libxdp's pins with an entry of ours.
+pinned_by_libxdp() {
+	find /sys/fs/bpf/xdp -maxdepth 1 -name "dispatch-$1-*" 2>/dev/null | wc -l
+}
+
+index_of() {
+	ip -n "$(lab_netns balancer)" -j link show "$1" | jq '.[0].ifindex'
+}
+
+steers() {
+	expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2
+}
+
+nothing_of_ours() {
+	[ ! -e "/sys/fs/bpf/alwayson/$LAB_NAME" ] || { find "/sys/fs/bpf/alwayson/$LAB_NAME"; return 1; }
+	wait_until 5 "the process that asks libxdp to end" asks_no_more
+}
+
+begin --topology two-nics
+steady_serve 1 $PORT
+steady_serve 2 $PORT
+config
+
+agent_start "$CONFIG"
+wait_until "$READY_S" "the agent" agent_is_ready_or_gone
+if [ -z "${VM_KERNEL:-}" ] && logged 'extension programs'; then
+	check "a kernel without extension programs: it ends" wait_until 5 "the agent's end" process_is_gone "$(agent_pid)"
+	check "and says what is missing" logged 'eth0: .xdp shared. is not permitted.*CAP_SYS_ADMIN.*extension programs'
+	check "and leaves nothing" nothing_of_ours
+	check "no program, no dispatcher" expect "programs" "$(programs)" = ""
+	exit
+fi
+agent_is_ready || give_up start "the agent is not ready"
+check "it is attached in the dispatcher" expect "mode of eth0, of eth1" "$(mode_of eth0), $(mode_of eth1)" = "shared, native"
+check "as the one program there" expect "programs" "$(programs)" = alwayson
+check "and steers" steers
+
+load stream stream "$VIP4" $PORT 100
+load_passes
+check "another program comes" xdp_loader load eth0 "$PASS" -P 60
+check "it runs behind ours" expect "programs" "$(programs)" = alwayson,pass
+check "xdp-filter comes" lab_in balancer xdp-filter load -f ipv4 eth0
+check "it runs before ours" expect "programs" "$(programs)" = xdpfilt_alw_ip,alwayson,pass
+load_passes
+check "the agent takes nothing of that for a loss" expect "times it was taken away" "$(times_logged event=taken_away)" -eq 0
+check "what others drop is dropped" lab_in balancer xdp-filter ip -m src 10.0.0.2
+check "the client is not answered" not_answered "http://$VIP4/"
+lab_in balancer xdp-filter ip -m src -r 10.0.0.2
+check "and is again" steers
+check "xdp-filter goes" lab_in balancer xdp-filter unload eth0
+check "ours and the other stay" expect "programs" "$(programs)" = alwayson,pass
+load_end stream
+printf '# others come and go: %s\n' "$FIGURES"
+check "others come and go: the connection goes on" expect "lines without an answer at all" "$(figure servers | wc -w)" -eq 1
+
+load stream stream "$VIP4" $PORT 100
+load udp udp "$VIP4" $PORT 100
+load_passes
+before=$(program_number alwayson)
+config "listen six
+	bind [2001:db8::50]:80
+	server node1 [2001:db8:1::100]:80"
+check "a reload that needs another program" reload
+check "the entry is the same, what it goes on to another" expect "entry" "$(program_number alwayson)" = "$before"
+load_passes
+kill_agent
+load_passes
+check "an agent that is killed leaves the program steering" expect "programs" "$(programs)" = alwayson,pass
+check "its process that asks libxdp ends with it" wait_until 5 "its end" asks_no_more
+start
+load_passes
+check "the next one takes the entry over" expect "entry" "$(program_number alwayson)" = "$before"
+check "alwayson restart" lab_ctl restart
+check "an agent that becomes another program keeps who asks libxdp" asks_libxdp
+load_passes
+load_check_all "reload, kill -9, restart"
+
+check "unload" lab_ctl unload eth0
+check "only ours goes" expect "programs" "$(programs)" = pass
+check "nothing is steered" not_answered "http://$VIP4/"
+check "load: in the dispatcher as before" lab_ctl load eth0
+check "and it steers again" steers
+
+xdp_loader unload eth0 -i "$(program_number alwayson)"
+check "taken out by another tool: it is noticed" wait_until 10 "the event" logged event=taken_away
+check "and comes back" wait_until 10 "the entry" are_programs alwayson,pass
+check "and steers" steers
+xdp_loader unload eth0 --all
+check "the whole dispatcher taken off: it comes back" wait_until 10 "the entry" are_programs alwayson
+check "it steers" steers
+check "it was noticed twice" expect "times" "$(times_logged event=taken_away)" -eq 2
+check "no pins of former dispatchers" expect "folders" "$(pinned_by_libxdp "$(index_of eth0)")" -eq 1
+
+xdp_loader load eth0 "$PASS" -P 60
+agent_stop
+check "stop: the other program stays" expect "programs" "$(programs)" = pass
+check "stop leaves nothing of ours" nothing_of_ours
+start
+check "beside what is there already" expect "programs" "$(programs)" = alwayson,pass
+kill_agent
+check "--unload" lab_in balancer "$LAB_BUILD/alwaysond" --unload --name "$LAB_NAME"
+check "--unload: the other program stays" expect "programs" "$(programs)" = pass
+check "--unload leaves nothing of ours" nothing_of_ours
+
+start
+kill_agent
+rm "/sys/fs/bpf/alwayson/$LAB_NAME/program-$(index_of eth0)"
+check "a damaged entry: refused" expect "exit code" "$(exit_code_of lab_in balancer timeout 60 "$LAB_BUILD/alwaysond" \
+	-f "$CONFIG" --name "$LAB_NAME")" -eq 1
+check "and named" grep -q 'program-[0-9]* is not what .*shared-[0-9]* goes on to' "$LAB_DIR/out"
+agent_start "$CONFIG" --discard
+wait_until "$READY_S" "the agent" agent_is_ready_or_gone
+check "--discard: in its place, once" expect "programs" "$(programs)" = alwayson,pass
+check "it steers" steers
+
+index=$(index_of eth0)
+ip -n "$(lab_netns balancer)" link del eth0
+check "the NIC goes: detached" wait_until 10 "its end" is_mode eth0 detached
+check "and libxdp's pins of it" expect "folders" "$(pinned_by_libxdp "$index")" -eq 0
+agent_stop
+check "the end without it" nothing_of_ours
