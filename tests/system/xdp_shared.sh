@@ -128,7 +128,7 @@ check "xdp-filter goes" lab_in balancer xdp-filter unload eth0
 check "ours and the other stay" expect "programs" "$(programs)" = alwayson,pass
 load_end stream
 printf '# others come and go: %s\n' "$FIGURES"
-check "others come and go: the connection goes on" expect "lines without an answer at all" "$(figure servers | wc -w)" -eq 1
+check "others come and go: the connection goes on" expect "lines without an answer ($FIGURES)" "$(figure lost)" -eq 0
 
 load stream stream "$VIP4" $PORT 100
 load udp udp "$VIP4" $PORT 100
@@ -154,7 +154,7 @@ load_check_all "reload, kill -9, restart"
 
 check "unload" lab_ctl unload eth0
 check "only ours goes" expect "programs" "$(programs)" = pass
-check "nothing is steered" not_answered "http://$VIP4/"
+check "nothing is steered, the host refuses" expect "exit code of curl" "$(exit_code_of client curl -s -m 5 "http://$VIP4/")" -eq 7
 check "load: in the dispatcher as before" lab_ctl load eth0
 check "and it steers again" steers
 
@@ -190,9 +190,24 @@ wait_until "$READY_S" "the agent" agent_is_ready_or_gone
 check "--discard: in its place, once" expect "programs" "$(programs)" = alwayson,pass
 check "it steers" steers
 
+agent_stop
+xdp_loader unload eth0 --all
+sed -i 's/eth0 xdp shared/eth0/' "$CONFIG"
+start
+check "a start without xdp shared" expect "modes" "$(mode_of eth0), $(mode_of eth1)" = "native, native"
+check "it steers" steers
+kill_agent
+config
+start
+check "a start with it takes over, and shares it" expect "modes" "$(mode_of eth0), $(mode_of eth1)" = "shared, native"
+check "it steers" steers
+
 index=$(index_of eth0)
 ip -n "$(lab_netns balancer)" link del eth0
 check "the NIC goes: detached" wait_until 10 "its end" is_mode eth0 detached
 check "and libxdp's pins of it" expect "folders" "$(pinned_by_libxdp "$index")" -eq 0
+plug balancer eth0 wan
+address balancer eth0 10 wan
+check "it comes back: shared" wait_until 10 "the entry" are_programs alwayson
 agent_stop
-check "the end without it" nothing_of_ours
+check "the end: nothing of ours" nothing_of_ours

@@ -357,7 +357,9 @@ void agent_note_flow_table(struct agent *a)
 static int start_sharing(const struct dataplane_options *o, int *ret_fd)
 {
 	*ret_fd = handover_take("sharing");
-	return *ret_fd >= 0 || !o->switches.shared ? 0 : sharing_start(o->name, ret_fd);
+	if (*ret_fd >= 0 || !(o->switches.shared || dataplane_is_shared(o->name)))
+		return 0;
+	return sharing_start(o->name, ret_fd);
 }
 
 static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])

@@ -102,6 +102,12 @@ static void follow_name(struct agent *a, const struct dataplane_attachment *at, 
 	}
 }
 
+/* It is attached in one way and ought to be in the other, and that is possible: libxdp can be asked (sharing.h). */
+static bool is_to_change(struct agent *a, const struct agent_interface *i, const struct dataplane_attachment *at)
+{
+	return at->shared != (i->mode == MODEL_XDP_SHARED) && dataplane_sharing(a->dataplane) >= 0;
+}
+
 /* One attached NIC's fate: still the same NIC, and wanted? Its name may have gone to another. */
 static bool is_to_stay(struct agent *a, const struct dataplane_attachment *at)
 {
@@ -109,7 +115,7 @@ static bool is_to_stay(struct agent *a, const struct dataplane_attachment *at)
 	const struct net_interface *named = net_interface_by_name(a->net, at->name);
 	struct agent_interface *i = interfaces_find(a, at->name);
 
-	return n && i && i->wanted && (!named || named->ifindex == at->ifindex);
+	return n && i && i->wanted && !is_to_change(a, i, at) && (!named || named->ifindex == at->ifindex);
 }
 
 /*

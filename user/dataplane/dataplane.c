@@ -648,6 +648,14 @@ unsigned dataplane_left_behind(const char *name, char *text, size_t size)
 	return pins_attached(dir, text, size);
 }
 
+bool dataplane_is_shared(const char *name)
+{
+	char dir[256];
+
+	snprintf(dir, sizeof(dir), "%s/%s", DATAPLANE_PIN_ROOT, name);
+	return pins_are_shared(dir);
+}
+
 void dataplane_discard(const char *name)
 {
 	char dir[256];

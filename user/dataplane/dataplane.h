@@ -125,6 +125,8 @@ void dataplane_close(struct dataplane *d, bool leave); /* takes NULL */
  */
 unsigned dataplane_left_behind(const char *name, char *text, size_t size);
 void dataplane_discard(const char *name);
+/* Has an instance left an entry in libxdp's dispatcher? */
+bool dataplane_is_shared(const char *name);
 
 /*
  * The program anew, with all tables as they are but for more slots (fewer than there are: as many as there are), those
