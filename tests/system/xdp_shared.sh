@@ -112,6 +112,24 @@ check "it is attached in the dispatcher" expect "mode of eth0, of eth1" "$(mode_
 check "as the one program there" expect "programs" "$(programs)" = alwayson
 check "and steers" steers
 
+# A libxdp of other tools that is too old for the kernel (docs/lifecycle.md): they must come first.
+if [ "${VM_KERNEL:-}" != 6.1 ] && ! xdp_loader load eth0 "$PASS" -P 60 >"$LAB_DIR/out"; then
+	check "too old a libxdp of another tool: it says so" grep -q 'Failed to attach program alwayson' "$LAB_DIR/out"
+	check "and nothing changes" expect "programs" "$(programs)" = alwayson
+	check "it steers as before" steers
+	agent_stop
+	check "stop leaves nothing of ours" nothing_of_ours
+	check "another program that comes first" xdp_loader load eth0 "$PASS" -P 60
+	start
+	check "ours comes beside it" expect "programs" "$(programs)" = alwayson,pass
+	check "and steers" steers
+	agent_stop
+	check "stop: the other program stays" expect "programs" "$(programs)" = pass
+	check "stop leaves nothing of ours again" nothing_of_ours
+	exit
+fi
+[ "$(programs)" = alwayson ] || xdp_loader unload eth0 -i "$(program_number pass)"
+
 load stream stream "$VIP4" $PORT 100
 load_passes
 check "another program comes" xdp_loader load eth0 "$PASS" -P 60
@@ -133,12 +151,12 @@ check "others come and go: the connection goes on" expect "lines without an answ
 load stream stream "$VIP4" $PORT 100
 load udp udp "$VIP4" $PORT 100
 load_passes
-before=$(program_number alwayson)
+entry=$(program_number alwayson)
 config "listen six
 	bind [2001:db8::50]:80
 	server node1 [2001:db8:1::100]:80"
 check "a reload that needs another program" reload
-check "the entry is the same, what it goes on to another" expect "entry" "$(program_number alwayson)" = "$before"
+check "the entry is the same, what it goes on to another" expect "entry" "$(program_number alwayson)" = "$entry"
 load_passes
 kill_agent
 load_passes
@@ -146,7 +164,7 @@ check "an agent that is killed leaves the program steering" expect "programs" "$
 check "its process that asks libxdp ends with it" wait_until 5 "its end" asks_no_more
 start
 load_passes
-check "the next one takes the entry over" expect "entry" "$(program_number alwayson)" = "$before"
+check "the next one takes the entry over" expect "entry" "$(program_number alwayson)" = "$entry"
 check "alwayson restart" lab_ctl restart
 check "an agent that becomes another program keeps who asks libxdp" asks_libxdp
 load_passes
