@@ -66,7 +66,14 @@ check "and that is all it says" expect "lines" "$(grep -c . "$LAB_DIR/out")" -eq
 
 # The agent as systemd would start it.
 nsenter --net="$(lab_netns_path balancer)" socat -u "UNIX-RECV:$LAB_DIR/notify" "OPEN:$LAB_DIR/notified,creat,append" &
-nsenter --net="$(lab_netns_path balancer)" socat TCP-LISTEN:80,reuseaddr,fork SYSTEM:'echo host' &
+# The host's own server. It reads the request first: who closes on unread bytes resets, and its answer may be lost.
+cat >"$LAB_DIR/host" <<'SCRIPT'
+#!/bin/sh
+while read -r line && [ "${#line}" -gt 1 ]; do :; done
+echo host
+SCRIPT
+chmod +x "$LAB_DIR/host"
+nsenter --net="$(lab_netns_path balancer)" socat TCP-LISTEN:80,reuseaddr,fork "EXEC:$LAB_DIR/host" &
 wait_until 5 "the notify socket" test -S "$LAB_DIR/notify"
 NOTIFY_SOCKET=$LAB_DIR/notify agent_start "$CONFIG"
 check "tells systemd that it is ready" wait_until 10 "READY=1" grep -q '^READY=1' "$LAB_DIR/notified"

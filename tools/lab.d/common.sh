@@ -104,10 +104,13 @@ end_process() {
 	wait_until 2 "the end of process $pid after SIGKILL" process_is_gone "$pid"
 }
 
-# A zombie is gone as well: whoever started it has not looked yet.
+# A zombie is gone as well: whoever started it has not looked yet. Not so while another thread of it still ends: that one
+# holds its files and locks.
 process_is_gone() {
-	local state
+	local state threads
 
 	state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 0
-	[ -z "$state" ] || [ "$state" = Z ]
+	[ -n "$state" ] || return 0
+	threads=("/proc/$1/task/"*)
+	[ "$state" = Z ] && [ "${#threads[@]}" -le 1 ]
 }
