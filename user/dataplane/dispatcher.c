@@ -41,6 +41,7 @@ static void path_of(const char *dir, const char *what, unsigned ifindex, char pa
 static char said[160];
 
 /* The first complaint is the cause; what follows are its consequences. */
+__attribute__((format(printf, 2, 0)))
 static int listen_to(enum libxdp_print_level level, const char *format, va_list args)
 {
 	size_t end;
