@@ -36,4 +36,12 @@ static inline char *fuzz_copy(const uint8_t *data, size_t size, bool nul)
 	return copy;
 }
 
+/* A new folder, below $TMPDIR: who runs a fuzzer takes it away, for libFuzzer does not say when it ends. */
+static inline void fuzz_folder(char *ret, size_t size)
+{
+	const char *parent = getenv("TMPDIR");
+
+	demand(snprintf(ret, size, "%s/fuzz-XXXXXX", parent ? parent : "/tmp") < (int)size && mkdtemp(ret));
+}
+
 #endif

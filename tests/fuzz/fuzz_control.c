@@ -38,9 +38,9 @@ static const struct control_verb verbs[] = {
 
 static void begin(void)
 {
-	char folder[] = "/tmp/alwayson-fuzz-XXXXXX";
+	char folder[sizeof(at.sun_path) - 2];
 
-	demand(mkdtemp(folder));
+	fuzz_folder(folder, sizeof(folder));
 	snprintf(at.sun_path, sizeof(at.sun_path), "%s/s", folder);
 	base = event_base_new();
 	demand(base && control_new(base, &(struct model_stats_socket){ .mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1 },

@@ -12,8 +12,6 @@
 static const char text[] = "defaults\n\tmode tcp\n\ttimeout connect 1s\n"
 			   "listen nodes\n\tbind 192.0.2.10:80\n\tserver node1 192.0.2.1:80 check\n\tserver node2 192.0.2.2:80\n";
 
-static char folder[] = "/tmp/alwayson-fuzz-XXXXXX";
-
 static void on_change(const struct health_event *e, void *ctx)
 {
 }
@@ -35,9 +33,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!base) {
 		struct config_report report = {};
+		char folder[256];
 
 		base = event_base_new();
-		demand(base && config_load_text("fuzz.cfg", text, sizeof(text) - 1, &m, &report) == 0 && mkdtemp(folder));
+		demand(base && config_load_text("fuzz.cfg", text, sizeof(text) - 1, &m, &report) == 0);
+		fuzz_folder(folder, sizeof(folder));
 		config_report_done(&report);
 		dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}

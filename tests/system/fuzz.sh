@@ -13,6 +13,7 @@ seconds=${FUZZ_SECONDS:-$([ -n "${LONG:-}" ] && echo 30)}
 folder=$(mktemp -d)
 failed=0
 trap 'rm -rf "$folder"' EXIT
+export TMPDIR=$folder # theirs
 tests/fuzz/seeds "$folder/seeds"
 mkdir -p "$build/fuzz/found"
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
