@@ -24,11 +24,7 @@ config_direct() {
 	{
 		quick_defaults
 		cat <<CFG
-listen direct
-	bind $DSR4:80
-	forward dsr
-	server node1 192.168.1.100:80 check
-	server node2 192.168.1.101:80 check
+$(listen_direct)
 CFG
 		cat
 	} | write_config
@@ -88,11 +84,7 @@ config <<CFG
 listen six
 	bind [$VIP6]:80
 	server node1 [fd00:1::100]:80 check
-listen direct
-	bind $DSR4:80
-	forward dsr
-	server node1 192.168.1.100:80 check
-	server node2 192.168.1.101:80 check
+$(listen_direct)
 CFG
 check "a reload that uses IPv6 and dsr" reload
 check "another program is in its place" expect "programs put in place" "$(replaced)" -eq 1

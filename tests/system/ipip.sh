@@ -169,22 +169,6 @@ told_too_big() {
 		"$(lab_ctl -j show verdicts | jq '.verdicts[] | select(.name == "too_big_told") | .packets')" -gt 0
 }
 
-# More service addresses beside .50: .51, .52. Ports are not rewritten, and the web servers listen on 80.
-more_services() {
-	local n i ns
-
-	for n in 51 52; do
-		ns=$(lab_netns balancer)
-		ip -n "$ns" address add "192.168.1.$n/32" dev eth0
-		ip -n "$ns" address add "fd00:1::$n/128" dev eth0 nodad preferred_lft 0
-		for i in 1 2; do
-			ns=$(lab_netns "backend$i")
-			ip -n "$ns" address add "192.168.1.$n/32" dev lo
-			ip -n "$ns" address add "fd00:1::$n/128" dev lo nodad
-		done
-	done
-}
-
 # The host's own balancer, or whatever program is there, is not pushed aside.
 refuses_a_taken_nic() {
 	expect "exit code" "$(exit_code_of lab_in balancer "$LAB_BUILD/alwayson" decap load eth0 --from 192.168.1.1)" -eq 1 &&
@@ -223,7 +207,8 @@ begin --topology routed --dsr
 trap 'code=$?; decap_end; (exit $code); finish' EXIT
 server_file 20M >/dev/null
 SUM=$(sha256_of "$FILES/20M")
-more_services
+# More service addresses beside .50: .51, .52. Ports are not rewritten, and the web servers listen on 80.
+service_addresses 51 52
 far_addresses
 servers_advertise 1420 1400
 write_config <<CFG

@@ -116,6 +116,33 @@ write_config() {
 	cat >"$CONFIG"
 }
 
+# Two servers by dsr.
+listen_direct() {
+	cat <<CFG
+listen direct
+	bind $DSR4:80
+	forward dsr
+	server node1 192.168.1.100:80 check
+	server node2 192.168.1.101:80 check
+CFG
+}
+
+# service_addresses N...: service addresses 192.168.1.N and fd00:1::N more, which the servers own as well.
+service_addresses() {
+	local n i ns
+
+	for n; do
+		ns=$(lab_netns balancer)
+		ip -n "$ns" address add "192.168.1.$n/32" dev eth0
+		ip -n "$ns" address add "fd00:1::$n/128" dev eth0 nodad preferred_lft 0
+		for i in 1 2; do
+			ns=$(lab_netns "backend$i")
+			ip -n "$ns" address add "192.168.1.$n/32" dev lo
+			ip -n "$ns" address add "fd00:1::$n/128" dev lo nodad
+		done
+	done
+}
+
 # The header most tests share: checks that notice within about half a second.
 quick_defaults() {
 	cat <<CFG

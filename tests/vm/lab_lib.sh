@@ -16,6 +16,20 @@ not_ok() {
 	system_not_ok "$VM_KERNEL $1" "$2"
 }
 
+# Two servers by nat, of either family.
+listen_web() {
+	cat <<CFG
+listen web
+	bind $VIP4:80
+	server node1 192.168.1.100:80 check
+	server node2 192.168.1.101:80 check
+listen web6
+	bind [$VIP6]:80
+	server node1 [fd00:1::100]:80 check
+	server node2 [fd00:1::101]:80 check
+CFG
+}
+
 # How the program is attached to NIC $1.
 vm_mode() {
 	lab_ctl -j status | jq -r --arg nic "$1" '.interfaces[] | select(.name == $nic) | .mode'

@@ -23,18 +23,9 @@ tunnels() {
 }
 
 services() {
-	local n i ns
+	local i
 
-	for n in 50 51; do
-		ns=$(lab_netns balancer)
-		ip -n "$ns" address add "192.168.1.$n/32" dev eth0
-		ip -n "$ns" address add "fd00:1::$n/128" dev eth0 nodad preferred_lft 0
-		for i in 1 2; do
-			ns=$(lab_netns "backend$i")
-			ip -n "$ns" address add "192.168.1.$n/32" dev lo
-			ip -n "$ns" address add "fd00:1::$n/128" dev lo nodad
-		done
-	done
+	service_addresses 50 51
 	for i in 1 2; do
 		lab_in "backend$i" sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
 		ip -n "$(lab_netns "backend$i")" route change default via 192.168.1.1 advmss 1420

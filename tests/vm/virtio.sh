@@ -51,19 +51,8 @@ config() {
 	write_config <<CFG
 $(quick_defaults)
 
-listen web
-	bind $VIP4:80
-	server node1 192.168.1.100:80 check
-	server node2 192.168.1.101:80 check
-listen web6
-	bind [$VIP6]:80
-	server node1 [fd00:1::100]:80 check
-	server node2 [fd00:1::101]:80 check
-listen direct
-	bind $DSR4:80
-	forward dsr
-	server node1 192.168.1.100:80 check
-	server node2 192.168.1.101:80 check
+$(listen_web)
+$(listen_direct)
 $(steady_listen nat "$VIP4")
 CFG
 }
