@@ -15,7 +15,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cluster_lib.sh"
 
-readonly ALONE=10.99.0.2 SOURCE=192.168.1.50 GATEWAY=192.168.1.60 TOLD=(told told6 nat clear)
+readonly ALONE=10.99.0.2 SOURCE=192.168.1.50 GATEWAY=192.168.1.60 LONELY=10.1.1.1 TOLD=(told told6 nat clear)
 
 config() {
 	cat >"$LAB_DIR/peers$1.cfg" <<CFG
@@ -219,9 +219,12 @@ check "nothing else was lost" expect "dropped" "$(peer_figure "$(other "$master"
 check "nothing was refused" expect "refused" \
 	"$(peer_figure "$(other "$master")" '.records | .unknown_service + .unknown_server + .unknown_source')" -eq 0
 
-# In a download the client says nothing while nothing comes: the server's packet is the first on the other balancer.
-nsenter --net="$(lab_netns_path client)" bash -c 'curl -sf -m 60 -o "$1" "$2"; echo $? >"$1.code"' download \
-	"$LAB_DIR/down" "http://$CLUSTER_VIP4:82/slow/$(server_file 2M)" &
+# In a download the client says nothing while nothing comes: the server's packet is the first on the other balancer. Nobody
+# else is of this client's network, and its connection is told of once: the way back is found behind that.
+ip -n "$(lab_netns client)" address add "$LONELY/32" dev lo
+ip -n "$(lab_netns router)" route add "$LONELY/32" via 10.0.0.2
+nsenter --net="$(lab_netns_path client)" bash -c 'curl -sf -m 60 --interface "$3" -o "$1" "$2"; echo $? >"$1.code"' download \
+	"$LAB_DIR/down" "http://$CLUSTER_VIP4:82/slow/$(server_file 2M)" "$LONELY" &
 wait_until 10 "the download to be told of" knows "$(other "$master")" nat $((CONNECTIONS + 1))
 dies "$master" dead
 check "dead: a download in nat ends as it ought to" wait_until 40 "its end" ended_well
