@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What is measured: the data planes, the sites in them, and the lines of the table, each with the verdict that all of
- * its packets must have. Tables only; included by tests/bench/packet.c. A new way of forwarding is a site and some rows.
+ * its packets must have; and what is measured again at several sizes. Tables only; included by tests/bench/packet.c. A new
+ * way of forwarding is a site, some rows and a path.
  */
 #ifndef BENCH_ROWS_H
 #define BENCH_ROWS_H
@@ -58,8 +59,6 @@ static const struct {
 	X(IPIP6, STEADY, 0, KIND(true, TCP, IPIP, MAGLEV, 100, 100))                           \
 	X(IPIP_UDP4, STEADY, 0, KIND(false, UDP, IPIP, MAGLEV, 100, 100))                      \
 	X(IPIP_UDP6, STEADY, 0, KIND(true, UDP, IPIP, MAGLEV, 100, 100))                       \
-	X(SMALL4, STEADY, 0, KIND(false, TCP, IPIP, MAGLEV, 1, 2))                             \
-	X(LARGE4, STEADY, 0, KIND(false, TCP, IPIP, MAGLEV, 10000, 1000))                      \
 	X(NAT4_MILLION, MILLION, MILLION, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100))         \
 	X(TURNS4_MILLION, MILLION, MILLION, KIND(false, TCP, DSR, ROUNDROBIN, 100, 100))       \
 	X(NAT4_NEW, FRESH, 0, KIND(false, TCP, NAT, ROUNDROBIN, 100, 100))                     \
@@ -125,8 +124,6 @@ static const struct row_kind {
 	ROW("ipip, clean slot, new connection", SITE_IPIP6, STREAM_NEW, 0, VERDICT_IPIP),
 	ROW("ipip, clean slot, UDP", SITE_IPIP_UDP4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
 	ROW("ipip, clean slot, UDP", SITE_IPIP_UDP6, STREAM_REQUEST, MILLION, VERDICT_IPIP),
-	ROW("ipip, 1 service, 2 servers", SITE_SMALL4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
-	ROW("ipip, 10000 services, 1000 servers", SITE_LARGE4, STREAM_REQUEST, MILLION, VERDICT_IPIP),
 
 	ROW("dsr, clean slot", SITE_DSR4, STREAM_REQUEST, 1, VERDICT_DSR),
 	ROW("dsr, clean slot", SITE_DSR6, STREAM_REQUEST, 1, VERDICT_DSR),
@@ -175,6 +172,36 @@ static const struct row_kind {
 	ROW("nat, UDP, reply", SITE_NAT_UDP6, STREAM_REPLY, FEW, VERDICT_NAT_REPLY),
 	ROW("nat, UDP, new flow", SITE_NAT_UDP4_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
 	ROW("nat, UDP, new flow", SITE_NAT_UDP6_NEW, STREAM_NEW, 0, VERDICT_NAT_REQUEST),
+};
+
+/* IPv4. Each path at each size is a data plane of its own, with one site in it: 10,000 services twice are too many for one. */
+static const struct size {
+	uint32_t services, servers;
+} sizes_wanted[] = { { 1, 2 }, { 100, 100 }, { 10000, 1000 } };
+
+/* Two servers take as many for MANY connections, and to have no more than half of their ports half-open in a run. */
+#define PATH_OWN .own_addresses = 3
+#define PATH(proto, fwd, bal, ...) KIND(false, proto, fwd, bal, 0, 0, ##__VA_ARGS__)
+
+static const struct path {
+	const char *name;
+	struct site_kind kind;    /* but for the size */
+	enum stream stream;
+	uint32_t flows;
+	uint32_t recorded;        /* flows, before anything is timed */
+	bool fresh;               /* the flow table is emptied before each run */
+	enum verdict verdict;
+} paths_wanted[] = {
+	{ "not for us", PATH(TCP, DSR, MAGLEV), STREAM_NOBODY, MANY, .verdict = VERDICT_NO_SERVICE },
+	{ "ipip, clean slot", PATH(TCP, IPIP, MAGLEV), STREAM_REQUEST, MILLION, .verdict = VERDICT_IPIP },
+	{ "dsr, clean slot", PATH(TCP, DSR, MAGLEV), STREAM_REQUEST, MILLION, .verdict = VERDICT_DSR },
+	{ "dsr, dirty slot, established", PATH(TCP, DSR, MAGLEV, .dirty = true), STREAM_REQUEST, MANY, .recorded = MANY,
+	  .verdict = VERDICT_DSR },
+	{ "dsr, roundrobin, new connection", PATH(TCP, DSR, ROUNDROBIN), STREAM_NEW, .fresh = true, .verdict = VERDICT_DSR },
+	{ "nat, established, request", PATH(TCP, NAT, ROUNDROBIN, PATH_OWN), STREAM_REQUEST, MANY, .recorded = MANY,
+	  .verdict = VERDICT_NAT_REQUEST },
+	{ "nat, new connection", PATH(TCP, NAT, ROUNDROBIN, PATH_OWN), STREAM_NEW, .fresh = true,
+	  .verdict = VERDICT_NAT_REQUEST },
 };
 
 #endif

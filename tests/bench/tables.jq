@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The tables of the bench, from its JSON, as Markdown that also reads well in a terminal. Called by tests/bench/report
-# with $what: machine, packet, throughput, mpps, health, table, agent, start, scrape, goals, or summary (for the README).
+# with $what: machine, packet, sizes, throughput, mpps, health, table, agent, start, scrape, goals, or summary (for the README).
 
 def left($w): . + " " * ([$w - length, 0] | max);
 def right($w): " " * ([$w - length, 0] | max) + .;
@@ -61,6 +61,18 @@ def packet:
 	+ "wrapper and the empty program. \"In floors\": of the minimum, in what a parsed packet with a constant IPIP header "
 	+ "costs (\(ipip.min_ns | tenth) ns in this run). The verifier looked at "
 	+ "\(.packet.verified_instructions | grouped) instructions.";
+
+# The paths at other sizes: a line a path, a column a size.
+def count($n; $what): "\($n | grouped) \($what)" + (if $n == 1 then "" else "s" end);
+def in_turn: unique | sort | map(grouped) | if length > 1 then (.[:-1] | join(", ")) + " and " + .[-1] else .[0] end;
+def sizes: (.packet.sizes | group_by([.services, .servers])) as $columns
+	| ([["packet, IPv4 ns", "flows"] + [$columns[][0] | count(.services; "service") + ", " + count(.servers; "server")]]
+	   + [range($columns[0] | length) as $i | $columns[0][$i] as $path | [$path.name, ($path.flows | flows)]
+		+ [$columns[][$i] | both]] | table)
+	+ "\n\nThe tables: " + (.packet.sizes | "\(map(.service_places) | in_turn) places for services, "
+		+ "\(map(select(.balance == "maglev").slots) | in_turn) slots with consistent hash, "
+		+ "\(map(select(.balance == "roundrobin").slots) | in_turn) with round robin, "
+		+ "\(map(.flow_places) | in_turn) places for flows.");
 
 # What was set out for, in floors but for the agent's; the best peer's figure as it was told of elsewhere. IPv4.
 def goals: (ipip.min_ns) as $unit | [.packet.rows[] | select(.family == 4)] as $rows
@@ -172,6 +184,7 @@ def summary: machine + "\n\n" + throughput_table + "\n\n" + (if .mpps then mpps 
 
 if $what == "machine" then machine
 elif $what == "packet" then packet
+elif $what == "sizes" then sizes
 elif $what == "throughput" then throughput
 elif $what == "mpps" then mpps
 elif $what == "health" then health

@@ -59,6 +59,7 @@ struct site_kind {
 	enum abi_forward forward;
 	enum abi_balance balance;
 	uint32_t services, servers;
+	uint32_t own_addresses;   /* nat: that have the ports; 0 = one, as STREAM_REPLY takes it */
 	bool dirty;               /* every slot has just changed owner */
 	uint32_t networks;        /* that may not connect; no client is in one */
 	bool rate;                /* connections of each source are counted, and never too many */
@@ -67,12 +68,15 @@ struct site_kind {
 struct site {
 	struct site_kind kind;
 	uint32_t number;
+	uint32_t slots;
 };
 
 struct world {
 	struct dataplane *d;
 	struct dataplane_maps *m;
 	struct vec(struct services_entry) entries;
+	struct vec(uint32_t) pools; /* where each one's counter is */
+	unsigned size4_log2, size6_log2; /* of the service tables */
 	uint32_t sites, services, servers, addresses, slots, ports, bounds4, bounds6; /* how many are in use */
 };
 
@@ -116,6 +120,7 @@ static void world_close(struct world *w)
 {
 	dataplane_close(w->d, false);
 	vec_done(&w->entries);
+	vec_done(&w->pools);
 }
 
 static int world_add_address(struct world *w, const uint8_t address[16], uint16_t *ret_id)
@@ -144,29 +149,47 @@ static int world_add_entry(struct world *w, const struct site *site, uint32_t nu
 	return 0;
 }
 
-/* One own address and its ports, behind the counter that deals them; shared by the site's servers. */
-static int world_add_pool(struct world *w, const struct site *site, uint32_t *ret_offset)
+/* One own address and its ports. */
+static int world_add_own(struct world *w, const struct site *site, uint32_t number)
 {
 	uint8_t address[16];
 	uint16_t id;
 	int r;
 
-	if (w->ports + SITE_OWN_PORTS + 1 > w->m->port_count)
+	if (w->ports + SITE_OWN_PORTS > w->m->port_count)
 		return -ENOSPC;
-	site_address(site->kind.v6, SITE_NET_SERVICE, SITE_OWN(site->number), address);
+	site_address(site->kind.v6, SITE_NET_SERVICE, number, address);
 	r = world_add_address(w, address, &id);
 	if (r == 0)
-		r = world_add_entry(w, site, SITE_OWN(site->number), 0, 0, ENTRY_OWN, 0, id);
-	if (r < 0)
-		return r;
-	*ret_offset = w->ports++; /* the program's counter */
-	for (uint32_t i = 0; i < SITE_OWN_PORTS; i++) {
+		r = world_add_entry(w, site, number, 0, 0, ENTRY_OWN, 0, id);
+	for (uint32_t i = 0; r == 0 && i < SITE_OWN_PORTS; i++) {
 		struct own_port *own = &w->m->ports[w->ports++];
 
 		own->address = id;
 		own->port = htons(SITE_OWN_LOW + i);
 	}
-	return 0;
+	return r;
+}
+
+static uint32_t site_own_addresses(const struct site *site)
+{
+	return site->kind.own_addresses ? site->kind.own_addresses : 1;
+}
+
+/* The own addresses' ports, behind the counter that deals them; shared by the site's servers. */
+static int world_add_pool(struct world *w, const struct site *site, uint32_t *ret_offset)
+{
+	uint32_t *pool = vec_push(&w->pools);
+	int r = 0;
+
+	if (!pool)
+		return -ENOMEM;
+	if (w->ports >= w->m->port_count)
+		return -ENOSPC;
+	*ret_offset = *pool = w->ports++; /* the program's counter */
+	for (uint32_t i = 0; r == 0 && i < site_own_addresses(site); i++)
+		r = world_add_own(w, site, SITE_OWN(site->number) + i);
+	return r;
 }
 
 /* The prepared outer header of ipip, of the server's family; its source's low 16 bits are the flow's hash. */
@@ -199,7 +222,7 @@ static void world_write_server(struct world *w, const struct site *site, uint32_
 	s->port = nat ? htons(SITE_SERVER_PORT) : 0;
 	site_address(site->kind.v6, SITE_NET_SERVER, SITE_SERVER(site->number) + index, (uint8_t *)s->addr);
 	s->pool_offset = pool_offset;
-	s->pool_count = nat ? SITE_OWN_PORTS : 0;
+	s->pool_count = nat ? site_own_addresses(site) * SITE_OWN_PORTS : 0;
 	if (site->kind.forward == FORWARD_IPIP)
 		world_write_outer(site, s);
 }
@@ -345,6 +368,7 @@ static int world_add(struct world *w, const struct site_kind *kind, struct site 
 	r = world_fill_slots(w, &site);
 	if (r < 0)
 		return r;
+	site.slots = r;
 	w->slots += r;
 	r = world_add_services(w, &site, (uint64_t)(w->slots - r) << 32 | r);
 	if (r < 0)
@@ -357,16 +381,16 @@ static int world_add(struct world *w, const struct site_kind *kind, struct site 
 
 static int world_publish(struct world *w)
 {
-	unsigned size4 = 0, size6 = 0;
-	int r = services_layout4(w->entries.items, w->entries.count, w->m->services4, &size4);
+	int r = services_layout4(w->entries.items, w->entries.count, w->m->services4, &w->size4_log2);
 
 	if (r == 0)
-		r = services_layout6(w->entries.items, w->entries.count, w->m->services6, &size6);
+		r = services_layout6(w->entries.items, w->entries.count, w->m->services6, &w->size6_log2);
 	if (r < 0)
 		return r;
 	w->m->control->nat_low = SITE_OWN_LOW;
 	w->m->control->nat_high = SITE_OWN_HIGH;
-	w->m->control->word = (uint64_t)size4 << CONTROL_SIZE4_SHIFT | (uint64_t)size6 << CONTROL_SIZE6_SHIFT;
+	w->m->control->word = (uint64_t)w->size4_log2 << CONTROL_SIZE4_SHIFT |
+			      (uint64_t)w->size6_log2 << CONTROL_SIZE6_SHIFT;
 	return 0;
 }
 
@@ -378,8 +402,8 @@ static void world_forget_flows(struct world *w, bool v6)
 	else
 		memset(w->m->flows4, 0, w->m->bucket4_count * sizeof(*w->m->flows4));
 	memset(w->m->use, 0, MAX_SERVERS * sizeof(*w->m->use));
-	for (uint32_t pool = 0; pool < w->ports; pool += 1 + SITE_OWN_PORTS)
-		memset(&w->m->ports[pool], 0, sizeof(w->m->ports[pool]));
+	for (size_t i = 0; i < w->pools.count; i++)
+		memset(&w->m->ports[w->pools.items[i]], 0, sizeof(*w->m->ports));
 }
 
 /* Packets that had each verdict so far, on all CPUs. */
