@@ -83,7 +83,7 @@ static double now_us(void)
 	return ts.tv_sec * 1e6 + ts.tv_nsec / 1e3;
 }
 
-static struct model *build_model(const char *balance, const char *forward, unsigned servers)
+static struct model *build_model(const char *balance, const char *forward, unsigned servers, unsigned weights)
 {
 	const size_t room = 256 + servers * 64;
 	_cleanup_free_ char *text = calloc(1, room);
@@ -97,7 +97,8 @@ static struct model *build_model(const char *balance, const char *forward, unsig
 				 "frontend f\n bind 192.0.2.10:80\n default_backend b\n"
 				 "backend b\n forward %s\n balance %s\n", forward, balance);
 	for (unsigned i = 0; i < servers; i++)
-		n += snprintf(text + n, room - n, " server s%u 10.0.%u.%u:80\n", i, 1 + i / 250, 1 + i % 250);
+		n += snprintf(text + n, room - n, " server s%u 10.0.%u.%u:80 weight %u\n", i, 1 + i / 250, 1 + i % 250,
+			      1 + i % weights);
 	if (config_load_text("bench", text, n, &m, &report) < 0) {
 		config_report_print(&report, stderr);
 		die("the configuration is bad");
@@ -106,7 +107,7 @@ static struct model *build_model(const char *balance, const char *forward, unsig
 	return m;
 }
 
-static void open_stand(struct stand *s, const char *balance, const char *forward, unsigned servers)
+static void open_stand(struct stand *s, const char *balance, const char *forward, unsigned servers, unsigned weights)
 {
 	const struct reconcile_ops reconcile = { .on_error = on_error };
 	const struct health_ops health = { .on_change = on_change, .on_first_round = nothing };
@@ -118,7 +119,7 @@ static void open_stand(struct stand *s, const char *balance, const char *forward
 	snprintf(name, sizeof(name), "bench-agent-%d", (int)getpid());
 	s->base = event_base_new();
 	s->health = health_new(s->base, &health);
-	s->model = build_model(balance, forward, servers);
+	s->model = build_model(balance, forward, servers, weights);
 	if (dataplane_open(&options, &s->dataplane, error) < 0 ||
 	    dataplane_attach(s->dataplane, 1, "lo", MODEL_XDP_GENERIC, error) < 0)
 		die(error);
@@ -178,13 +179,14 @@ static uint32_t count_slots(const struct stand *s, unsigned server)
 	return n;
 }
 
-static json_t *measure(const char *balance, const char *forward, unsigned servers, unsigned down)
+/* weights: servers have 1, 2, ... of it in turn. */
+static json_t *measure(const char *balance, const char *forward, unsigned servers, unsigned down, unsigned weights)
 {
 	struct stand s = {};
 	static double us[EVENTS];
 	json_t *row;
 
-	open_stand(&s, balance, forward, servers);
+	open_stand(&s, balance, forward, servers, weights);
 	for (unsigned i = 0; i < down; i++)
 		change(&s, servers - 1 - i, HEALTH_MAINT);
 	for (unsigned n = 0; n < EVENTS; n += 2) {
@@ -198,8 +200,8 @@ static json_t *measure(const char *balance, const char *forward, unsigned server
 			die("a server that is back has no slots");
 	}
 	qsort(us, EVENTS, sizeof(*us), compare_doubles);
-	row = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "balance", balance, "forward", forward, "servers",
-			(int)servers, "down", (int)down, "median_us", (int)us[EVENTS / 2], "p99_us",
+	row = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i}", "balance", balance, "forward", forward, "servers",
+			(int)servers, "down", (int)down, "weights", (int)weights, "median_us", (int)us[EVENTS / 2], "p99_us",
 			(int)us[EVENTS * 99 / 100], "events", EVENTS);
 	close_stand(&s);
 	return row;
@@ -209,10 +211,10 @@ int main(int argc, char **argv)
 {
 	static const struct {
 		const char *balance, *forward;
-		unsigned servers, down;
+		unsigned servers, down, weights;
 	} cases[] = {
-		{ "roundrobin", "nat", 1000, 0 }, { "maglev", "dsr", 10, 0 }, { "maglev", "dsr", 100, 0 },
-		{ "maglev", "dsr", 1000, 0 },     { "maglev", "dsr", 1000, 100 },
+		{ "roundrobin", "nat", 1000, 0, 1 }, { "maglev", "dsr", 10, 0, 1 },     { "maglev", "dsr", 100, 0, 1 },
+		{ "maglev", "dsr", 1000, 0, 1 },     { "maglev", "dsr", 1000, 100, 1 }, { "maglev", "dsr", 1000, 0, 4 },
 	};
 	json_t *rows = json_array();
 
@@ -224,7 +226,7 @@ int main(int argc, char **argv)
 		die("cannot make a network namespace: run as root");
 	for (size_t i = 0; i < array_size(cases); i++)
 		json_array_append_new(rows, measure(cases[i].balance, cases[i].forward, cases[i].servers,
-						    cases[i].down));
+						    cases[i].down, cases[i].weights));
 	if (json_dumpf(rows, stdout, JSON_INDENT(1)) < 0 || puts("") < 0)
 		die("cannot write the figures");
 	json_decref(rows);

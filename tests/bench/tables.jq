@@ -156,8 +156,9 @@ def flow_table:
 	+ "\n\nOur table refuses the first flow when \(.table.first_refusal * 100 | round) % of its places are taken.";
 
 def agent:
-	[["one server goes or comes", "servers", "others down", "median", "99 % within"]]
-	+ [.agent[] | ["\(.forward), \(.balance)", (.servers | grouped), (.down | grouped), "\(.median_us / 1000 | hundredth) ms",
+	[["one server goes or comes", "servers", "weights", "others down", "median", "99 % within"]]
+	+ [.agent[] | ["\(.forward), \(.balance)", (.servers | grouped),
+		(if (.weights // 1) == 1 then "equal" else "1 to \(.weights)" end), (.down | grouped), "\(.median_us / 1000 | hundredth) ms",
 		"\(.p99_us / 1000 | hundredth) ms"]] | table;
 
 def start:
