@@ -58,7 +58,6 @@ static void arm(struct agent_check *a, uint64_t at_ms)
 void agent_check_start(struct agent_check *a, struct health_server *s, uint32_t delay_ms)
 {
 	a->server = s;
-	attempt_init(&a->attempt, s->health->base, on_answer);
 	event_assign(&a->timer, s->health->base, -1, 0, on_timer, a);
 	arm(a, attempt_clock_ms() + delay_ms);
 }
@@ -76,6 +75,7 @@ void agent_check_inherit(struct agent_check *a, const struct agent_check *old)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct agent_check *a = arg;
+	const struct attempt_owner owner = { .base = a->server->health->base, .on_done = on_answer };
 	uint64_t now = attempt_clock_ms();
 
 	if (now < a->next_ms) {
@@ -83,7 +83,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	a->started_ms = now;
-	attempt_start(&a->attempt, &a->target, &a->schedule);
+	attempt_start(&a->attempt, &owner, &a->target, &a->schedule);
 }
 
 /* True when the orders change the server's share and nothing that it is told of anyway. */
@@ -102,7 +102,7 @@ static bool obey(struct agent_check *a, const struct agent_answer *answer)
 
 static void on_answer(struct attempt *attempt, const struct check_result *r)
 {
-	struct agent_check *a = (struct agent_check *)((char *)attempt - offsetof(struct agent_check, attempt));
+	struct agent_check *a = (struct agent_check *)((char *)attempt->place - offsetof(struct agent_check, attempt));
 	struct health_server *s = a->server;
 	const struct agent_answer *answer = &attempt->talk.agent.answer;
 	char reason[HEALTH_REASON_MAX];

@@ -17,7 +17,7 @@ struct agent_check {
 	struct health_server *server;
 	struct attempt_target target;
 	struct schedule schedule;
-	struct attempt attempt;
+	struct attempt *attempt; /* NULL = none is under way */
 	struct event timer;
 	uint64_t started_ms, next_ms;
 	/* What was ordered. */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -34,26 +35,29 @@ static void attempt_close(struct attempt *a)
 	event_del(&a->io);
 	wire_close(&a->wire);
 	talk_end(&a->talk);
-	a->phase = ATTEMPT_IDLE;
+	*a->place = NULL;
 }
 
-void attempt_cancel(struct attempt *a)
+void attempt_cancel(struct attempt **place)
 {
-	if (a->phase == ATTEMPT_IDLE)
+	struct attempt *a = *place;
+
+	if (!a)
 		return;
 	if (a->phase == ATTEMPT_ELSEWHERE)
-		a->elsewhere->cancel(a, a->elsewhere->ctx);
+		a->owner.elsewhere->cancel(a, a->owner.elsewhere->ctx);
 	attempt_close(a);
+	free(a);
 }
 
 /* A check that was answered, but not by way of the service's address: the program that sends it there is not in place. */
 static bool went_astray(const struct attempt *a, const struct check_result *r)
 {
 	return a->steer.mark && check_result_outcome(r) == CHECK_PASSED &&
-	       a->via->sent(a->steer.mark, a->via->ctx) == a->sent_before;
+	       a->owner.via->sent(a->steer.mark, a->owner.via->ctx) == a->sent_before;
 }
 
-/* Nothing may touch the attempt after this: on_done may start it again or free it. */
+/* Nothing may touch the attempt after this: it is gone, and its owner may be. */
 static void attempt_finish(struct attempt *a, const struct check_result *result)
 {
 	struct check_result r = *result; /* it may be part of what is closed */
@@ -62,7 +66,8 @@ static void attempt_finish(struct attempt *a, const struct check_result *result)
 		check_result_set(&r, CHECK_SOCKERR, "not sent via the service's address: the way leads past our NICs");
 
 	attempt_close(a);
-	a->on_done(a, &r);
+	a->owner.on_done(a, &r);
+	free(a);
 }
 
 static void attempt_finish_as(struct attempt *a, enum check_code code, const char *detail)
@@ -105,7 +110,7 @@ static bool attempt_wait(struct attempt *a, short what, uint64_t pause_ms)
 	delay.tv_sec = (time_t)(left / 1000);
 	delay.tv_usec = (suseconds_t)(left % 1000 * 1000);
 	a->waits = what;
-	event_assign(&a->io, a->base, what ? a->wire.fd : -1, what, attempt_on_io, a);
+	event_assign(&a->io, a->owner.base, what ? a->wire.fd : -1, what, attempt_on_io, a);
 	if (event_add(&a->io, &delay) < 0)
 		attempt_finish_as(a, CHECK_SOCKERR, "cannot wait for the socket");
 	return false;
@@ -176,10 +181,10 @@ static bool attempt_steer(struct attempt *a)
 	a->steer = (struct wire_steer){ .tunnel = a->target->via.tunnel, .source = a->target->source };
 	if (!a->target->via.service.family)
 		return true;
-	if (a->via)
-		a->steer.mark = a->via->mark(a->target, a->via->ctx);
+	if (a->owner.via)
+		a->steer.mark = a->owner.via->mark(a->target, a->owner.via->ctx);
 	if (a->steer.mark) {
-		a->sent_before = a->via->sent(a->steer.mark, a->via->ctx);
+		a->sent_before = a->owner.via->sent(a->steer.mark, a->owner.via->ctx);
 		return true;
 	}
 	attempt_finish_as(a, CHECK_SOCKERR, "no way via the service's address");
@@ -301,7 +306,6 @@ static bool attempt_step(struct attempt *a)
 	case ATTEMPT_TALKING:
 		return attempt_talk(a);
 	case ATTEMPT_ELSEWHERE:
-	case ATTEMPT_IDLE:
 		break;
 	}
 	return false;
@@ -314,14 +318,6 @@ static void attempt_go_on(struct attempt *a)
 		;
 }
 
-void attempt_init(struct attempt *a, struct event_base *base,
-		  void (*on_done)(struct attempt *a, const struct check_result *r))
-{
-	*a = (struct attempt){ .base = base, .on_done = on_done, .phase = ATTEMPT_IDLE };
-	wire_init(&a->wire);
-	event_assign(&a->io, base, -1, 0, attempt_on_io, a);
-}
-
 static void attempt_start_elsewhere(struct attempt *a)
 {
 	int r = -EOPNOTSUPP;
@@ -330,8 +326,8 @@ static void attempt_start_elsewhere(struct attempt *a)
 	a->phase = ATTEMPT_ELSEWHERE;
 	if (!attempt_steer(a))
 		return;
-	if (a->elsewhere)
-		r = a->elsewhere->start(a, a->elsewhere->ctx);
+	if (a->owner.elsewhere)
+		r = a->owner.elsewhere->start(a, a->owner.elsewhere->ctx);
 	if (r < 0)
 		attempt_finish_as(a, CHECK_SOCKERR, strerror(-r));
 }
@@ -346,15 +342,33 @@ static uint16_t unguessable(void)
 	return id;
 }
 
-void attempt_start(struct attempt *a, const struct attempt_target *target, const struct schedule *schedule)
+/* Without memory for it the check says nothing about its server, and is over at once. */
+static void attempt_fail_to_start(struct attempt **place, const struct attempt_owner *owner)
 {
+	struct attempt none = { .owner = *owner, .place = place };
+	struct check_result r;
+
+	check_result_set(&r, CHECK_SOCKERR, strerror(ENOMEM));
+	owner->on_done(&none, &r);
+}
+
+void attempt_start(struct attempt **place, const struct attempt_owner *owner, const struct attempt_target *target,
+		   const struct schedule *schedule)
+{
+	struct attempt *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		attempt_fail_to_start(place, owner);
+		return;
+	}
+	a->owner = *owner;
+	a->place = place;
 	a->target = target;
 	a->schedule = schedule;
-	a->connected = false;
-	a->reads = a->datagrams = 0;
-	a->again_ms = 0;
-	a->steer = (struct wire_steer){};
 	a->started_ms = attempt_clock_ms();
+	wire_init(&a->wire);
+	event_assign(&a->io, owner->base, -1, 0, attempt_on_io, a);
+	*place = a;
 	if (target->manner == TARGET_ELSEWHERE) {
 		attempt_start_elsewhere(a);
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One check under way: its connection (TCP, TLS over it, or UDP), its time limits, and the talk over it. Embedded in
- * a server, used again for each of its checks, so that a plain check costs no allocation. Driven by libevent, never
+ * One check under way: its connection (TCP, TLS over it, or UDP), its time limits, and the talk over it. There is one
+ * only as long as the check lasts: most servers are between two checks most of the time. Driven by libevent, never
  * blocks; every way it can end goes through on_done. Knows nothing of states, intervals or names: server.c and
  * agent_check.c start it and judge the result.
  */
@@ -50,19 +50,27 @@ struct attempt_via {
 };
 
 enum attempt_phase {
-	ATTEMPT_IDLE,
 	ATTEMPT_CONNECTING,
 	ATTEMPT_HANDSHAKE,
 	ATTEMPT_TALKING,
 	ATTEMPT_ELSEWHERE,
 };
 
-struct attempt {
+/* Whose checks they are. */
+struct attempt_owner {
 	struct event_base *base;
-	/* Called once per attempt_start(), perhaps from within it; the attempt is idle again by then. */
+	/*
+	 * Called once per attempt_start(), perhaps from within it. Its place is empty by then, so that another one may be
+	 * started from here; `a` is closed, and ends with the call.
+	 */
 	void (*on_done)(struct attempt *a, const struct check_result *r);
 	const struct attempt_elsewhere *elsewhere; /* NULL = nothing is made elsewhere */
 	const struct attempt_via *via; /* NULL = nobody does */
+};
+
+struct attempt {
+	struct attempt_owner owner;
+	struct attempt **place;  /* where its owner keeps it */
 	struct wire_steer steer;
 	uint64_t sent_before;
 	void *job;               /* of that; NULL = none */
@@ -80,13 +88,15 @@ struct attempt {
 	struct talk talk;
 };
 
-void attempt_init(struct attempt *a, struct event_base *base,
-		  void (*on_done)(struct attempt *a, const struct check_result *r));
-/* target and schedule are read until on_done; they may be replaced by equal ones in the same place meanwhile. */
-void attempt_start(struct attempt *a, const struct attempt_target *target, const struct schedule *schedule);
-/* Ends it without a result. Nothing happens when it is idle. */
-void attempt_cancel(struct attempt *a);
-/* The answer of what is made elsewhere. Nothing happens when none is awaited. */
+/*
+ * Begins one, to be found at *place, where there is none, until it is over. target and schedule are read until on_done;
+ * they may be replaced by equal ones in the same place meanwhile.
+ */
+void attempt_start(struct attempt **place, const struct attempt_owner *owner, const struct attempt_target *target,
+		   const struct schedule *schedule);
+/* Ends it without a result. Nothing happens when there is none. */
+void attempt_cancel(struct attempt **place);
+/* The answer of what is made elsewhere. */
 void attempt_answer(struct attempt *a, const struct check_result *r);
 
 /* The clock of all deadlines: monotonic, in ms. */

@@ -61,8 +61,8 @@ static unsigned share_percent(const struct health_server *s)
 
 	if (s->agent && s->agent->percent && s->agent->percent < 100)
 		share = s->agent->percent;
-	if (health_server_has_role(s) && s->role.weight_percent)
-		share = (share * s->role.weight_percent + 99) / 100;
+	if (health_server_has_role(s) && s->role->weight_percent)
+		share = (share * s->role->weight_percent + 99) / 100;
 	if (s->ramp_ms) {
 		percent = ramp_percent(attempt_clock_ms() - s->ramp_ms, s->settings.slowstart_ms);
 		share = (share * percent + 99) / 100;
@@ -99,8 +99,8 @@ void health_server_view(const struct health_server *s, struct health_view *ret)
 		.last_duration_us = s->last_duration_us,
 		.agent_percent = 100,
 	};
-	_Static_assert(sizeof(ret->last_result) == sizeof(s->last_result), "a result's text fits");
-	memcpy(ret->last_result, s->last_result, sizeof(ret->last_result));
+	_Static_assert(sizeof(ret->last_result) == CHECK_TEXT_MAX, "a result's text fits");
+	snprintf(ret->last_result, sizeof(ret->last_result), "%s", health_server_last(s));
 	health_server_view_role(s, ret);
 	if (!s->agent)
 		return;
@@ -179,22 +179,32 @@ static void hold_or_release(struct health_server *s)
 
 /* --- slowstart */
 
+static void on_ramp(evutil_socket_t fd, short what, void *arg);
+
+static bool ramp_wait(struct health_server *s, uint64_t left_ms)
+{
+	const struct timeval delay = { .tv_sec = (time_t)(left_ms / 1000), .tv_usec = (suseconds_t)(left_ms % 1000 * 1000) };
+
+	if (!s->ramp)
+		s->ramp = evtimer_new(s->health->base, on_ramp, s);
+	return s->ramp && event_add(s->ramp, &delay) == 0;
+}
+
 /* Sets the timer of the next step. True when the share has moved since the last one: timers can come early. */
 static bool ramp_step(struct health_server *s)
 {
 	const uint64_t elapsed = attempt_clock_ms() - s->ramp_ms;
 	const uint64_t left = ramp_next_ms(elapsed, s->settings.slowstart_ms);
 	const unsigned percent = ramp_percent(elapsed, s->settings.slowstart_ms), before = s->ramp_told;
-	struct timeval delay = { .tv_sec = (time_t)(left / 1000), .tv_usec = (suseconds_t)(left % 1000 * 1000) };
 
 	/* Without memory for a timer it has its whole share at once, rather than a part of it for ever. */
 	s->ramp_told = percent;
-	if (!left || event_add(&s->ramp, &delay) < 0)
+	if (!left || !ramp_wait(s, left))
 		s->ramp_ms = 0;
 	return percent != before;
 }
 
-void health_server_on_ramp(evutil_socket_t fd, short what, void *arg)
+static void on_ramp(evutil_socket_t fd, short what, void *arg)
 {
 	struct health_server *s = arg;
 	const struct health_ops *ops = &s->health->ops;
@@ -206,7 +216,8 @@ void health_server_on_ramp(evutil_socket_t fd, short what, void *arg)
 static void follow_ramp(struct health_server *s, const struct server_status *before, const struct server_status *now)
 {
 	if (!now->up) {
-		event_del(&s->ramp);
+		if (s->ramp)
+			event_del(s->ramp);
 		s->ramp_ms = 0;
 		s->cold |= now->check != HEALTH_INIT || now->admin == HEALTH_MAINT;
 		return;
@@ -270,9 +281,9 @@ static void explain(const struct health_server *s, char *buf, size_t size)
 	if (s->held != s->told.held)
 		pool_reason(pool_of(s), buf, size);
 	else if (s->tracked)
-		snprintf(buf, size, "follows %s: %.100s", s->settings.track, s->tracked->last_result);
+		snprintf(buf, size, "follows %s: %.100s", s->settings.track, health_server_last(s->tracked));
 	else if (health_server_has_role(s))
-		snprintf(buf, size, "%s", s->role.text);
+		snprintf(buf, size, "%s", s->role->text);
 	else
 		buf[0] = '\0';
 }

@@ -24,16 +24,30 @@ struct plan {
 	struct target_maker maker;
 };
 
+/* All three names in one piece. 0 or -ENOMEM. */
+static int name(struct server_settings *s, const char *backend, const char *server)
+{
+	const size_t one = strlen(backend) + 1, both = one + strlen(server) + 1;
+
+	s->path = malloc(both + one);
+	if (!s->path)
+		return -ENOMEM;
+	snprintf(s->path, both, "%s/%s", backend, server);
+	memcpy(s->path + both, backend, one);
+	s->server = s->path + one;
+	s->backend = s->path + both;
+	return 0;
+}
+
 /* What it allocates: 0 or -errno. */
 static int settings_fill(struct server_settings *s, const struct model_backend *b, const struct model_server *m,
 			 struct target_maker *maker)
 {
-	s->backend = strdup(b->name);
-	s->server = strdup(m->name);
-	if (asprintf(&s->path, "%s/%s", b->name, m->name) < 0)
-		s->path = NULL;
+	if (name(s, b->name, m->name) < 0)
+		return -ENOMEM;
 	s->track = m->track ? strdup(m->track) : NULL;
-	if (!s->backend || !s->server || !s->path || !s->track != !m->track)
+	s->role = b->check == MODEL_CHECK_PLUGIN ? calloc(1, sizeof(*s->role)) : NULL;
+	if (!s->track != !m->track || !s->role != (b->check != MODEL_CHECK_PLUGIN))
 		return -ENOMEM;
 	if (m->agent && agent_check_new(b, m, &s->agent) < 0)
 		return -ENOMEM;
@@ -166,8 +180,7 @@ static void adopt_agent(struct health_server *s)
 {
 	struct agent_check *old = s->agent;
 
-	s->agent = s->settings.agent;
-	s->settings.agent = NULL;
+	s->agent = take_ptr(s->settings.agent);
 	if (s->agent)
 		agent_check_inherit(s->agent, old);
 	agent_check_free(old);
@@ -191,7 +204,7 @@ static enum restart adopt(struct health_server *s, struct server_settings *setti
 	adopt_agent(s);
 	if (!s->settings.check) {
 		health_server_stop_checks(s);
-		s->last_result[0] = '\0';
+		health_server_set_last(s, "");
 	} else if (!old.check) {
 		/* It carried traffic unchecked: it goes on doing so until the first result says otherwise. */
 		tally_assume(&s->tally, HEALTH_UP);
@@ -286,6 +299,8 @@ static void take_pools(struct health *h, struct plan *p)
 		if (!s->claimed)
 			continue;
 		carry_pool(h, p, s, p->settings[i].index);
+		if (!s->role)
+			s->role = take_ptr(p->settings[i].role);
 		s->settings.index = p->settings[i].index;
 	}
 	free(h->pools);

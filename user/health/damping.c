@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The arithmetic of flap damping. Called by server.c. Pure.
+ * The arithmetic of flap damping. Called by server.c. Knows no clock.
  */
 #include "health/damping.h"
+
+#include <stdlib.h>
+
+void damping_done(struct damping *d)
+{
+	free(d->downs);
+	*d = (struct damping){};
+}
 
 void damping_failed(struct damping *d, uint64_t now_ms)
 {
@@ -13,6 +21,10 @@ void damping_went_down(struct damping *d, unsigned count, uint32_t period_ms, ui
 {
 	uint64_t first;
 
+	if (!d->downs)
+		d->downs = calloc(MODEL_FLAPS_MAX, sizeof(*d->downs));
+	if (!d->downs)
+		return;
 	d->downs[d->next] = now_ms;
 	d->next = (d->next + 1) % MODEL_FLAPS_MAX;
 	if (!count)

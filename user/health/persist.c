@@ -56,14 +56,14 @@ static json_t *save_server(const struct health_server *s)
 	if (s->settings.check && s->tally.state != HEALTH_INIT) {
 		error |= json_object_set_new(o, "check", json_string(check_words[s->tally.state]));
 		error |= json_object_set_new(o, "changed_at_ms", json_integer((json_int_t)s->changed_at_ms));
-		error |= json_object_set_new(o, "result", json_string(s->last_result));
+		error |= json_object_set_new(o, "result", json_string(health_server_last(s)));
 	}
 	if (s->told.held)
 		error |= json_object_set_new(o, "held", json_true());
-	if (health_server_has_role(s) && s->role.serves)
+	if (health_server_has_role(s) && s->role->serves)
 		error |= json_object_set_new(o, "serves", json_true());
-	if (health_server_has_role(s) && s->role.id)
-		error |= json_object_set_new(o, "server_id", json_integer((json_int_t)s->role.id));
+	if (health_server_has_role(s) && s->role->id)
+		error |= json_object_set_new(o, "server_id", json_integer((json_int_t)s->role->id));
 	if (error) {
 		json_decref(o);
 		return NULL;
@@ -143,28 +143,30 @@ static void restore_overrides(struct health_server *s, const struct saved *v)
 
 static void restore(struct health_server *s, const struct saved *v)
 {
-	char at[ENDPOINT_TEXT_MAX];
+	char at[ENDPOINT_TEXT_MAX], text[CHECK_TEXT_MAX];
 	char *c;
 
 	if (strcmp(endpoint_format(&s->settings.at, at), v->address))
 		return;
 	restore_overrides(s, v);
-	if (health_server_has_role(s) && !s->role.id)
-		s->role.id = (uint64_t)v->server_id;
+	if (health_server_has_role(s) && !s->role->id)
+		s->role->id = (uint64_t)v->server_id;
 	/* What this agent has found out itself is newer. */
 	if (v->check_state < 0 || !s->settings.check || s->checks)
 		return;
 	tally_assume(&s->tally, (enum health_check_state)v->check_state);
 	/* Who was kept in service goes on being kept, if there is still reason to keep anybody. */
 	/* A writer that was in service has the older right, should there be two now. */
-	s->role.serves = v->serves && health_server_has_role(s);
+	if (health_server_has_role(s))
+		s->role->serves = v->serves;
 	if (v->held)
 		s->down_ms = attempt_clock_ms();
 	s->changed_at_ms = (uint64_t)v->changed_at_ms;
-	snprintf(s->last_result, sizeof(s->last_result), "%s", v->result);
-	for (c = s->last_result; *c; c++)
+	snprintf(text, sizeof(text), "%s", v->result);
+	for (c = text; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
+	health_server_set_last(s, text);
 }
 
 int health_restore(struct health *h, const json_t *from)
@@ -208,7 +210,7 @@ void health_assume(struct health *h, const struct health_witness *w)
 			if (v.accepts_new == serves || v.admin != HEALTH_READY || !v.weight)
 				continue;
 			tally_assume(&s->tally, serves ? HEALTH_UP : HEALTH_DOWN);
-			snprintf(s->last_result, sizeof(s->last_result), "as an earlier agent left it");
+			health_server_set_last(s, "as an earlier agent left it");
 		}
 	health_settle(h);
 }

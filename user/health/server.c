@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A server's life between configurations: when its checks start, and the one funnel all their results go through.
- * Called by libevent and by the other files of health/. One timer and one attempt a server, both embedded: a check
- * allocates nothing, and two of one server never overlap, since the timer is set when the attempt has ended.
+ * Called by libevent and by the other files of health/. One timer and at most one attempt a server: two checks of one
+ * server never overlap, since the timer is set when the attempt has ended.
  */
 #include "health/server.h"
 
@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "base/cleanup.h"
 
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 static void on_result(struct attempt *a, const struct check_result *r);
@@ -33,22 +35,17 @@ struct health_server *health_server_new(struct health *h, struct server_settings
 	memset(settings, 0, sizeof(*settings));
 	s->health = h;
 	tally_start(&s->tally, s->settings.init_state);
-	s->agent = s->settings.agent;
-	s->settings.agent = NULL;
-	attempt_init(&s->attempt, h->base, on_result);
-	s->attempt.elsewhere = h->elsewhere;
-	s->attempt.via = h->via;
+	s->agent = take_ptr(s->settings.agent);
+	s->role = take_ptr(s->settings.role);
 	event_assign(&s->timer, h->base, -1, 0, on_timer, s);
-	event_assign(&s->ramp, h->base, -1, 0, health_server_on_ramp, s);
 	return s;
 }
 
 void server_settings_done(struct server_settings *s)
 {
 	free(s->path);
-	free(s->backend);
-	free(s->server);
 	free(s->track);
+	free(s->role);
 	attempt_target_done(&s->target);
 	agent_check_free(s->agent);
 }
@@ -58,11 +55,33 @@ void health_server_free(struct health_server *s)
 	if (!s)
 		return;
 	health_server_stop_checks(s);
-	event_del(&s->ramp);
+	if (s->ramp)
+		event_free(s->ramp);
 	agent_check_free(s->agent);
+	free(s->role);
+	free(s->last_result);
+	damping_done(&s->damping);
 	history_done(&s->history);
 	server_settings_done(&s->settings);
 	free(s);
+}
+
+const char *health_server_last(const struct health_server *s)
+{
+	return s->last_result ? s->last_result : "";
+}
+
+void health_server_set_last(struct health_server *s, const char *text)
+{
+	char *copy;
+
+	if (strcmp(text, health_server_last(s)) == 0)
+		return;
+	copy = strdup(text);
+	if (!copy)
+		return;
+	free(s->last_result);
+	s->last_result = copy;
 }
 
 bool health_server_is_checked(const struct health_server *s)
@@ -159,6 +178,8 @@ static uint64_t clock_us(void)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct health_server *s = arg;
+	const struct attempt_owner owner = { .base = s->health->base, .on_done = on_result,
+					     .elsewhere = s->health->elsewhere, .via = s->health->via };
 	uint64_t now = attempt_clock_ms();
 
 	/* libevent counts from a cached time, so that a timer set late in a long turn comes too early. */
@@ -168,7 +189,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	s->started_ms = now;
 	s->started_us = clock_us();
-	attempt_start(&s->attempt, &s->settings.target, &s->settings.schedule);
+	attempt_start(&s->attempt, &owner, &s->settings.target, &s->settings.schedule);
 }
 
 static void schedule_next(struct health_server *s, uint64_t now)
@@ -189,10 +210,10 @@ static void describe(const struct health_server *s, const struct check_result *r
 	unsigned needed = passed ? s->settings.rise : s->settings.fall;
 
 	if (first)
-		snprintf(buf, size, "%s; first check", s->last_result);
+		snprintf(buf, size, "%s; first check", health_server_last(s));
 	else
-		snprintf(buf, size, "%s; %u consecutive check%s %s", s->last_result, needed, needed == 1 ? "" : "s",
-			 passed ? "passed" : "failed");
+		snprintf(buf, size, "%s; %u consecutive check%s %s", health_server_last(s), needed,
+			 needed == 1 ? "" : "s", passed ? "passed" : "failed");
 }
 
 /* What a server is decides as well, and is the reason where its checks did not change its state. */
@@ -200,8 +221,8 @@ static void add_role(const struct health_server *s, char *reason, size_t size)
 {
 	size_t used = strlen(reason);
 
-	if (s->tally.state == HEALTH_UP && s->role.text[0])
-		snprintf(reason + used, size - used, "%s%s", used ? "; " : "", s->role.text);
+	if (s->tally.state == HEALTH_UP && s->role->text[0])
+		snprintf(reason + used, size - used, "%s%s", used ? "; " : "", s->role->text);
 }
 
 /* disable-on-404, as in HAProxy: for a server that is up 404 is no failure, but the wish to be left alone. */
@@ -229,14 +250,14 @@ static void judge_cut_off(const struct health_server *s, uint64_t started_ms, st
 /* The funnel: whatever a check was and however it ended, its result comes by here. */
 static void on_result(struct attempt *a, const struct check_result *found)
 {
-	struct health_server *s = (struct health_server *)((char *)a - offsetof(struct health_server, attempt));
+	struct health_server *s = (struct health_server *)((char *)a->place - offsetof(struct health_server, attempt));
 	struct check_result judged = *found;
 	const struct check_result *r = &judged;
 	enum check_outcome outcome;
 	const bool first = s->tally.first_decides, was_disabled = s->disabled_by_404;
 	const uint64_t now = attempt_clock_ms();
-	char reason[HEALTH_REASON_MAX] = "";
-	unsigned rise = s->settings.rise, percent = s->role.weight_percent;
+	char reason[HEALTH_REASON_MAX] = "", text[CHECK_TEXT_MAX];
+	unsigned rise = s->settings.rise, percent = s->role ? s->role->weight_percent : 0;
 
 	judge_404(s, &judged);
 	judge_cut_off(s, s->started_ms, &judged);
@@ -250,9 +271,9 @@ static void on_result(struct attempt *a, const struct check_result *found)
 	if (damping_holds(&s->damping, s->settings.flap_count, s->settings.flap_ms, now))
 		rise = UINT_MAX;
 	s->last_duration_us = (uint32_t)(clock_us() - s->started_us);
-	check_result_format(r, s->last_result);
+	health_server_set_last(s, check_result_format(r, text));
 	if (s->health->ops.on_result)
-		s->health->ops.on_result(s->settings.index, s->settings.server, s->last_result,
+		s->health->ops.on_result(s->settings.index, s->settings.server, text,
 					outcome == CHECK_UNKNOWN, s->last_duration_us, s->health->ops.ctx);
 	if (tally_count(&s->tally, outcome, rise, s->settings.fall)) {
 		s->transitions++;
@@ -262,7 +283,7 @@ static void on_result(struct attempt *a, const struct check_result *found)
 		describe(s, r, first, reason, sizeof(reason));
 	}
 	if (was_disabled != s->disabled_by_404 && !reason[0])
-		snprintf(reason, sizeof(reason), "%s%s", s->last_result, was_disabled ? "" : "; disable-on-404");
+		snprintf(reason, sizeof(reason), "%s%s", text, was_disabled ? "" : "; disable-on-404");
 	health_roles_result(s, outcome == CHECK_PASSED, r->facts);
 	schedule_next(s, now);
 	stop_awaiting(s);
@@ -272,5 +293,5 @@ static void on_result(struct attempt *a, const struct check_result *found)
 	}
 	health_server_show_role(s);
 	add_role(s, reason, sizeof(reason));
-	health_server_moved(s, reason, s->role.weight_percent != percent);
+	health_server_moved(s, reason, s->role->weight_percent != percent);
 }

@@ -18,9 +18,9 @@
 
 /* What the configuration says of a server. Replaced as a whole by health_configure(). */
 struct server_settings {
-	char *path;      /* "BACKEND/SERVER" */
+	char *path;      /* "BACKEND/SERVER", and behind its NUL what `backend` points at */
 	size_t index;    /* of its backend in the model */
-	char *backend, *server;
+	const char *backend, *server; /* parts of `path` */
 	struct endpoint at;
 	bool check, disabled, backup;
 	enum model_init_state init_state;
@@ -30,7 +30,8 @@ struct server_settings {
 	char *track;     /* path of the server whose state it shares; NULL = its own */
 	struct schedule schedule;
 	struct attempt_target target;
-	struct agent_check *agent; /* until its server takes it */
+	struct agent_check *agent; /* these two: until its server takes them */
+	struct role_member *role;
 };
 
 /* What others act on: what is to be told of when it changes. */
@@ -62,7 +63,7 @@ struct health_server {
 	struct damping damping;
 	struct history history;
 	struct agent_check *agent; /* NULL = none */
-	struct event ramp;       /* slowstart: the next step */
+	struct event *ramp;      /* the next step of a slowstart; NULL = there never was one */
 	uint64_t ramp_ms;        /* its begin; 0 = none is under way */
 	unsigned ramp_told;      /* the percentage that others know */
 	bool cold;               /* it has been down or in maint: coming back it starts slowly */
@@ -73,13 +74,12 @@ struct health_server {
 	uint64_t started_ms;     /* of the last check; 0 = none yet */
 	uint64_t started_us;
 	uint64_t next_ms;        /* of the next check, while the timer runs */
-	struct attempt attempt;
-	struct role_member role; /* what it is among the others, with a check by a plugin */
-
+	struct attempt *attempt; /* NULL = none is under way */
+	struct role_member *role; /* what it is among the others; NULL = its checks are no plugin's, nor ever were */
 
 	uint64_t changed_at_ms, checks, failures, transitions;
 	uint32_t last_duration_us;
-	char last_result[CHECK_TEXT_MAX];
+	char *last_result;       /* NULL = none yet; see health_server_last() */
 };
 
 struct health_index {
@@ -108,6 +108,10 @@ struct health {
 /* Takes over the settings. NULL when out of memory. */
 struct health_server *health_server_new(struct health *h, struct server_settings *settings);
 void health_server_free(struct health_server *s);
+/* The result of its last check in words; "" = none yet. */
+const char *health_server_last(const struct health_server *s);
+/* Without memory for it the former text stays. */
+void health_server_set_last(struct health_server *s, const char *text);
 void server_settings_done(struct server_settings *s);
 
 struct server_status health_server_status(const struct health_server *s);
@@ -121,8 +125,7 @@ void health_server_notify(struct health_server *s, const char *reason);
 void health_server_moved(struct health_server *s, const char *reason, bool share);
 /* After a configuration or restored states: all servers are settled, the pools counted anew. */
 void health_settle(struct health *h);
-/* Of the events `ramp` and `ripple`. */
-void health_server_on_ramp(evutil_socket_t fd, short what, void *arg);
+/* Of the event `ripple`. */
 void health_on_ripple(evutil_socket_t fd, short what, void *arg);
 
 /* Another's change may have changed it: it is looked at from the loop. */

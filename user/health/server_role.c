@@ -15,7 +15,7 @@ static struct health_pool *pool_of(const struct health_server *s)
 
 static void look_at(struct health_server *s)
 {
-	struct role_member *m = &s->role;
+	struct role_member *m = s->role;
 	bool counts = health_server_is_checked(s);
 
 	if (!counts) {
@@ -30,14 +30,14 @@ static void look_at(struct health_server *s)
 /* Without a role there is nothing to decide: what a plugin hints at is all. */
 static void serve_anyway(struct health_server *s)
 {
-	const struct role_facts *f = &s->role.facts;
+	const struct role_facts *f = &s->role->facts;
 
 	look_at(s);
-	s->role.serves = true;
-	s->role.weight_percent = 100;
-	if (s->role.knows && (f->figures & PLUGIN_HAS_WEIGHT) && f->weight_percent < 100)
-		s->role.weight_percent = f->weight_percent ? f->weight_percent : 1;
-	snprintf(s->role.text, sizeof(s->role.text), "%s", s->role.knows ? f->text : "");
+	s->role->serves = true;
+	s->role->weight_percent = 100;
+	if (s->role->knows && (f->figures & PLUGIN_HAS_WEIGHT) && f->weight_percent < 100)
+		s->role->weight_percent = f->weight_percent ? f->weight_percent : 1;
+	snprintf(s->role->text, sizeof(s->role->text), "%s", s->role->knows ? f->text : "");
 }
 
 /*
@@ -51,13 +51,13 @@ static void follow_conflict(struct health *h, struct health_pool *p, bool confli
 	if (conflict && !p->conflict) {
 		p->conflict_ms = attempt_clock_ms();
 		for (size_t i = p->first; i < p->first + p->servers; i++) {
-			h->servers[i]->role.confirmed = false;
-			if (h->servers[i]->role.serves)
+			h->servers[i]->role->confirmed = false;
+			if (h->servers[i]->role->serves)
 				health_server_check_soon(h->servers[i]);
 		}
 	}
 	for (size_t i = p->first; i < p->first + p->servers; i++)
-		confirmed &= !h->servers[i]->role.up || h->servers[i]->role.confirmed;
+		confirmed &= !h->servers[i]->role->up || h->servers[i]->role->confirmed;
 	p->conflict = conflict;
 	if (conflict != p->conflict_told && (!conflict || confirmed)) {
 		p->conflict_told = conflict;
@@ -85,9 +85,9 @@ void health_roles_decide(struct health *h, size_t backend, struct health_server 
 		struct health_server *s = h->servers[p->first + i];
 
 		look_at(s);
-		members[i] = &s->role;
-		served[i] = s->role.serves;
-		percent[i] = s->role.weight_percent;
+		members[i] = s->role;
+		served[i] = s->role->serves;
+		percent[i] = s->role->weight_percent;
 	}
 	roles_decide(&p->roles, members, p->servers, &o);
 	p->writers = o.writers;
@@ -95,7 +95,7 @@ void health_roles_decide(struct health *h, size_t backend, struct health_server 
 	for (size_t i = 0; i < p->servers; i++) {
 		struct health_server *s = h->servers[p->first + i];
 
-		if (s != but && (s->role.serves != served[i] || s->role.weight_percent != percent[i]))
+		if (s != but && (s->role->serves != served[i] || s->role->weight_percent != percent[i]))
 			health_server_ripple(s);
 	}
 }
@@ -104,15 +104,15 @@ void health_roles_result(struct health_server *s, bool passed, const struct role
 {
 	if (!health_server_has_role(s))
 		return;
-	s->role.heard = true;
-	s->role.passed = passed;
+	s->role->heard = true;
+	s->role->passed = passed;
 	/* What was under way when the conflict began may tell of the time before it. */
-	s->role.confirmed = s->role.confirmed || s->started_ms > pool_of(s)->conflict_ms;
+	s->role->confirmed = s->role->confirmed || s->started_ms > pool_of(s)->conflict_ms;
 	if (facts) {
-		s->role.knows = true;
-		s->role.facts = *facts;
+		s->role->knows = true;
+		s->role->facts = *facts;
 		if (facts->figures & PLUGIN_HAS_SERVER_ID)
-			s->role.id = facts->server_id;
+			s->role->id = facts->server_id;
 	}
 	health_roles_decide(s->health, s->settings.index, s);
 }
@@ -124,14 +124,17 @@ bool health_server_has_role(const struct health_server *s)
 
 bool health_server_is_misplaced(const struct health_server *s)
 {
-	return health_server_has_role(s) && pool_of(s)->roles.role != MODEL_ROLE_ANY && !s->role.serves;
+	return health_server_has_role(s) && pool_of(s)->roles.role != MODEL_ROLE_ANY && !s->role->serves;
 }
 
 void health_server_show_role(struct health_server *s)
 {
-	if (!health_server_has_role(s) || !s->role.passed || !s->role.text[0])
+	char text[CHECK_TEXT_MAX];
+
+	if (!health_server_has_role(s) || !s->role->passed || !s->role->text[0])
 		return;
-	snprintf(s->last_result, sizeof(s->last_result), "%s: %s", s->role.serves ? "L7OK" : "L7STS", s->role.text);
+	snprintf(text, sizeof(text), "%s: %s", s->role->serves ? "L7OK" : "L7STS", s->role->text);
+	health_server_set_last(s, text);
 }
 
 static const char *role_name(const struct role_facts *f)
@@ -147,19 +150,20 @@ static const char *role_name(const struct role_facts *f)
 
 void health_server_view_role(const struct health_server *s, struct health_view *ret)
 {
-	const struct role_facts *f = &s->role.facts;
+	const struct role_facts *f;
 
 	ret->has_role = health_server_has_role(s);
 	ret->role = "unknown";
-	if (!ret->has_role || !s->role.knows)
+	if (!ret->has_role || !s->role->knows)
 		return;
+	f = &s->role->facts;
 	ret->misplaced = s->tally.state == HEALTH_UP && health_server_is_misplaced(s);
 	ret->role = role_name(f);
 	ret->lag_known = f->figures & PLUGIN_HAS_LAG;
 	ret->lag_ms = f->lag_ms;
 	ret->server_id = f->figures & PLUGIN_HAS_SERVER_ID ? f->server_id : 0;
-	_Static_assert(sizeof(ret->role_text) == sizeof(s->role.text), "a role's text fits");
-	memcpy(ret->role_text, s->role.text, sizeof(ret->role_text));
+	_Static_assert(sizeof(ret->role_text) == sizeof(s->role->text), "a role's text fits");
+	memcpy(ret->role_text, s->role->text, sizeof(ret->role_text));
 }
 
 bool health_conflict(const struct health *h, size_t backend, size_t *ret_writers)
@@ -182,7 +186,7 @@ bool health_next_conflict(struct health *h, struct health_conflict *ret)
 			size_t used = strlen(ret->kept);
 
 			ret->backend = s->settings.backend;
-			if (s->role.serves)
+			if (s->role->serves)
 				snprintf(ret->kept + used, sizeof(ret->kept) - used, "%s%s", used ? "," : "",
 					 s->settings.server);
 		}

@@ -41,10 +41,15 @@ static int init_http(struct attempt_target *t, const struct model_http_check *ht
 		return -ENOMEM;
 	}
 	t->request_length = strlen(t->request);
+	t->manner = TARGET_HTTP;
+	if (!http->expect_count)
+		return 0;
+	t->expect = calloc(http->expect_count, sizeof(t->expect[0]));
+	if (!t->expect)
+		return -ENOMEM;
 	t->expect_negated = http->expect_negated;
 	t->expect_count = http->expect_count;
 	memcpy(t->expect, http->expect, t->expect_count * sizeof(t->expect[0]));
-	t->manner = TARGET_HTTP;
 	return 0;
 }
 
@@ -186,6 +191,7 @@ void attempt_target_done(struct attempt_target *t)
 		explicit_bzero(t->plugin.words, t->plugin.length);
 	free(t->plugin.words);
 	free(t->request);
+	free(t->expect);
 	free(t->peer.sni);
 	free(t->peer.alpn);
 	free(t->peer.verify_host);

@@ -42,7 +42,7 @@ struct attempt_target {
 	size_t request_length;
 	bool expect_negated;     /* http */
 	size_t expect_count;     /* 0 = 200-399 */
-	struct model_status_range expect[MODEL_STATUS_RANGES_MAX];
+	struct model_status_range *expect;
 	bool disable_on_404;     /* http, script: of a server that is up */
 	struct script *script;
 	struct model_plugin_check plugin; /* of a plugin; else words is NULL */
