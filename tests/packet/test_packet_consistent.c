@@ -24,6 +24,7 @@
 #include <bpf/bpf.h>
 #include <cmocka.h>
 
+#include "agent/bases.h"
 #include "agent/reconcile.h"
 #include "agent/sweep.h"
 #include "config/config.h"
@@ -37,6 +38,7 @@ enum {
 	LRU_ENTRIES = FLOWS / 2, /* of the simulated one: a flood, or its size, leaves no more to these connections */
 	SILENCE_MS = 120,      /* an active connection sends at least this often */
 	LOOPBACK = 1,
+	SETTLE_MS = 20000,     /* far beyond what it takes */
 };
 
 /* ---- the network ---- */
@@ -95,6 +97,7 @@ struct world {
 	struct dataplane *dataplane;
 	struct grace *grace;
 	struct reconcile *reconcile;
+	struct bases *bases;   /* being laid out, while events go on; NULL = none */
 	struct sweep *sweep;
 	struct health *health;
 	struct model *model;
@@ -104,7 +107,7 @@ struct world {
 	char name[64];
 	uint64_t seed;
 	unsigned weight;       /* the least: it makes the table a small one, or one that is changed by its cache */
-	unsigned opened, packets, broken, late, misplaced, refused, stateless, lru, lru_entries, events;
+	unsigned opened, packets, broken, late, misplaced, refused, stateless, lru, lru_entries, events, laid;
 };
 
 static struct world w;
@@ -169,11 +172,15 @@ static void turn(void)
 	event_base_loop(w.base, EVLOOP_NONBLOCK);
 }
 
-/* Until nothing waits for a grace period. */
+/* Until nothing waits for a grace period, and no table is being laid out. */
 static void settle(void)
 {
-	while (!reconcile_is_settled(w.reconcile))
+	const uint64_t end = now_ms() + SETTLE_MS;
+
+	while (!reconcile_is_settled(w.reconcile) || w.bases) {
 		event_base_loop(w.base, EVLOOP_ONCE);
+		assert_true(now_ms() < end);
+	}
 }
 
 static void reload(void)
@@ -190,12 +197,27 @@ static void reload(void)
 	reconcile_run(w.reconcile, w.health);
 }
 
+static void on_bases(void *ctx)
+{
+	bases_take(w.bases, w.reconcile);
+	bases_free(w.bases);
+	w.bases = NULL;
+	reconcile_run(w.reconcile, w.health);
+}
+
+static void on_slow(struct bases *b, void *ctx)
+{
+	w.bases = b;
+	w.laid++;
+	assert_int_equal(bases_start(b, w.base, on_bases, NULL), 0);
+}
+
 static void open_agent(bool first)
 {
 	const struct sweep_ops sweep = { .on_pass = nothing, .on_reset = no_reset };
-	const struct reconcile_ops reconcile = { .on_error = on_error };
+	const struct reconcile_ops reconcile = { .on_error = on_error, .on_slow = on_slow };
 	const struct dataplane_options options = {
-		.name = w.name, .slots = 1 << 17, .ports = 1 << 10, .buckets4 = 1 << 16, .buckets6 = 8, .fresh = first,
+		.name = w.name, .slots = 1 << 18, .ports = 1 << 10, .buckets4 = 1 << 16, .buckets6 = 8, .fresh = first,
 	};
 	char error[DATAPLANE_ERROR_MAX];
 
@@ -212,6 +234,8 @@ static void open_agent(bool first)
 
 static void close_agent(bool leave)
 {
+	bases_free(w.bases);
+	w.bases = NULL;
 	sweep_free(w.sweep);
 	reconcile_free(w.reconcile);
 	grace_free(w.grace);
@@ -493,11 +517,12 @@ static void until_nothing_moves(void)
 /* It starts with the configuration and the health that are now, and has seen nothing of how they came about. */
 static void another_balancer_has_the_same_slots(void)
 {
-	const struct world before = w;
+	struct world before;
 	uint8_t *mine, *others;
 	uint32_t count;
 
 	until_nothing_moves();
+	before = w;
 	count = read_slots(w.dataplane, w.reconcile, &mine);
 	assert_true(count > 0);
 	snprintf(w.name, sizeof(w.name), "consistent-other-%d", getpid());
@@ -556,6 +581,12 @@ static void change_for_a_while(unsigned weight, unsigned percent)
 		if (w.flows[i].open)
 			close_flow(&w.flows[i]);
 	}
+	/* The last word of all: weights that want a table of another size, while one of another key takes the place of the first. */
+	w.secret.k[0] = hash_mix(w.secret.k[0]);
+	reload();
+	for (unsigned i = 0; i < SERVERS_MAX; i++)
+		w.servers[i].weight = 2 * w.weight + 5 + i % 2;
+	reload();
 	another_balancer_has_the_same_slots();
 	close_agent(false);
 	health_free(w.health);
@@ -579,6 +610,7 @@ static void no_change_breaks_a_connection(void **state)
 static void nor_in_a_large_table(void **state)
 {
 	change_for_a_while(12, 30);
+	assert_true(w.laid > 0); /* beside the loop */
 }
 
 int main(void)

@@ -34,6 +34,11 @@ listen nat
 	server node1 192.168.1.100:$PORT check inter 200ms
 	server node2 192.168.1.101:$PORT check inter 200ms
 
+backend even
+	forward dsr
+	balance maglev
+$(for s in {1..60}; do echo "	server s$s 192.168.1.101:$((9000 + s)) weight 255"; done)
+
 listen dsr
 	forward dsr
 	balance maglev
@@ -88,6 +93,27 @@ config 0
 check "and back" reload
 load_passes
 load_check_all "slots are enlarged"
+
+# Weights that are alike make for a small table; one by hand that is not, for the largest there is: no reload comes before it.
+share_of_even() { lab_ctl -j show servers even/s1 | jq -e ".servers[0].slots_share * 16381 | (. - round | fabs) $1 0.0001"; }
+agent_stop
+config 0
+start
+before=$(slots)
+for i in 1 2 3 4 5 6; do
+	load "dsr-old$i" stream "$DSR4" $PORT 100
+done
+load_all $PORT
+load_passes
+lab_ctl server drain dsr/node1 >/dev/null
+check "a small table" share_of_even "<"
+grown() { [ "$(slots)" -gt "$before" ]; }
+check "a weight that makes it a large one" lab_ctl server weight even/s1 128
+check "room is made for it" wait_until 20 "more slots" grown
+check "and used" wait_until 20 "the large table" share_of_even ">"
+load_passes
+check "nothing was amiss" expect "errors" "$(grep -c 'event=reconcile_failed\|event=slots_short' "$LAB_DIR/agent.log")" -eq 0
+load_check_all "a weight by hand"
 
 # Killed between a small configuration and a large one: the slots are enlarged by the one that takes over.
 agent_stop

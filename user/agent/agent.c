@@ -19,6 +19,7 @@
 #include "agent/plugins.h"
 #include "agent/privileges.h"
 #include "agent/probing.h"
+#include "agent/program.h"
 #include "agent/ready.h"
 #include "agent/restart.h"
 #include "agent/secret.h"
@@ -107,7 +108,7 @@ static void begin(struct agent *a)
 	const char *failed;
 	size_t up = 0, total = 0;
 
-	if (a->running || a->bases)
+	if (a->running || a->bases || a->program)
 		return;
 	a->running = true;
 	event_del(a->first_round_timer);
@@ -226,6 +227,40 @@ static void on_ended(void *ctx)
 	struct agent *a = ctx;
 
 	sweep_hurry(a->sweep);
+}
+
+static void on_short(void *ctx)
+{
+	program_grow(ctx);
+}
+
+static void on_bases(void *ctx)
+{
+	struct agent *a = ctx;
+
+	bases_take(a->bases, a->reconcile);
+	bases_free(a->bases);
+	a->bases = NULL;
+	agent_run_soon(a);
+}
+
+/* What could not be begun is found not to be built, by the next run. */
+static void build_bases(struct agent *a, struct bases *b)
+{
+	a->bases = b;
+	if (bases_start(b, a->base, on_bases, a) < 0)
+		on_bases(a);
+}
+
+static void on_slow(struct bases *b, void *ctx)
+{
+	struct agent *a = ctx;
+
+	/* The run that follows what is being built asks again. */
+	if (a->bases)
+		bases_free(b);
+	else
+		build_bases(a, b);
 }
 
 static void on_reset(const struct endpoint *client, const struct endpoint *service, const struct endpoint *own,
@@ -364,17 +399,16 @@ static int start_sharing(const struct dataplane_options *o, int *ret_fd)
 
 static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 {
-	const uint64_t slots = reconcile_slots_wanted(a->model);
 	struct dataplane_options options = {
 		.name = a->options->name,
 		.switches = agent_switches(a->model),
 		.fresh = a->options->discard,
 		.buckets4 = dataplane_buckets(a->model->global.flows4),
 		.buckets6 = dataplane_buckets(a->model->global.flows6),
-		.slots = slots < DATAPLANE_SLOTS ? DATAPLANE_SLOTS : slots < DATAPLANE_SLOTS_MAX ? slots :
-											  DATAPLANE_SLOTS_MAX,
+		.slots = reconcile_slots_at_start(a->model),
 	};
-	const struct reconcile_ops reconcile = { .on_error = on_reconcile_error, .on_ended = on_ended, .ctx = a };
+	const struct reconcile_ops reconcile = { .on_error = on_reconcile_error, .on_ended = on_ended,
+						 .on_short = on_short, .on_slow = on_slow, .ctx = a };
 	const struct sweep_ops sweep = { .on_pass = on_pass, .on_reset = on_reset, .on_live = on_live,
 					 .on_slice = on_slice, .ctx = a };
 	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .on_claim = on_claim, .ctx = a };
@@ -511,24 +545,16 @@ static int start_first_round(struct agent *a)
 }
 
 
-static void on_bases(void *ctx)
+/* Large tables are laid out while the first checks are made, and what room they lack is made. */
+static void start_tables(struct agent *a)
 {
-	struct agent *a = ctx;
+	struct bases *b = bases_plan(a->reconcile, a->model, a->model, a->health);
 
-	bases_take(a->bases, a->reconcile);
-	bases_free(a->bases);
-	a->bases = NULL;
-	agent_run_soon(a);
-}
-
-/* Large tables are laid out while the first checks are made. */
-static void start_bases(struct agent *a)
-{
-	a->bases = bases_plan(a->reconcile, a->model, a->model, a->health);
-	if (!a->bases || bases_start(a->bases, a->base, on_bases, a) == 0)
-		return;
-	bases_free(a->bases);
-	a->bases = NULL;
+	if (b)
+		build_bases(a, b);
+	/* What an earlier agent left may be in the way, and weights by hand may make for larger tables. */
+	if (reconcile_slots_for(a->reconcile, a->model, a->health, &a->secret) > dataplane_maps(a->dataplane)->slot_count)
+		program_grow(a);
 }
 
 static int start_control(struct agent *a, char error[AGENT_ERROR_MAX])
@@ -583,7 +609,7 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 	if (r == 0)
 		r = start_first_round(a);
 	if (r == 0)
-		start_bases(a);
+		start_tables(a);
 	if (r == 0)
 		r = monitor_prepare(a->monitor, a->model, error, AGENT_ERROR_MAX);
 	if (r < 0)
@@ -605,6 +631,7 @@ void agent_stop(struct agent *a)
 	if (a->health && a->running)
 		agent_save_state(a);
 	restart_done(a);
+	program_stop(a);
 	agent_reload_done(a);
 	if (a->control)
 		drained_done(a);

@@ -70,6 +70,7 @@ struct announce;
 struct bases;
 struct probing;
 struct plugins;
+struct program;
 struct reload;
 struct restart;
 struct peers;
@@ -118,6 +119,7 @@ struct agent {
 	struct agent_drain_wait *waits;
 	struct agent_reload last_reload;
 	struct reload *reload;  /* under way; else NULL */
+	struct program *program; /* the same; the first of several */
 	struct restart *restart; /* the same */
 	uint64_t started_ms;    /* monotonic */
 	uint64_t inconclusive_told_ms; /* the same; 0 = never */

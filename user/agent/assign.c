@@ -197,50 +197,6 @@ static void track_servers(struct reconcile *r)
 	}
 }
 
-/* Slots of one backend's table with every server up; 0 also when out of memory. */
-static uint64_t backend_slots(const struct model_backend *backend)
-{
-	const size_t n = backend->servers.count;
-	_cleanup_free_ struct health_view *views = calloc(n + 1, sizeof(*views));
-	_cleanup_free_ uint32_t *ids = calloc(n + 1, sizeof(*ids));
-	_cleanup_free_ uint64_t *keys = calloc(n + 1, sizeof(*keys));
-	struct layout l = {};
-	uint64_t size = 0;
-
-	if (!views || !ids || !keys)
-		return 0;
-	for (size_t s = 0; s < n; s++) {
-		views[s].accepts_new = backend->servers.items[s].weight > 0;
-		views[s].weight = views[s].weight_configured = backend->servers.items[s].weight;
-	}
-	if (layout_choose(backend, views, ids, keys, &l) == 0)
-		size = layout_size(&l, backend->balance);
-	layout_done(&l);
-	return size;
-}
-
-uint64_t reconcile_slots_wanted(const struct model *m)
-{
-	uint64_t wanted = 0;
-
-	for (size_t b = 0; b < m->backends.count; b++)
-		wanted += backend_slots(&m->backends.items[b]);
-	return 2 * wanted; /* a table that changes its size is there twice for a while */
-}
-
-static int check_slots(const struct reconcile *r, const struct model *m, char error[RECONCILE_ERROR_MAX])
-{
-	const uint64_t wanted = reconcile_slots_wanted(m);
-
-	if (wanted <= r->maps->slot_count)
-		return 0;
-	snprintf(error, RECONCILE_ERROR_MAX,
-		 "the backends' tables may take %llu slots, and there can be %u at most (DATAPLANE_SLOTS_MAX): use fewer "
-		 "servers, or weights with a larger common divisor",
-		 (unsigned long long)wanted, (unsigned)DATAPLANE_SLOTS_MAX);
-	return -ENOSPC;
-}
-
 /* What assign_ids() newly took and nobody else has. */
 static void give_back(struct reconcile *r, const struct model *m, const struct assignment *a,
 		      const struct dataplane_identity *before)
@@ -261,7 +217,7 @@ int reconcile_set_model(struct reconcile *r, const struct model *m, const struct
 	if (!before)
 		return -ENOMEM;
 	memcpy(before, r->servers.table, MAX_SERVERS * sizeof(*before));
-	e = check_slots(r, m, error);
+	e = room_check(m, error);
 	if (e < 0)
 		return e;
 	e = assignment_new(m, &a);

@@ -134,6 +134,36 @@ struct bases *bases_plan(struct reconcile *r, const struct model *m, const struc
 	return NULL;
 }
 
+int bases_add(struct reconcile *r, uint64_t backend, enum model_balance balance, const struct layout *l, uint32_t size)
+{
+	struct base *new;
+
+	if (!r->bases) {
+		r->bases = calloc(1, sizeof(*r->bases));
+		if (!r->bases)
+			return -ENOMEM;
+		r->bases->done_fd = -1;
+	}
+	new = vec_push(&r->bases->items);
+	if (!new)
+		return -ENOMEM;
+	*new = (struct base){ .backend = backend, .balance = balance, .size = size };
+	if (layout_copy(l, &new->layout) == 0)
+		return 0;
+	r->bases->items.count--;
+	return -ENOMEM;
+}
+
+void bases_hand_over(struct reconcile *r)
+{
+	struct bases *b = take_ptr(r->bases);
+
+	if (!b)
+		return;
+	r->laying = true;
+	r->ops.on_slow(b, r->ops.ctx);
+}
+
 static void *build_thread(void *arg)
 {
 	struct bases *b = arg;
@@ -178,15 +208,16 @@ int bases_start(struct bases *b, struct event_base *base, void (*done)(void *ctx
 
 void bases_take(struct bases *b, struct reconcile *r)
 {
+	r->laying = false;
 	for (size_t i = 0; b && i < b->items.count; i++) {
 		struct base *t = &b->items.items[i];
 		const uint32_t id = ids_find(&r->backends, t->backend);
 
-		if (id == ID_NONE || !t->cache.size)
+		if (id == ID_NONE)
 			continue;
-		maglev_cache_done(&r->held[id].cache);
-		r->held[id].cache = t->cache;
-		r->held[id].cache_is_put = false;
+		maglev_cache_done(&r->held[id].next);
+		r->held[id].next = t->cache;
+		r->held[id].lay_here = !t->cache.size;
 		t->cache = (struct maglev_cache){};
 	}
 }

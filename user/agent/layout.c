@@ -128,6 +128,43 @@ int layout_change(const struct layout *l, struct maglev_cache *cache, uint32_t s
 	return servers ? maglev_change(cache, servers, l->members.count, size, ret) : -ENOMEM;
 }
 
+bool layout_can_have_weights(const struct layout *l, const struct layout *before, const struct maglev_cache *cache,
+			     uint32_t size)
+{
+	bool served = false;
+
+	if (l->members.count != before->members.count || size < MAGLEV_CACHED_MIN)
+		return false;
+	for (size_t i = 0; i < l->members.count; i++) {
+		const struct layout_member *x = &l->members.items[i], *y = &before->members.items[i];
+
+		if (x->key != y->key || x->id != y->id)
+			return false;
+		served |= x->chosen && y->weight;
+	}
+	return served && layout_is_quick(before, cache, size);
+}
+
+void layout_take_weights(struct layout *l, const struct layout *before)
+{
+	for (size_t i = 0; i < l->members.count; i++)
+		l->members.items[i].weight = before->members.items[i].weight;
+}
+
+int layout_copy(const struct layout *l, struct layout *ret)
+{
+	for (size_t i = 0; i < l->members.count; i++) {
+		struct layout_member *m = vec_push(&ret->members);
+
+		if (!m) {
+			layout_done(ret);
+			return -ENOMEM;
+		}
+		*m = l->members.items[i];
+	}
+	return 0;
+}
+
 void layout_done(struct layout *l)
 {
 	vec_done(&l->members);

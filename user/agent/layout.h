@@ -48,6 +48,15 @@ int layout_fill(const struct layout *l, enum model_balance balance, struct magle
 		uint32_t size);
 /* Appends what of it is not as `cache` has it, for the hashes; then it has. 0, -ENOMEM, -EEXIST; -ESTALE: fill it. */
 int layout_change(const struct layout *l, struct maglev_cache *cache, uint32_t size, struct maglev_changes *ret);
+/*
+ * Would a layout of the same servers, with the weights of `before`, whose base `cache` has, say who gets new connections?
+ * Not where all those who are chosen had no weight.
+ */
+bool layout_can_have_weights(const struct layout *l, const struct layout *before, const struct maglev_cache *cache,
+			     uint32_t size);
+void layout_take_weights(struct layout *l, const struct layout *before);
+/* 0 or -ENOMEM. */
+int layout_copy(const struct layout *l, struct layout *ret);
 void layout_done(struct layout *l);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/bases.h"
 #include "agent/reconcile_internal.h"
 
 static uint64_t monotonic_ms(void)
@@ -176,6 +177,7 @@ void reconcile_free(struct reconcile *r)
 	pools_done(&r->pools);
 	acls_done(&r->acls);
 	region_done(&r->slots);
+	bases_free(r->bases);
 	vec_done(&r->entries);
 	vec_done(&r->garbage);
 	vec_done(&r->next_garbage);
@@ -437,25 +439,7 @@ void reconcile_run(struct reconcile *r, const struct health *h)
 		r->ops.on_error(text, r->ops.ctx);
 	}
 	begin_waiting(r);
-}
-
-int reconcile_slots_grown(struct reconcile *r)
-{
-	const uint32_t old = r->slot_count, new = r->maps->slot_count;
-	uint8_t *foreign;
-	int e;
-
-	if (new == old)
-		return 0;
-	foreign = realloc(r->foreign, new);
-	if (!foreign)
-		return -ENOMEM;
-	r->foreign = foreign;
-	memset(foreign + old, 0, new - old);
-	e = region_give(&r->slots, (struct region){ .offset = old, .size = new - old });
-	if (e == 0)
-		r->slot_count = new;
-	return e;
+	bases_hand_over(r);
 }
 
 bool reconcile_is_settled(const struct reconcile *r)

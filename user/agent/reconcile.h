@@ -22,6 +22,7 @@
 #include "model/model.h"
 #include "net/net.h"
 
+struct bases;
 struct reconcile;
 
 enum reconcile_limit {
@@ -33,6 +34,16 @@ struct reconcile_ops {
 	void (*on_error)(const char *text, void *ctx);
 	/* Records of connections that are to end match nothing any more; NULL: nobody wants to know. */
 	void (*on_ended)(void *ctx);
+	/*
+	 * There is no room for some table: the owners of before are in force until there are reconcile_slots_more() and
+	 * reconcile_slots_grown() and reconcile_run() are called. From within a run. NULL: nobody makes room, it is an error.
+	 */
+	void (*on_short)(void *ctx);
+	/*
+	 * Large tables' bases are to be laid out beside the loop (bases.h; the callee's from now on): until bases_take() and
+	 * reconcile_run() the weights of before are in force. From the end of a run. NULL: nobody does, the run does it itself.
+	 */
+	void (*on_slow)(struct bases *b, void *ctx);
 	void *ctx;
 };
 
@@ -54,10 +65,18 @@ int reconcile_set_model(struct reconcile *r, const struct model *m, const struct
 			char error[RECONCILE_ERROR_MAX]);
 /* Makes the maps true. May be called at any time after reconcile_set_model(). */
 void reconcile_run(struct reconcile *r, const struct health *h);
-/* dataplane_maps()->slot_count has grown: the further ones may be used. 0 or -ENOMEM. */
+/* dataplane_maps()->slot_count has grown: the further ones may be used. Or there is no way to have more. 0 or -ENOMEM. */
 int reconcile_slots_grown(struct reconcile *r);
-/* Slots that the tables of a model may take. */
-uint64_t reconcile_slots_wanted(const struct model *m);
+/* Slots that there are to be at the start with a model: what its tables take, and some to spare. */
+uint32_t reconcile_slots_at_start(const struct model *m);
+/*
+ * How many there have to be for a model with this secret, so that its tables find room beside those that are there. health:
+ * of this model, NULL = the weights are the configured ones.
+ */
+uint32_t reconcile_slots_for(struct reconcile *r, const struct model *m, const struct health *health,
+			     const struct hash_key *secret);
+/* How many there should be when they are short. */
+uint32_t reconcile_slots_more(const struct reconcile *r);
 /* True when nothing waits for a grace period: the maps say what was asked for. */
 bool reconcile_is_settled(const struct reconcile *r);
 

@@ -6,8 +6,9 @@
  *   image.c     what the program's tables ought to hold
  *   entries.c   the service table's entries
  *   slots.c     the backends' slots
+ *   room.c      room for them
  *   shares.c    who has how many of them
- *   bases.c     what of them is built before it is needed
+ *   bases.c     what of them is built beside the loop
  *   reconcile.c life, putting it into the maps, grace periods
  *   release.c   what no flow names any more
  */
@@ -83,6 +84,9 @@ struct reconcile {
 	uint64_t now_ms;                 /* monotonic, of this turn */
 	uint64_t next_pass;              /* of the sweep: the first that begins a grace period from now or later */
 	bool unsettled;                  /* some slot is not clean */
+	bool short_of_slots;             /* room is being made: ops.on_short was called */
+	struct bases *bases;             /* to be laid out after this run; NULL = none */
+	bool laying;                     /* some are: ops.on_slow was called */
 	uint8_t *foreign;                /* by slot: a record names another server than the slot; of the present pass */
 	const struct health *health;     /* of the last run */
 };
@@ -115,6 +119,17 @@ int image_servers(struct reconcile *r, const struct health *h, struct layout *re
 int image_services(struct reconcile *r);
 /* entries.c: r->entries, sorted by key. 0 or -errno. */
 int entries_collect(struct reconcile *r);
+/* slots.c: what decides where a hash falls, of a backend under this secret. */
+struct slots_shape slots_shape_of(const struct model_backend *backend, const struct hash_key *secret);
+bool slots_same_shape(const struct slots_shape *a, const struct slots_shape *b);
+/* room.c: 0, or -ENOSPC: no map of slots is large enough for a model, with a line for people. */
+int room_check(const struct model *m, char error[RECONCILE_ERROR_MAX]);
+/* room.c: there is none for a table. True: it will be made, and reconcile_run() called. */
+bool room_wanted(struct reconcile *r);
+/* bases.c: the base of a large table of a backend (its identity), to be laid out beside the loop after this run. 0 or -ENOMEM. */
+int bases_add(struct reconcile *r, uint64_t backend, enum model_balance balance, const struct layout *l, uint32_t size);
+/* bases.c: a run is over. */
+void bases_hand_over(struct reconcile *r);
 /* slots.c: every backend whose members changed; `layouts` are image_servers()'s. 0 or the first -errno; the others are done all the same. */
 int slots_put(struct reconcile *r, struct layout *layouts);
 /* slots.c: a pass is over. True: the services' entries changed. */

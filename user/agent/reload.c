@@ -7,11 +7,9 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <syslog.h>
 
 #include "agent/agent.h"
@@ -22,13 +20,11 @@
 #include "agent/peers.h"
 #include "agent/plugins.h"
 #include "agent/probing.h"
+#include "agent/program.h"
 #include "agent/ready.h"
 #include "agent/secret.h"
-#include "agent/thread.h"
 #include "agent/watchdog.h"
 #include "base/cleanup.h"
-
-enum { JOIN_MS = 30000, LATER_MS = 20 };
 
 struct reload {
 	struct agent *agent;
@@ -41,16 +37,6 @@ struct reload {
 	uint64_t began_ms;
 	char error[AGENT_ERROR_MAX];
 	struct bases *bases;             /* of large tables; NULL = there are none */
-	/* While a program is loaded. */
-	pthread_t thread;
-	bool threaded;
-	struct event *loaded;
-	int done_fd;
-	uint32_t slots;
-	struct dataplane_switches switches;
-	struct dataplane_next *next;     /* the thread's until it has said that it is done */
-	char load_error[DATAPLANE_ERROR_MAX];
-	int result;
 };
 
 /* Of backends that are the same otherwise. Only the words that go to the plugin hold it: it is shown to nobody. */
@@ -223,10 +209,6 @@ static void note_failure(struct agent *a, const struct reload *l)
 
 static void reload_free(struct reload *l)
 {
-	if (l->loaded)
-		event_free(l->loaded);
-	cleanup_close(&l->done_fd);
-	dataplane_next_free(l->next);
 	if (l->peers != l->agent->peers)
 		peers_free(l->peers);
 	bases_free(l->bases);
@@ -271,74 +253,13 @@ static void finish(struct reload *l, int r)
 
 /* ---- another program in the kernel ---- */
 
-static void *load_thread(void *arg)
+static void on_replaced(int r, const char *error, void *ctx)
 {
-	struct reload *l = arg;
-
-	l->result = dataplane_prepare(l->agent->dataplane, l->slots, &l->switches, &l->next, l->load_error);
-	eventfd_write(l->done_fd, 1);
-	return NULL;
-}
-
-static void on_loaded(evutil_socket_t fd, short what, void *ctx)
-{
-	const struct timeval later = { .tv_usec = LATER_MS * 1000 };
-	eventfd_t count;
 	struct reload *l = ctx;
-	struct agent *a = l->agent;
-	int r;
 
-	eventfd_read(l->done_fd, &count);
-	if (l->threaded)
-		thread_join(l->thread, JOIN_MS);
-	l->threaded = false;
-	event_del(l->loaded);
-	/* A dry run that is being opened reads the old program: it is let finish. */
-	if (explainer_is_running(a->explainer)) {
-		event_add(l->loaded, &later);
-		return;
-	}
-	r = l->result;
-	if (r == 0)
-		r = dataplane_commit(a->dataplane, l->next, l->load_error);
-	if (r < 0) {
-		snprintf(l->error, AGENT_ERROR_MAX, "%.400s; nothing has changed", l->load_error);
-		finish(l, r);
-		return;
-	}
-	if (l->load_error[0])
-		log_event(a->log, LOG_WARNING, "program_replaced", "text=%s", log_quoted(l->load_error));
-	else
-		log_event(a->log, LOG_NOTICE, "program_replaced", "slots=%u", dataplane_maps(a->dataplane)->slot_count);
-	r = reconcile_slots_grown(a->reconcile);
 	if (r < 0)
-		snprintf(l->error, AGENT_ERROR_MAX, "out of memory");
+		snprintf(l->error, AGENT_ERROR_MAX, "%.400s; nothing has changed", error);
 	finish(l, r < 0 ? r : take(l));
-}
-
-/* More slots than there are, at least twice as many: growing is rare then. */
-static uint32_t slots_for(const struct agent *a, const struct model *m)
-{
-	const uint64_t wanted = reconcile_slots_wanted(m), there = dataplane_maps(a->dataplane)->slot_count;
-
-	if (wanted <= there || wanted > DATAPLANE_SLOTS_MAX)
-		return there;
-	return wanted > 2 * there ? wanted : 2 * there > DATAPLANE_SLOTS_MAX ? DATAPLANE_SLOTS_MAX : 2 * there;
-}
-
-static int load_another(struct reload *l)
-{
-	int r;
-
-	l->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->done_fd < 0)
-		return -errno;
-	l->loaded = event_new(l->agent->base, l->done_fd, EV_READ, on_loaded, l);
-	if (!l->loaded || event_add(l->loaded, NULL))
-		return -ENOMEM;
-	r = thread_start(&l->thread, "load", load_thread, l);
-	l->threaded = r == 0;
-	return r;
 }
 
 /* The tables are ready: with the program that there is, or with another. */
@@ -347,24 +268,26 @@ static void go_on(void *ctx)
 	struct reload *l = ctx;
 	struct agent *a = l->agent;
 	const struct dataplane_switches *now = dataplane_switches(a->dataplane);
+	struct dataplane_switches switches;
+	uint32_t slots;
 	int r;
 
-	l->slots = slots_for(a, l->model);
-	l->switches = agent_switches(l->model);
+	slots = reconcile_slots_for(a->reconcile, l->model, NULL, &l->secret);
+	switches = agent_switches(l->model);
 	/* Connections of what has left the configuration go on for a while: what was once used stays. */
-	l->switches.without_ipv6 &= now->without_ipv6;
-	l->switches.without_nat &= now->without_nat;
-	l->switches.without_dsr &= now->without_dsr;
-	l->switches.without_transparent &= now->without_transparent;
-	l->switches.without_quic &= now->without_quic;
-	l->switches.without_access &= now->without_access;
-	l->switches.without_rates &= now->without_rates;
-	l->switches.shared |= now->shared;
-	if (l->slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&l->switches, now, sizeof(*now)) == 0) {
+	switches.without_ipv6 &= now->without_ipv6;
+	switches.without_nat &= now->without_nat;
+	switches.without_dsr &= now->without_dsr;
+	switches.without_transparent &= now->without_transparent;
+	switches.without_quic &= now->without_quic;
+	switches.without_access &= now->without_access;
+	switches.without_rates &= now->without_rates;
+	switches.shared |= now->shared;
+	if (slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&switches, now, sizeof(*now)) == 0) {
 		finish(l, take(l));
 		return;
 	}
-	r = load_another(l);
+	r = program_replace(a, slots, &switches, on_replaced, l);
 	if (r < 0) {
 		snprintf(l->error, AGENT_ERROR_MAX, "another program can't be loaded: %s", strerror(-r));
 		finish(l, r);
@@ -385,7 +308,7 @@ void agent_reload(struct agent *a, const struct agent_reload_ops *ops)
 								 .report = &a->report }, ops->ctx);
 		return;
 	}
-	*l = (struct reload){ .agent = a, .ops = *ops, .began_ms = agent_monotonic_ms(), .done_fd = -1 };
+	*l = (struct reload){ .agent = a, .ops = *ops, .began_ms = agent_monotonic_ms() };
 	a->reload = l;
 	ready_reloading();
 	r = ask_all(l);
@@ -405,8 +328,6 @@ void agent_reload_done(struct agent *a)
 
 	if (!l)
 		return;
-	if (l->threaded)
-		thread_join(l->thread, JOIN_MS);
 	snprintf(l->error, AGENT_ERROR_MAX, "the agent is stopping");
 	finish(l, -ECANCELED);
 }

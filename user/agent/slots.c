@@ -23,19 +23,20 @@ void held_done(struct held *h)
 {
 	layout_done(&h->layout);
 	maglev_cache_done(&h->cache);
+	maglev_cache_done(&h->next);
 	free(h->notes);
 	free(h->shares.counts);
 	memset(h, 0, sizeof(*h));
 }
 
-static bool same_shape(const struct slots_shape *a, const struct slots_shape *b)
+bool slots_same_shape(const struct slots_shape *a, const struct slots_shape *b)
 {
 	return a->balance == b->balance && a->records == b->records && memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
 }
 
-static struct slots_shape wanted_shape(const struct reconcile *r, const struct model_backend *backend)
+struct slots_shape slots_shape_of(const struct model_backend *backend, const struct hash_key *secret)
 {
-	struct slots_shape shape = { .balance = backend->balance, .key = r->secret };
+	struct slots_shape shape = { .balance = backend->balance, .key = *secret };
 
 	shape.records = backend->forward == MODEL_NAT || backend->forward == MODEL_TRANSPARENT ||
 			model_balance_deals(backend->balance);
@@ -191,9 +192,12 @@ static int put_anew(struct reconcile *r, struct held *h, const struct slots_shap
 static int put_all(struct reconcile *r, struct held *h, const struct layout *wanted, const struct slots_shape *shape,
 		   uint32_t size, bool in_place, uint64_t window_ms)
 {
-	_cleanup_free_ uint32_t *owners = calloc(size + 1, sizeof(*owners));
+	_cleanup_free_ uint32_t *owners = NULL;
 	int e;
 
+	if (!in_place && size > region_largest(&r->slots))
+		return -ENOSPC;
+	owners = calloc(size + 1, sizeof(*owners));
 	if (!owners)
 		return -ENOMEM;
 	h->cache_is_put = false;
@@ -205,32 +209,88 @@ static int put_all(struct reconcile *r, struct held *h, const struct layout *wan
 	return e;
 }
 
-/* Puts a backend's new layout into the map. */
-static int put_slots(struct reconcile *r, struct held *h, struct layout *wanted, const struct slots_shape *shape,
-		     uint64_t window_ms)
+/* How a layout goes into the map. */
+struct put {
+	const struct slots_shape *shape;
+	uint32_t size;
+	bool resize_waits, in_place;
+};
+
+static struct put plan_put(const struct reconcile *r, const struct held *h, const struct layout *wanted,
+			   const struct slots_shape *shape)
 {
 	/*
-	 * While one change of shape is under way, or the tables can't be flipped, the next one waits: owners change in
-	 * the table that is there, which is the one that the program reads.
+	 * While one change of shape is under way, or the tables can't be flipped, or there is no room, the next one waits:
+	 * owners change in the table that is there, which is the one that the program reads.
 	 */
-	const bool moving = h->region.size && (h->old_region.size || r->flipped);
+	const bool moving = h->region.size && (h->old_region.size || r->flipped || r->short_of_slots);
+	struct put p = { .shape = moving ? &h->shape : shape };
+	const bool deals = model_balance_deals(p.shape->balance);
+
+	p.size = layout_size(wanted, p.shape->balance);
+	p.resize_waits = moving && !deals && p.size != h->region.size;
+	if (p.resize_waits)
+		p.size = h->region.size;
+	p.in_place = !deals && p.size == h->region.size && slots_same_shape(p.shape, &h->shape);
+	return p;
+}
+
+/* What was laid out beside the loop, unless something else is wanted by now. */
+static void take_next(struct held *h, const struct layout *wanted, uint32_t size)
+{
+	if (h->next.size == size && layout_is_quick(wanted, &h->next, size)) {
+		maglev_cache_done(&h->cache);
+		h->cache = h->next;
+		h->cache_is_put = false;
+		h->next = (struct maglev_cache){};
+	}
+	maglev_cache_done(&h->next);
+}
+
+/*
+ * Other weights are another base, and a large one would hold the loop: it is laid out beside it. Until then `wanted` has the
+ * weights of before, and whoever goes or comes meanwhile does so in the table that is there. False: it is done here and now.
+ */
+static bool is_laid_later(struct reconcile *r, const struct held *h, size_t b, struct layout *wanted, const struct put *p)
+{
+	if (!r->ops.on_slow || h->lay_here || !h->region.size || model_balance_deals(h->shape.balance) ||
+	    model_balance_deals(p->shape->balance) || layout_is_quick(wanted, &h->cache, p->size) ||
+	    !layout_can_have_weights(wanted, &h->layout, &h->cache, h->region.size))
+		return false;
+	if (!r->laying &&
+	    bases_add(r, r->backends.table[r->at.backends[b]].identity, p->shape->balance, wanted, p->size) < 0)
+		return false;
+	layout_take_weights(wanted, &h->layout);
+	return true;
+}
+
+/* Puts a backend's new layout into the map. */
+static int put_slots(struct reconcile *r, struct held *h, size_t b, struct layout *wanted,
+		     const struct slots_shape *shape, uint64_t window_ms)
+{
+	struct put p = plan_put(r, h, wanted, shape);
 	struct layout swap;
-	bool in_place;
-	uint32_t size;
 	int e;
 
-	if (moving)
-		shape = &h->shape;
-	size = layout_size(wanted, shape->balance);
-	h->resize_waits = moving && !model_balance_deals(shape->balance) && size != h->region.size;
-	if (h->resize_waits)
-		size = h->region.size;
-	in_place = !model_balance_deals(shape->balance) && size == h->region.size && same_shape(shape, &h->shape);
-	e = in_place ? put_changes(r, h, wanted, window_ms) : -ESTALE;
+	take_next(h, wanted, p.size);
+	if (is_laid_later(r, h, b, wanted, &p)) {
+		if (layout_equal(wanted, &h->layout))
+			return 0;
+		p = (struct put){ .shape = &h->shape, .size = h->region.size, .in_place = true };
+	}
+	h->lay_here = false;
+	e = p.in_place ? put_changes(r, h, wanted, window_ms) : -ESTALE;
 	if (e == -ESTALE)
-		e = put_all(r, h, wanted, shape, size, in_place, window_ms);
+		e = put_all(r, h, wanted, p.shape, p.size, p.in_place, window_ms);
+	if (e == -ENOSPC && room_wanted(r)) {
+		p = plan_put(r, h, wanted, shape);
+		if (!p.in_place)
+			return 0; /* as it was, until there is room */
+		e = put_all(r, h, wanted, p.shape, p.size, true, window_ms);
+	}
 	if (e < 0)
 		return e;
+	h->resize_waits = p.resize_waits;
 	swap = h->layout;
 	h->layout = *wanted;
 	*wanted = swap;
@@ -261,20 +321,22 @@ int slots_put(struct reconcile *r, struct layout *layouts)
 
 	for (size_t b = 0; b < r->model->backends.count; b++) {
 		const struct model_backend *backend = &r->model->backends.items[b];
-		const struct slots_shape shape = wanted_shape(r, backend);
+		const struct slots_shape shape = slots_shape_of(backend, &r->secret);
 		struct held *held = &r->held[r->at.backends[b]];
 		struct layout *wanted = &layouts[b];
 		int e = 0;
 
 		if (held->moved_ms == SLOTS_TIME_UNKNOWN)
 			held->moved_ms = r->now_ms + backend->idle_timeout_ms;
-		const bool reshape = (!same_shape(&shape, &held->shape) || held->resize_waits) &&
+		const bool reshape = (!slots_same_shape(&shape, &held->shape) || held->resize_waits) &&
 				     !held->old_region.size;
 
 		if (reshape && r->flipped)
 			r->again = true;
 		if (!layout_equal(wanted, &held->layout) || (reshape && !r->flipped))
-			e = put_slots(r, held, wanted, &shape, backend->idle_timeout_ms);
+			e = put_slots(r, held, b, wanted, &shape, backend->idle_timeout_ms);
+		else
+			maglev_cache_done(&held->next); /* wanted no more */
 		if (e < 0 && !first)
 			first = e;
 	}

@@ -34,6 +34,8 @@ struct held {
 	struct layout layout;    /* what the region says */
 	struct maglev_cache cache; /* of it, where it is large */
 	bool cache_is_put;       /* the region's owners are the cache's */
+	struct maglev_cache next; /* laid out beside the loop: taken by the next run, if it is still what is wanted */
+	bool lay_here;           /* it could not be: the run does it itself */
 	struct region region;
 	bool resize_waits;       /* the layout wants another size, once the change under way is over */
 	struct slots_shape shape;

@@ -18,6 +18,21 @@ int region_init(struct region_map *m, uint32_t size)
 	return 0;
 }
 
+int region_copy(const struct region_map *m, struct region_map *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < m->free.count; i++) {
+		struct region *new = vec_push(&ret->free);
+
+		if (!new) {
+			region_done(ret);
+			return -ENOMEM;
+		}
+		*new = m->free.items[i];
+	}
+	return 0;
+}
+
 void region_done(struct region_map *m)
 {
 	vec_done(&m->free);

@@ -20,6 +20,8 @@ struct region_map {
 
 /* 0 or -ENOMEM. */
 int region_init(struct region_map *m, uint32_t size);
+/* 0 or -ENOMEM. */
+int region_copy(const struct region_map *m, struct region_map *ret);
 void region_done(struct region_map *m);
 /* 0, or -ENOSPC. A size of 0 is given offset 0 and takes nothing. */
 int region_take(struct region_map *m, uint32_t size, struct region *ret);
