@@ -67,6 +67,25 @@ config_with 2
 cp "$CONFIG" "$LAB_DIR/agent.cfg"
 kill -HUP "$(agent_pid)"
 check "SIGHUP reloads: the third server is gone" wait_until 5 "answers by two" answers_are node1,node2
+
+# While one is under way, which lasts, since it takes another program, the file changes once more.
+changes_meanwhile() {
+	local before
+
+	before=$(grep -c event=reloaded "$LAB_DIR/agent.log")
+	config_with 3 $'\nglobal\n\ton-agent-death pass'
+	cp "$CONFIG" "$LAB_DIR/agent.cfg"
+	kill -HUP "$(agent_pid)"
+	wait_until 5 "a program to be loaded" program_is_loaded || return
+	config_with 2
+	cp "$CONFIG" "$LAB_DIR/agent.cfg"
+	kill -HUP "$(agent_pid)"
+	wait_until 10 "both reloads" reloaded_more $((before + 1))
+}
+program_is_loaded() { grep -qx load "/proc/$(agent_pid)/task/"*/comm; }
+reloaded_more() { [ "$(grep -c event=reloaded "$LAB_DIR/agent.log")" -gt "$1" ]; }
+check "SIGHUP while a reload is under way is not lost" changes_meanwhile
+check "what was written last is in force" expect "answers by" "$(answers "http://$VIP4/" 24)" = node1,node2
 for i in 3 2 3 2 3; do
 	config_with "$i"
 	reload >/dev/null || not_ok "reload to $i servers" "refused"

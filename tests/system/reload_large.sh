@@ -11,7 +11,7 @@ readonly PORT=7000
 if [ -n "${LONG:-}" ]; then
 	readonly TABLES=4 SERVERS=4000 LONGEST_MS=5000
 else
-	readonly TABLES=9 SERVERS=60 LONGEST_MS=1500
+	readonly TABLES=15 SERVERS=60 LONGEST_MS=1000
 fi
 exec 3>&1
 

@@ -286,7 +286,7 @@ static void on_save(int error, const char *text, void *ctx)
 
 static void on_hangup(evutil_socket_t fd, short what, void *ctx)
 {
-	agent_reload(ctx, &(struct agent_reload_ops){});
+	agent_reload_again(ctx);
 }
 
 static void on_beat(evutil_socket_t fd, short what, void *ctx)

@@ -182,10 +182,12 @@ struct agent_reload_ops {
 	void *ctx;
 };
 /*
- * Reads the configuration anew. done is called once, from within or later (another program had to be loaded); when it
- * failed, nothing has changed. One at a time: another meanwhile fails with -EBUSY.
+ * Reads the configuration anew. done is called once, from within or later; when it failed, nothing has changed. One at a
+ * time: another meanwhile fails with -EBUSY.
  */
 void agent_reload(struct agent *a, const struct agent_reload_ops *ops);
+/* The same for somebody who waits for no answer: another meanwhile is made when that one is over. */
+void agent_reload_again(struct agent *a);
 /* The agent stops: one under way fails. */
 void agent_reload_done(struct agent *a);
 struct dataplane_switches agent_switches(const struct model *m);

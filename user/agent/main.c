@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "agent/agent.h"
 #include "agent/plugins.h"
 #include "agent/restart.h"
+#include "agent/thread.h"
 #include "agent/vlan.h"
 #include "base/cleanup.h"
 
@@ -36,10 +38,38 @@ static int check_plugins(const struct model *m)
 	return r;
 }
 
+struct reading {
+	const struct agent_options *options;
+	struct model **model;
+	struct config_report *report;
+	int result;
+};
+
+static void *read_thread(void *arg)
+{
+	struct reading *r = arg;
+
+	r->result = config_load(r->options->files, r->options->file_count, r->model, r->report);
+	return NULL;
+}
+
+/* By a thread, as a reload does: the model is in no heap of the loop's, which its end would leave full of holes. */
+static int read_all(const struct agent_options *o, struct model **ret, struct config_report *report)
+{
+	struct reading reading = { .options = o, .model = ret, .report = report };
+	pthread_t thread;
+
+	if (thread_start(&thread, "read", read_thread, &reading) == 0)
+		pthread_join(thread, NULL);
+	else
+		read_thread(&reading);
+	return reading.result;
+}
+
 static int load(const struct agent_options *o, struct model **ret, struct config_report *report)
 {
 	char error[HEALTH_ERROR_MAX];
-	int r = config_load(o->files, o->file_count, ret, report);
+	int r = read_all(o, ret, report);
 
 	if (r < 0 || o->check_only)
 		config_report_print(report, stderr);

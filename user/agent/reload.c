@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A new configuration: everything that may refuse it is asked before anything changes. What is the same before and after
- * keeps its health, admin state and connections. Where it takes another program in the kernel (more slots, other
- * switches), or large tables, a thread makes them first, and the old configuration is in force meanwhile.
+ * keeps its health, admin state and connections. It is read by a thread; where it takes large tables, or another program in
+ * the kernel (more slots, other switches), threads make them next. Meanwhile the old configuration is in force. What is
+ * left to the loop is done in steps, between which others have their turn.
  */
 #include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <syslog.h>
 
 #include "agent/agent.h"
@@ -23,8 +26,11 @@
 #include "agent/program.h"
 #include "agent/ready.h"
 #include "agent/secret.h"
+#include "agent/thread.h"
 #include "agent/watchdog.h"
 #include "base/cleanup.h"
+
+enum { JOIN_MS = 30000, STEP_MS = 1 };
 
 struct reload {
 	struct agent *agent;
@@ -37,6 +43,17 @@ struct reload {
 	uint64_t began_ms;
 	char error[AGENT_ERROR_MAX];
 	struct bases *bases;             /* of large tables; NULL = there are none */
+	bool again;                      /* another was asked for meanwhile: what was read may be old */
+	bool taken;                      /* it is in force; what is left is to tell of it */
+	struct model *old;               /* that was in force before */
+	struct event *timer;             /* of the next step */
+	void (*step)(struct reload *l);
+	/* While it is read, which is the thread's alone: model, report, changed, error. */
+	pthread_t thread;
+	bool threaded;
+	struct event *read;
+	int done_fd;
+	int result;
 };
 
 /* Of backends that are the same otherwise. Only the words that go to the plugin hold it: it is shown to nobody. */
@@ -90,8 +107,9 @@ struct dataplane_switches agent_switches(const struct model *m)
 	};
 }
 
-/* Puts the new model in the place of the old one; on failure the old one is in force as before. */
-static int take_model(struct agent *a, struct model *m, const struct hash_key *secret, char error[AGENT_ERROR_MAX])
+/* Puts the new model in the place of the old one, *ret_old; on failure the old one is in force as before. */
+static int take_model(struct agent *a, struct model *m, const struct hash_key *secret, struct model **ret_old,
+		      char error[AGENT_ERROR_MAX])
 {
 	char ignored[RECONCILE_ERROR_MAX];
 	int r = reconcile_set_model(a->reconcile, m, secret, error);
@@ -108,7 +126,7 @@ static int take_model(struct agent *a, struct model *m, const struct hash_key *s
 		reconcile_set_model(a->reconcile, a->model, &a->secret, ignored);
 		return r;
 	}
-	model_free(a->model);
+	*ret_old = a->model;
 	a->model = m;
 	probing_commit(a);
 	a->secret = *secret;
@@ -120,12 +138,11 @@ static int take_model(struct agent *a, struct model *m, const struct hash_key *s
 	return 0;
 }
 
-/* Everything that may refuse it, but for the kernel. */
-static int ask_all(struct reload *l)
+/* What takes long, and touches nothing that the loop changes: the present model stays as it is while this reload is there. */
+static int read_all(struct reload *l)
 {
-	struct agent *a = l->agent;
+	const struct agent *a = l->agent;
 	int r = config_load(a->options->files, a->options->file_count, &l->model, &l->report);
-	bool ours;
 
 	if (r < 0 && !l->report.errors) {
 		snprintf(l->error, AGENT_ERROR_MAX, "%s; nothing has changed", strerror(-r));
@@ -140,14 +157,24 @@ static int ask_all(struct reload *l)
 	if (r == 0)
 		r = health_check_files(l->model, l->error);
 	if (r == 0)
-		r = plugins_validate(a->plugins, l->model, a->model, l->error);
+		l->changed = !same_model(a->model, l->model);
+	return r;
+}
+
+/* Everything else that may refuse it, but for the kernel. */
+static int ask_all(struct reload *l)
+{
+	struct agent *a = l->agent;
+	int r = plugins_validate(a->plugins, l->model, a->model, l->error);
+	bool ours;
+
 	l->secret = a->secret;
 	/* One that we made ourselves stays, also where its file was lost and can't be written. */
 	ours = !l->model->global.hash_secret_file && !a->model->global.hash_secret_file;
 	if (r == 0 && !(ours && secret_keep(a->state, &a->secret) < 0))
 		r = secret_load(l->model->global.hash_secret_file, a->state, &l->secret, l->error);
 	if (r == 0) {
-		l->changed = !same_model(a->model, l->model) || memcmp(&l->secret, &a->secret, sizeof(l->secret));
+		l->changed |= memcmp(&l->secret, &a->secret, sizeof(l->secret)) != 0;
 		r = monitor_prepare(a->monitor, l->model, l->error, AGENT_ERROR_MAX);
 	}
 	l->peers = a->peers;
@@ -161,7 +188,7 @@ static int take(struct reload *l)
 {
 	struct agent *a = l->agent;
 	const char *failed;
-	int r = take_model(a, l->model, &l->secret, l->error);
+	int r = take_model(a, l->model, &l->secret, &l->old, l->error);
 
 	if (r < 0)
 		return r;
@@ -190,6 +217,7 @@ static int take(struct reload *l)
 	if (a->running)
 		reconcile_run(a->reconcile, a->health);
 	announce_update(a->announce);
+	l->taken = true;
 	return 0;
 }
 
@@ -207,8 +235,32 @@ static void note_failure(struct agent *a, const struct reload *l)
 	log_event(a->log, LOG_ERR, "reload_failed", "error=%s", log_quoted(a->last_reload.error));
 }
 
+static void *free_thread(void *arg)
+{
+	model_free(arg);
+	malloc_trim(0); /* as after the start: its holes */
+	return NULL;
+}
+
+/* Thousands of servers take their time to go, too. */
+static void free_beside_loop(struct model *m)
+{
+	pthread_t thread;
+
+	if (m && thread_start(&thread, "old model", free_thread, m) == 0)
+		pthread_detach(thread);
+	else
+		model_free(m);
+}
+
 static void reload_free(struct reload *l)
 {
+	if (l->timer)
+		event_free(l->timer);
+	free_beside_loop(l->old);
+	if (l->read)
+		event_free(l->read);
+	cleanup_close(&l->done_fd);
 	if (l->peers != l->agent->peers)
 		peers_free(l->peers);
 	bases_free(l->bases);
@@ -221,6 +273,7 @@ static void reload_free(struct reload *l)
 static void finish(struct reload *l, int r)
 {
 	struct agent *a = l->agent;
+	bool again;
 
 	a->reload = NULL;
 	a->last_reload.at_ms = agent_wall_ms();
@@ -240,7 +293,6 @@ static void finish(struct reload *l, int r)
 		notices_collect(a);
 		drained_check(a);
 		agent_save_state(a);
-		malloc_trim(0); /* as after the start: the old model's holes */
 	}
 	ready_started(NULL);
 	if (l->ops.done)
@@ -248,7 +300,46 @@ static void finish(struct reload *l, int r)
 			.r = r, .changed = l->changed, .took_ms = agent_monotonic_ms() - l->began_ms,
 			.report = r < 0 ? &l->report : &a->report, .error = l->error,
 		}, l->ops.ctx);
+	again = l->again;
 	reload_free(l);
+	if (again)
+		agent_reload(a, &(struct agent_reload_ops){});
+}
+
+/* ---- steps ---- */
+
+static void on_step(evutil_socket_t fd, short what, void *ctx)
+{
+	struct reload *l = ctx;
+
+	l->step(l);
+}
+
+/* In a later turn of the loop, when others have had theirs. */
+static void later(struct reload *l, void (*step)(struct reload *l))
+{
+	const struct timeval soon = { .tv_usec = STEP_MS * 1000 };
+
+	l->step = step;
+	if (!l->timer)
+		l->timer = evtimer_new(l->agent->base, on_step, l);
+	if (!l->timer || evtimer_add(l->timer, &soon))
+		step(l);
+}
+
+static void conclude(struct reload *l)
+{
+	finish(l, 0);
+}
+
+static void take_and_tell(struct reload *l)
+{
+	const int r = take(l);
+
+	if (r < 0)
+		finish(l, r);
+	else
+		later(l, conclude);
 }
 
 /* ---- another program in the kernel ---- */
@@ -259,7 +350,10 @@ static void on_replaced(int r, const char *error, void *ctx)
 
 	if (r < 0)
 		snprintf(l->error, AGENT_ERROR_MAX, "%.400s; nothing has changed", error);
-	finish(l, r < 0 ? r : take(l));
+	if (r < 0)
+		finish(l, r);
+	else
+		take_and_tell(l);
 }
 
 /* The tables are ready: with the program that there is, or with another. */
@@ -284,7 +378,7 @@ static void go_on(void *ctx)
 	switches.without_rates &= now->without_rates;
 	switches.shared |= now->shared;
 	if (slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&switches, now, sizeof(*now)) == 0) {
-		finish(l, take(l));
+		later(l, take_and_tell);
 		return;
 	}
 	r = program_replace(a, slots, &switches, on_replaced, l);
@@ -292,6 +386,70 @@ static void go_on(void *ctx)
 		snprintf(l->error, AGENT_ERROR_MAX, "another program can't be loaded: %s", strerror(-r));
 		finish(l, r);
 	}
+}
+
+static void plan(struct reload *l)
+{
+	struct agent *a = l->agent;
+
+	l->bases = bases_plan(a->reconcile, l->model, a->model, a->health);
+	if (l->bases && bases_start(l->bases, a->base, go_on, l) == 0)
+		return;
+	go_on(l);
+}
+
+/* It is read, and r says how. */
+static void consider(struct reload *l, int r)
+{
+	if (r == 0)
+		r = ask_all(l);
+	if (r < 0)
+		finish(l, r);
+	else
+		later(l, plan);
+}
+
+static void *read_thread(void *arg)
+{
+	struct reload *l = arg;
+
+	l->result = read_all(l);
+	eventfd_write(l->done_fd, 1);
+	return NULL;
+}
+
+static void on_read(evutil_socket_t fd, short what, void *ctx)
+{
+	struct reload *l = ctx;
+
+	thread_join(l->thread, JOIN_MS);
+	l->threaded = false;
+	event_del(l->read);
+	consider(l, l->result);
+}
+
+/* 0 or -errno: nobody reads it. */
+static int start_reading(struct reload *l)
+{
+	int r;
+
+	l->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->done_fd < 0)
+		return -errno;
+	l->read = event_new(l->agent->base, l->done_fd, EV_READ, on_read, l);
+	if (!l->read || event_add(l->read, NULL))
+		return -ENOMEM;
+	r = thread_start(&l->thread, "reload", read_thread, l);
+	l->threaded = r == 0;
+	return r;
+}
+
+void agent_reload_again(struct agent *a)
+{
+	if (a->reload)
+		a->reload->again = true;
+	else
+		agent_reload(a, &(struct agent_reload_ops){});
 }
 
 void agent_reload(struct agent *a, const struct agent_reload_ops *ops)
@@ -308,18 +466,15 @@ void agent_reload(struct agent *a, const struct agent_reload_ops *ops)
 								 .report = &a->report }, ops->ctx);
 		return;
 	}
-	*l = (struct reload){ .agent = a, .ops = *ops, .began_ms = agent_monotonic_ms() };
+	*l = (struct reload){ .agent = a, .ops = *ops, .began_ms = agent_monotonic_ms(), .done_fd = -1 };
 	a->reload = l;
 	ready_reloading();
-	r = ask_all(l);
+	r = start_reading(l);
 	if (r < 0) {
+		snprintf(l->error, AGENT_ERROR_MAX, "the configuration can't be read beside the loop: %s; nothing has changed",
+			 strerror(-r));
 		finish(l, r);
-		return;
 	}
-	l->bases = bases_plan(a->reconcile, l->model, a->model, a->health);
-	if (l->bases && bases_start(l->bases, a->base, go_on, l) == 0)
-		return;
-	go_on(l);
 }
 
 void agent_reload_done(struct agent *a)
@@ -328,6 +483,9 @@ void agent_reload_done(struct agent *a)
 
 	if (!l)
 		return;
+	if (l->threaded && thread_join(l->thread, JOIN_MS) < 0)
+		return; /* what it may still touch is left to it; the process is about to end */
+	l->again = false;
 	snprintf(l->error, AGENT_ERROR_MAX, "the agent is stopping");
-	finish(l, -ECANCELED);
+	finish(l, l->taken ? 0 : -ECANCELED);
 }
