@@ -130,6 +130,11 @@ int lb(struct xdp_md *ctx)
 
 	p.eth = (void *)(long)ctx->data;
 	p.end = (void *)(long)ctx->data_end;
+	if (!verdict && (void *)(p.eth + 1) > p.end)
+		verdict = VERDICT_TRUNCATED;
+	if (!verdict && c && !service_knows_mac(c, p.eth) &&
+	    !service_owns_mac(word, *(__be32 *)p.eth, *(__be16 *)((void *)p.eth + 4)))
+		verdict = VERDICT_OTHER_HOST;
 	p.length = p.end - (void *)p.eth;
 	p.haze = word >> 32;
 	p.trace = word;
@@ -137,7 +142,7 @@ int lb(struct xdp_md *ctx)
 	if (trace_is_on(&p))
 		trace_came(ctx);
 	if (!verdict)
-		verdict = (void *)(p.eth + 1) > p.end ? VERDICT_TRUNCATED : handle_link(&p, word);
+		verdict = handle_link(&p, word);
 
 	switch (action_of(verdict)) {
 	case ACTION_PASS:

@@ -141,6 +141,31 @@ __noinline int service_served6(struct place *ret, __u64 word, __u64 high, __u64 
 	return 0;
 }
 
+/*
+ * Is a frame for this host, as the kernel would take it (PACKET_HOST)? What a NIC in promiscuous mode, a veth or a virtual
+ * machine's NIC gets beside that, because a switch floods it, is another host's: a balancer's beside this one, perhaps.
+ * Global: asked of few, for most name an address that is near (below).
+ */
+__noinline int service_owns_mac(__u64 word, __be32 first, __be16 last)
+{
+	return !(word & CONTROL_MACS) || service_find4(word, first, last, 0, ENTRY_MAC).address;
+}
+
+/*
+ * Does a frame name one of the addresses near the control word? Without branches, which would double what the verifier (all
+ * kernels) has to look at: of a number of 48 bits, less one, the highest of 64 is set only if it was zero.
+ */
+static __always_inline bool service_knows_mac(const struct control *c, const void *eth)
+{
+	const __u64 mac = (__u64)*(const __be32 *)eth | (__u64)*(const __be16 *)(eth + 4) << 32;
+	__u64 found = 0;
+
+#pragma unroll
+	for (int i = 0; i < CONTROL_MACS_NEAR; i++)
+		found |= (load_u64(&c->macs[i]) ^ mac) - 1;
+	return found >> 63;
+}
+
 static __always_inline struct service *service_get(__u64 word, __u32 id)
 {
 	__u32 index = (word & CONTROL_HALF) * MAX_SERVICES + id;

@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define ABI_VERSION 3
+#define ABI_VERSION 4
 
 /*
  * The verdicts: X(NAME, action, label, what it means). One line here is the counter's index, the metric's label, and,
@@ -38,6 +38,7 @@
 	X(EXTENSION, PASS, "extension_header", "IPv6 extension headers too deep or not known; given to the host")   \
 	X(TRUNCATED, PASS, "truncated", "headers shorter than they say; given to the host, which drops them")       \
 	X(AGENT_DEAD, PASS, "agent_dead", "the agent is dead, and the configuration says on-agent-death pass; to the host") \
+	X(OTHER_HOST, PASS, "other_host", "the frame's destination MAC is none of this host's; to the host, which drops or bridges it") \
 	X(NO_SERVICE, PASS, "no_service", "for no service of ours; given to the host untouched")                    \
 	X(STRAY, DROP, "stray", "a RST that belongs to no known connection")                                        \
 	X(MALFORMED, DROP, "malformed", "for a service, but its TCP or UDP header cannot be valid")                 \
@@ -95,19 +96,23 @@ enum abi_all_down { ALL_DOWN_REJECT, ALL_DOWN_DROP };
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 
+#define CONTROL_MACS_NEAR 4 /* MAC addresses that are found with the control word; others cost a look-up */
+
 /* control[0]. agent. Read once a packet, one volatile load of `word`. */
 struct control {
 	__u64 word;        /* CONTROL_* below */
 	__u16 nat_low;     /* lowest and highest own port of any source pool, host order; 1, 0 = none */
 	__u16 nat_high;
 	__u32 heartbeat;   /* jiffies when the agent last said that it lives; may lie ahead */
-	__u64 zeros[6];
+	__u64 macs[CONTROL_MACS_NEAR]; /* of those that CONTROL_MACS speaks of; places to spare repeat the first. Each in one store */
+	__u64 zeros[2];
 };
 
 #define CONTROL_HALF            1ULL        /* which half of services4/6, services and servers is active */
 #define CONTROL_TRACE_SHIFT     1
 #define CONTROL_TRACE           2ULL        /* packets are told to the agent (trace.h) */
 #define CONTROL_ALL_PORTS       4ULL        /* some service has all ports of its address */
+#define CONTROL_MACS            8ULL        /* services4 has the ENTRY_MAC of each address that frames to this host name */
 #define CONTROL_SIZE4_SHIFT     8           /* log2 of the entries in use of a half of services4 ... */
 #define CONTROL_SIZE6_SHIFT     16          /* ... and of services6 */
 #define CONTROL_SIZE_MASK       0xffULL
@@ -126,6 +131,7 @@ struct control {
 #define ENTRY_SERVED(service, port) ((__u32)(service) | (__u32)(__be16)(port) << 16) /* port 0: the packet's own */
 #define ENTRY_SERVED_SERVICE(served) ((served) & 0xffff)
 #define ENTRY_SERVED_PORT(served)    ((__be16)((served) >> 16))
+#define ENTRY_MAC 7 /* services4 only. addr, port: the six bytes of a MAC address of this host, as they lie in a frame */
 #define ENTRY_QUIC 6 /* services6 only. addr: a connection id's first bytes; port: backend; service: the server's id */
 
 /* services4[half * SERVICE_TABLE_MAX + i]: open addressing, linear probing. agent, the inactive half only. */

@@ -40,6 +40,15 @@ bool net_hop(const struct net *n, const struct addr *destination, struct net_hop
 	return true;
 }
 
+void net_interfaces(const struct net *n, bool (*visit)(const struct net_interface *i, void *ctx), void *ctx)
+{
+}
+
+const struct net_interface *net_interface_by_index(const struct net *n, unsigned ifindex)
+{
+	return NULL;
+}
+
 void net_addresses(const struct net *n, unsigned ifindex,
 		   bool (*visit)(const struct addr *a, unsigned ifindex, unsigned prefix, void *ctx), void *ctx)
 {

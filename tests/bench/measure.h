@@ -132,8 +132,8 @@ static struct shape measure_shape(const struct site *site, enum stream stream, u
 	s.flags[1] = s.pairs ? TCP_FLAG_ACK : s.flags[0];
 	s.length = (s.v6 ? 0 : 20) + SHAPE_L4_SIZE;
 	s.size = ETHERNET_SIZE + (s.v6 ? 40 : 20) + SHAPE_L4_SIZE;
-	memcpy(&s.mac[0], world_own_mac, 6);
-	memcpy(&s.mac[3], world_peer_mac, 6);
+	memcpy((uint8_t *)s.mac, world_own_mac, 6);
+	memcpy((uint8_t *)s.mac + 6, world_peer_mac, 6);
 	measure_ends(&s, site, stream);
 	measure_prefix(&s, s.v6, stream == STREAM_REPLY ? SITE_NET_SERVER : SITE_NET_CLIENT, SITE_NET_SERVICE);
 	measure_sums(&s);

@@ -46,7 +46,7 @@ struct shape {
 	__u8 protocol;
 	__u8 v6;
 	__u16 length;             /* IP's total (v6: payload) length, host order */
-	__u16 mac[6];             /* destination, source; as they lie in the frame */
+	__u32 mac[3];             /* destination, source; as they lie in the frame */
 	__u16 zeros[3];
 	__u64 source_prefix[2];   /* v6: the first 12 bytes, as they lie in the packet */
 	__u64 destination_prefix[2];

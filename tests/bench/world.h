@@ -379,17 +379,32 @@ static int world_add(struct world *w, const struct site_kind *kind, struct site 
 	return 0;
 }
 
+/* The NIC's own address, which frames must name. */
+static int world_add_mac(struct world *w)
+{
+	struct services_entry *e = vec_push(&w->entries);
+
+	if (!e)
+		return -ENOMEM;
+	services_mac_entry(e, world_own_mac);
+	for (size_t i = 0; i < CONTROL_MACS_NEAR; i++)
+		memcpy((uint64_t *)&w->m->control->macs[i], world_own_mac, sizeof(world_own_mac));
+	return 0;
+}
+
 static int world_publish(struct world *w)
 {
-	int r = services_layout4(w->entries.items, w->entries.count, w->m->services4, &w->size4_log2);
+	int r = world_add_mac(w);
 
+	if (r == 0)
+		r = services_layout4(w->entries.items, w->entries.count, w->m->services4, &w->size4_log2);
 	if (r == 0)
 		r = services_layout6(w->entries.items, w->entries.count, w->m->services6, &w->size6_log2);
 	if (r < 0)
 		return r;
 	w->m->control->nat_low = SITE_OWN_LOW;
 	w->m->control->nat_high = SITE_OWN_HIGH;
-	w->m->control->word = (uint64_t)w->size4_log2 << CONTROL_SIZE4_SHIFT |
+	w->m->control->word = CONTROL_MACS | (uint64_t)w->size4_log2 << CONTROL_SIZE4_SHIFT |
 			      (uint64_t)w->size6_log2 << CONTROL_SIZE6_SHIFT;
 	return 0;
 }

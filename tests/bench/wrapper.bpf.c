@@ -80,12 +80,12 @@ static __always_inline struct variable next_packet(void)
 
 static __always_inline void write_ethernet(struct ethhdr *eth, __be16 proto)
 {
-	__u16 *to = (__u16 *)eth;
+	__u32 *to = (__u32 *)eth;
 
 #pragma unroll
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 3; i++)
 		to[i] = shape.mac[i];
-	to[6] = proto; /* struct ethhdr is packed: its own field would be stored as bytes */
+	*(__u16 *)&to[3] = proto; /* struct ethhdr is packed: its own field would be stored as bytes */
 }
 
 static __always_inline void write_l4(void *l4, const struct variable *v)

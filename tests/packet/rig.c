@@ -371,15 +371,18 @@ static void check_traffic(const struct outcome *o, const struct frame *f, uint64
 		assert_false(in || out || t->connections);
 }
 
-/* The bytes a packet is counted with: IP's, or the frame's where the IP header is none or claims what can't be. */
-static uint64_t counted_bytes(const struct frame *f)
+/*
+ * The bytes a packet is counted with: IP's, or the frame's where the IP header is none, claims what can't be, or is another
+ * host's.
+ */
+static uint64_t counted_bytes(const struct frame *f, enum verdict verdict)
 {
 	const size_t l3 = frame_l3(f);
 	const uint8_t *ip = f->bytes + l3;
 	const size_t rest = f->length > l3 ? f->length - l3 : 0;
 	uint64_t length = 0;
 
-	if (l3 > ETH_SIZE + 2 * 4)
+	if (l3 > ETH_SIZE + 2 * 4 || verdict == VERDICT_OTHER_HOST)
 		return f->length;
 	if (load16(ip - 2) == 0x86dd && rest >= IP6_SIZE && ip[0] >> 4 == 6)
 		length = IP6_SIZE + load16(ip + 4);
@@ -434,9 +437,9 @@ void rig_run(struct rig *r, const struct frame *in, unsigned nic, struct outcome
 		ret->events[i] = now - r->seen.events[i];
 		r->seen.events[i] = now;
 	}
-	if (bytes != counted_bytes(in))
+	if (bytes != counted_bytes(in, ret->verdict))
 		fail_msg("%s counted %llu bytes, not %llu", verdict_name(ret->verdict), (unsigned long long)bytes,
-			 (unsigned long long)counted_bytes(in));
+			 (unsigned long long)counted_bytes(in, ret->verdict));
 	action = verdicts[ret->verdict].action;
 	if (!(action == ACTION_PASS ? ret->action == XDP_PASS :
 	      action == ACTION_DROP ? ret->action == XDP_DROP :

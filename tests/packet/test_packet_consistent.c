@@ -67,6 +67,10 @@ const struct net_interface *net_interface_by_index(const struct net *n, unsigned
 	return NULL;
 }
 
+void net_interfaces(const struct net *n, bool (*visit)(const struct net_interface *i, void *ctx), void *ctx)
+{
+}
+
 void net_addresses(const struct net *n, unsigned ifindex,
 		   bool (*visit)(const struct addr *a, unsigned ifindex, unsigned prefix, void *ctx), void *ctx)
 {

@@ -207,6 +207,37 @@ static void reads_whose_port_a_link_is(void **state)
 		mnl_attr_nest_end(&d.m, info);
 		assert_int_equal(read_exact(&d, &r), 0);
 		assert_int_equal(r.link.bond, cases[i].bond);
+		assert_int_equal(r.link.master, 9);
+		assert_int_equal(r.link.below, 0);
+	}
+}
+
+/* A VLAN device or macvlan tells what it is on top of; a veth tells its other end, and some a number of elsewhere. */
+static void reads_what_a_link_is_on_top_of(void **state)
+{
+	static const struct { const char *kind; bool elsewhere; unsigned below; } cases[] = {
+		{ "vlan", false, 5 }, { "macvlan", false, 5 }, { "macvlan", true, 0 }, { "veth", false, 0 },
+	};
+	static const uint8_t permanent[6] = { 2, 1, 1, 1, 1, 1 };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct nlattr *info;
+		union result r;
+		union draft d;
+
+		draft_link(&d);
+		mnl_attr_put_u32(&d.m, IFLA_LINK, 5);
+		if (cases[i].elsewhere)
+			mnl_attr_put_u32(&d.m, IFLA_LINK_NETNSID, 0);
+		mnl_attr_put(&d.m, IFLA_PERM_ADDRESS, sizeof(permanent), permanent);
+		info = mnl_attr_nest_start(&d.m, IFLA_LINKINFO);
+		mnl_attr_put_strz(&d.m, IFLA_INFO_KIND, cases[i].kind);
+		mnl_attr_nest_end(&d.m, info);
+		assert_int_equal(read_exact(&d, &r), 0);
+		assert_int_equal(r.link.below, cases[i].below);
+		assert_int_equal(r.link.master, 0);
+		assert_true(r.link.has_permanent_mac);
+		assert_memory_equal(r.link.permanent_mac, permanent, 6);
 	}
 }
 
@@ -439,6 +470,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_a_link),
 		cmocka_unit_test(reads_whose_port_a_link_is),
+		cmocka_unit_test(reads_what_a_link_is_on_top_of),
 		cmocka_unit_test(reads_addresses),
 		cmocka_unit_test(reads_a_neighbour),
 		cmocka_unit_test(reads_a_route_with_a_gateway_of_the_other_family),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/macs.h"
 #include "agent/reconcile_internal.h"
 #include "base/cleanup.h"
 #include "table/quic.h"
@@ -334,6 +335,52 @@ static int add_quic_ids(struct reconcile *r)
 	return 0;
 }
 
+/* Those of the NICs that are steered on come first, and so are the ones that are found at once. */
+static void set_near_macs(struct reconcile *r, const struct macs *macs)
+{
+	size_t near = 0;
+
+	memset(r->near_macs, 0, sizeof(r->near_macs));
+	for (size_t i = 0; i < macs->count && near < CONTROL_MACS_NEAR; i++) {
+		uint64_t mac = 0;
+		size_t n = 0;
+
+		memcpy(&mac, macs->items[i].bytes, sizeof(macs->items[i].bytes));
+		while (n < near && r->near_macs[n] != mac)
+			n++;
+		if (n == near)
+			r->near_macs[near++] = mac;
+	}
+	for (size_t n = near; n && n < CONTROL_MACS_NEAR; n++)
+		r->near_macs[n] = r->near_macs[0]; /* not zero: a frame can name that */
+	r->has_macs = near > 0;
+}
+
+/* What frames to this host may name; where nobody can say, none are looked at. */
+static int add_macs(struct reconcile *r, const struct dataplane_attachment *attached, size_t count)
+{
+	_cleanup_free_ unsigned *ifindexes = calloc(count + 1, sizeof(*ifindexes));
+	struct macs macs = {};
+	int e = -ENOMEM;
+
+	for (size_t i = 0; ifindexes && i < count; i++)
+		ifindexes[i] = attached[i].ifindex;
+	if (ifindexes)
+		e = macs_collect(r->net, ifindexes, count, &macs);
+	for (size_t i = 0; e == 0 && i < macs.count; i++) {
+		struct services_entry *entry = vec_push(&r->entries);
+
+		if (entry)
+			services_mac_entry(entry, macs.items[i].bytes);
+		else
+			e = -ENOMEM;
+	}
+	if (e == 0)
+		set_near_macs(r, &macs);
+	vec_done(&macs);
+	return e;
+}
+
 int entries_collect(struct reconcile *r)
 {
 	const struct dataplane_attachment *attached;
@@ -367,6 +414,8 @@ int entries_collect(struct reconcile *r)
 		e = add_server_entries(r, i);
 	if (e == 0)
 		e = add_quic_ids(r);
+	if (e == 0)
+		e = add_macs(r, attached, attachments);
 	if (e == 0)
 		drop_beaten(&r->entries, specific);
 	if (e == 0)

@@ -311,8 +311,10 @@ static int flip(struct reconcile *r)
 	r->half = other;
 	r->size4_log2 = log4;
 	r->size6_log2 = log6;
+	for (size_t i = 0; i < CONTROL_MACS_NEAR; i++)
+		store_word((uint64_t *)&m->control->macs[i], r->near_macs[i]);
 	store_word((uint64_t *)&m->control->word, other | (m->control->word & CONTROL_TRACE) |
-		   (has_all_ports(r) ? CONTROL_ALL_PORTS : 0) |
+		   (has_all_ports(r) ? CONTROL_ALL_PORTS : 0) | (r->has_macs ? CONTROL_MACS : 0) |
 							  (uint64_t)log4 << CONTROL_SIZE4_SHIFT |
 							  (uint64_t)log6 << CONTROL_SIZE6_SHIFT);
 	r->epoch++;

@@ -69,6 +69,8 @@ struct reconcile {
 	struct service *service_image;
 	struct vec_entries entries;
 	bool entries_stale;
+	bool has_macs;                   /* ENTRY_MACs are among them ... */
+	uint64_t near_macs[CONTROL_MACS_NEAR]; /* ... and these of them are near the control word */
 	uint32_t service_count;          /* highest service id in use + 1 */
 	uint64_t half;
 	unsigned size4_log2, size6_log2; /* of the active half's tables */

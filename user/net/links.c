@@ -40,7 +40,8 @@ bool link_has_neighbours(const struct net_link *l)
 static bool interface_equal(const struct net_interface *a, const struct net_interface *b)
 {
 	return a->mtu == b->mtu && a->xdp == b->xdp && a->up == b->up && a->ethernet == b->ethernet &&
-	       a->bond == b->bond && !strcmp(a->name, b->name) && !memcmp(a->mac, b->mac, sizeof(a->mac));
+	       a->bond == b->bond && a->master == b->master && a->below == b->below &&
+	       !memcmp(a->permanent_mac, b->permanent_mac, sizeof(a->permanent_mac)) && !strcmp(a->name, b->name) && !memcmp(a->mac, b->mac, sizeof(a->mac));
 }
 
 void link_heard(struct net *n, const struct message_link *m)
@@ -54,11 +55,15 @@ void link_heard(struct net *n, const struct message_link *m)
 		.up = (m->flags & IFF_UP) && (m->flags & IFF_LOWER_UP),
 		.ethernet = m->type == ARPHRD_ETHER && m->has_mac,
 		.bond = m->bond,
+		.master = m->master,
+		.below = m->below,
 	};
 
 	memcpy(view.name, m->name, sizeof(view.name));
 	if (view.ethernet)
 		memcpy(view.mac, m->mac, sizeof(view.mac));
+	if (view.ethernet && m->has_permanent_mac)
+		memcpy(view.permanent_mac, m->permanent_mac, sizeof(view.permanent_mac));
 	if (!l) {
 		l = calloc(1, sizeof(*l));
 		if (!l)

@@ -76,24 +76,42 @@ static bool attr_mac(const struct nlattr *attr, uint8_t ret[6])
 	return true;
 }
 
-/* Is the interface a port of its master's as those of a bond are, and not of a bridge or a VRF? -EBADMSG, 0, 1. */
-static int link_is_bond_port(const struct nlattr *linkinfo)
+/* Does IFLA_LINKINFO say of its IFLA_INFO_KIND, or IFLA_INFO_SLAVE_KIND, that it is `kind`? -EBADMSG, 0, 1. */
+static int link_is_kind(const struct nlattr *linkinfo, uint16_t type, const char *kind)
 {
-	static const char kind[] = "bond";
-	const struct nlattr *attr;
 	const char *payload = mnl_attr_get_payload(linkinfo);
-	size_t length = mnl_attr_get_payload_len(linkinfo);
+	const size_t length = mnl_attr_get_payload_len(linkinfo), kind_length = strlen(kind) + 1;
+	const struct nlattr *attr;
 	int r = 0;
 
 	for (size_t at = 0; at < length; at += MNL_ALIGN(attr->nla_len)) {
 		attr = (const struct nlattr *)(payload + at);
 		if (!mnl_attr_ok(attr, length - at))
 			return -EBADMSG;
-		if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
-			r = mnl_attr_get_payload_len(attr) == sizeof(kind) &&
-			    memcmp(mnl_attr_get_payload(attr), kind, sizeof(kind)) == 0;
+		if (mnl_attr_get_type(attr) == type)
+			r = mnl_attr_get_payload_len(attr) == kind_length &&
+			    memcmp(mnl_attr_get_payload(attr), kind, kind_length) == 0;
 	}
 	return r;
+}
+
+/* What the interface is on top of, and whose port it is. 0 or -EBADMSG. */
+static int link_relations(const struct nlattr *const attrs[], struct message_link *link)
+{
+	const struct nlattr *info = attrs[IFLA_LINKINFO];
+	const int is_port = info && attrs[IFLA_MASTER] ? link_is_kind(info, IFLA_INFO_SLAVE_KIND, "bond") : 0;
+	const int is_veth = info ? link_is_kind(info, IFLA_INFO_KIND, "veth") : 0;
+
+	if (is_port < 0 || is_veth < 0)
+		return -EBADMSG;
+	if (attrs[IFLA_MASTER] && attr_u32(attrs[IFLA_MASTER], &link->master))
+		return -EBADMSG;
+	if (is_port)
+		link->bond = link->master;
+	/* A veth names its other end, and what has another namespace's below has a number of that one. */
+	if (attrs[IFLA_LINK] && !attrs[IFLA_LINK_NETNSID] && !is_veth && attr_u32(attrs[IFLA_LINK], &link->below))
+		return -EBADMSG;
+	return 0;
 }
 
 /* Of what is attached to an interface; 0: nothing, or one program in each of several modes. */
@@ -112,12 +130,11 @@ static uint32_t xdp_program(const struct nlattr *xdp)
 
 int message_read_link(const struct nlmsghdr *m, struct message_link *ret)
 {
-	const struct nlattr *attrs[IFLA_XDP + 1];
-	const struct ifinfomsg *info = message_open(m, sizeof(*info), attrs, IFLA_XDP);
+	const struct nlattr *attrs[IFLA_PERM_ADDRESS + 1];
+	const struct ifinfomsg *info = message_open(m, sizeof(*info), attrs, IFLA_PERM_ADDRESS);
 	struct message_link link = {};
 	uint32_t mtu = 0;
 	size_t length;
-	int is_port;
 
 	if (!info)
 		return -EBADMSG;
@@ -142,8 +159,8 @@ int message_read_link(const struct nlmsghdr *m, struct message_link *ret)
 	link.mtu = mtu;
 	link.xdp = xdp_program(attrs[IFLA_XDP]);
 	link.has_mac = attr_mac(attrs[IFLA_ADDRESS], link.mac);
-	is_port = attrs[IFLA_MASTER] && attrs[IFLA_LINKINFO] ? link_is_bond_port(attrs[IFLA_LINKINFO]) : 0;
-	if (is_port < 0 || (is_port && attr_u32(attrs[IFLA_MASTER], &link.bond)))
+	link.has_permanent_mac = attr_mac(attrs[IFLA_PERM_ADDRESS], link.permanent_mac);
+	if (link_relations(attrs, &link))
 		return -EBADMSG;
 	*ret = link;
 	return 0;

@@ -26,6 +26,10 @@ struct message_link {
 	uint16_t type;     /* ARPHRD_* */
 	bool has_mac;      /* six bytes of it */
 	unsigned bond;     /* whose port it is; 0 = no bond's */
+	unsigned master;   /* whose port it is, a bond's, a bridge's or another's; 0 = none */
+	unsigned below;    /* whose frames it takes, as a VLAN or macvlan does; 0 = none's, or another namespace's */
+	bool has_permanent_mac;
+	uint8_t permanent_mac[6];
 };
 
 struct message_address {

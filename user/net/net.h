@@ -25,6 +25,9 @@ struct net_interface {
 	bool up;       /* IFF_UP and carrier */
 	bool ethernet; /* frames have an Ethernet header; false for lo, tun, wireguard, ipip ... */
 	unsigned bond; /* ifindex of the bond whose port it is; 0 = none */
+	unsigned master; /* of what it is a port of: a bond, a bridge ... */
+	unsigned below;  /* of what it is on top of: a VLAN device or macvlan of a NIC; 0 = nothing here */
+	uint8_t permanent_mac[6]; /* zero where it has none */
 };
 
 enum net_hop_state {

@@ -77,6 +77,15 @@ static struct service_entry6 make6(const struct services_entry *e)
 PLACE(place4, service_entry4, make4, home4, 8)
 PLACE(place6, service_entry6, make6, home6, 20)
 
+void services_mac_entry(struct services_entry *ret, const uint8_t mac[6])
+{
+	uint16_t last;
+
+	memcpy(&last, mac + 4, sizeof(last));
+	*ret = (struct services_entry){ .addr.family = AF_INET, .port = ntohs(last), .kind = ENTRY_MAC, .address = 1 };
+	memcpy(ret->addr.bytes, mac, 4);
+}
+
 static size_t count_family(const struct services_entry *entries, size_t count, int family)
 {
 	size_t n = 0;

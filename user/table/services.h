@@ -22,6 +22,9 @@ struct services_entry {
 	uint16_t address;  /* address id, not 0 */
 };
 
+/* The entry of a MAC address that frames to this host may name. */
+void services_mac_entry(struct services_entry *ret, const uint8_t mac[6]);
+
 /*
  * Place the entries of one family (others are passed over) into table[0 .. SERVICE_TABLE_MAX), all of which is
  * overwritten as far as used: the smallest power of two in which every entry stands within SERVICE_PROBES of its hash.
