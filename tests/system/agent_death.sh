@@ -42,7 +42,7 @@ start
 load_all $PORT
 config pass
 check "a reload to pass" reload
-check "it replaces the program" grep -q 'event=program_replaced' "$LAB_DIR/agent.log"
+check "it replaces the program" logged 'event=program_replaced'
 load_passes
 load_check_all "a reload to pass" node1,node2
 

@@ -71,14 +71,6 @@ said_why() {
 	why "$A" | grep -q "$1" || { why "$A"; return 1; }
 }
 
-logged() {
-	wait_until 2 "the log to tell" log_has "$1"
-}
-
-log_has() {
-	grep -Eq "$1" "$LAB_DIR/agent.log"
-}
-
 mark_log() {
 	marked=$(wc -l <"$LAB_DIR/agent.log")
 }

@@ -7,12 +7,8 @@ from_here() {
 	LOG_FROM=$(($(wc -l <"$LAB_DIR/agent.log") + 1))
 }
 
-logged() {
+log_has() {
 	tail -n +"$LOG_FROM" "$LAB_DIR/agent.log" | grep -Eq "$1"
-}
-
-not_logged() {
-	! logged "$1"
 }
 
 # The value of a metric without labels; the suite's configuration says `metrics 127.0.0.1:9599`.

@@ -80,13 +80,13 @@ load_passes
 config $CROWD
 check "a reload that wants more slots" reload
 check "there are more" expect "slots" "$(slots)" -gt "$before"
-check "it says so" grep -q "event=program_replaced slots=$(slots)" "$LAB_DIR/agent.log"
+check "it says so" logged "event=program_replaced slots=$(slots)"
 load_passes
 check "the new tables are used" wait_until 10 "slots of crowd0" crowd_has_slots
 kill -9 "$(agent_pid)"
 load_passes
 start
-check "the next agent takes them over" test "$(grep -c 'taken_over=yes' "$LAB_DIR/agent.log")" = 1
+check "the next agent takes them over" logged 'event=loaded .*taken_over=yes'
 check "as many as there were" expect "slots" "$(slots)" -gt "$before"
 load_passes
 config 0

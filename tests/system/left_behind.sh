@@ -121,7 +121,7 @@ leave_pins
 rm "$PINS/verdict_counters"
 replace_map service_counters "$PINS/service_counters" type array key 4 value 8 entries 3 name service_counters
 start
-check "counters of another size are made anew" grep -q 'event=loaded .*taken_over=yes' "$LAB_DIR/agent.log"
+check "counters of another size are made anew" logged 'event=loaded .*taken_over=yes'
 check "and count" test "$(lab_ctl -j show verdicts | jq '.verdicts | length')" -gt 10
 check "packets are steered" steers
 agent_stop
@@ -150,7 +150,7 @@ check "a configuration with another flow table" resized
 agent_start "$LAB_DIR/resized.cfg"
 agent_wait_ready "$READY_S"
 check "the flow table that was there keeps its size" expect "entries" "$(room)" = "$room_before"
-check "and a warning says so" grep -q 'event=flow_table_kept .*ipv4_wanted=32768 ipv6_wanted=8192' "$LAB_DIR/agent.log"
+check "and a warning says so" logged 'event=flow_table_kept .*ipv4_wanted=32768 ipv6_wanted=8192'
 check "packets are steered" steers
 agent_stop
 agent_start "$LAB_DIR/resized.cfg"

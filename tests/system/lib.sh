@@ -70,6 +70,22 @@ expect() {
 	return 1
 }
 
+# --- the agent's log
+
+# A suite may define it anew, to look at less of it.
+log_has() {
+	grep -Eq -- "$1" "$LAB_DIR/agent.log"
+}
+
+# A thread writes the log: a line may be there only after the answer to what it is about.
+logged() {
+	wait_until 10 "a line with '$1' in the log" log_has "$1"
+}
+
+not_logged() {
+	! log_has "$1"
+}
+
 # --- the lab
 
 finish() {

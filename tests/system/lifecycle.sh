@@ -18,10 +18,6 @@ says() {
 	[ -z "$message" ] || grep -Eq "$message" "$LAB_DIR/out" || { printf 'it said: '; cat "$LAB_DIR/out"; return 1; }
 }
 
-logged() {
-	grep -Eq "$1" "$LAB_DIR/agent.log"
-}
-
 attached_program() {
 	ip -n "$(lab_netns balancer)" -j link show eth0 | jq -e '.[0].xdp.prog.id'
 }

@@ -5,19 +5,13 @@
 # nothing costs is in unit/agent_log.
 . "$(dirname "$0")/lib.sh"
 
-# logged PATTERN: a line that comes from now on.
+# A line that comes from now on.
 mark=0
 mark() {
 	mark=$(wc -c <"$LAB_DIR/agent.log")
 }
-is_logged() {
+log_has() {
 	tail -c "+$((mark + 1))" "$LAB_DIR/agent.log" | grep -qE -- "$1"
-}
-logged() {
-	wait_until 10 "a line with '$1'" is_logged "$1"
-}
-not_logged() {
-	! is_logged "$1"
 }
 
 begin

@@ -229,7 +229,7 @@ wait_until 10 "the download to be told of" knows "$(other "$master")" nat $((CON
 dies "$master" dead
 check "dead: a download in nat ends as it ought to" wait_until 40 "its end" ended_well
 check "a peer that is gone is noticed" wait_until 10 "it to be down" peer_is_down "$(other "$master")"
-check "... and logged" grep -q 'event=peer_down peer=lb' "$LAB_DIR/balancer$(other "$master")/agent.log"
+check "... and logged" wait_until 10 "the log to tell" grep -q 'event=peer_down peer=lb' "$LAB_DIR/balancer$(other "$master")/agent.log"
 
 # It comes back as from a crash, with an empty table and no address: its agent, its program and keepalived are gone.
 gone=("$(keepalived_pid "$master")" "$(cat "$LAB_DIR/balancer$master/vrrp.pid")")

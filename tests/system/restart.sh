@@ -92,7 +92,7 @@ upgrade "$NEW"
 check "restart" lab_ctl restart
 check "it is the new program" expect "version" "$(running_version)" = "$NEW"
 check "in the same process" agent_is_running
-check "it says that it took over" grep -q 'event=loaded .*taken_over=yes' "$LAB_DIR/agent.log"
+check "it says that it took over" logged 'event=loaded .*taken_over=yes'
 check "nobody had to wait for it to be ready" agent_is_ready
 load_passes
 descriptors_before=$(descriptors)
@@ -140,8 +140,10 @@ check "a program that can't be executed in the end" refused 1 "can't be executed
 check "the agent is as it was" agent_is_ready
 load_passes
 load_check_all "a refused restart"
-check "what it says of itself and others is in the log" \
+five_have_failed() {
 	expect "restart_failed" "$(tail -n +"$server_log" "$LAB_DIR/agent.log" | grep -c event=restart_failed)" -eq 5
+}
+check "what it says of itself and others is in the log" wait_until 10 "all of it" five_have_failed
 
 tells() {
 	ALWAYSON_SUCCESSOR=$1 "$INSTALLED/alwaysond" -c -f "$CONFIG" >"$LAB_DIR/out" 2>&1

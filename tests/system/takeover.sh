@@ -70,7 +70,7 @@ check "dead: it has said nothing of an end" test "$(grep -c event=stopping "$LAB
 load_passes
 start
 load_passes
-check "it says that it took over" grep -q 'event=loaded .*taken_over=yes' "$LAB_DIR/agent.log"
+check "it says that it took over" logged 'event=loaded .*taken_over=yes'
 for name in nat-stream nat-udp dsr-stream dsr-udp; do
 	load_check "$name" "kill -9"
 done
@@ -138,7 +138,7 @@ wait_until 5 "a port in use" lab_in balancer ss -Hltn "sport = :9599"
 { printf 'global\n\tmetrics 127.0.0.1:9599\n'; cat "$CONFIG"; } >"$LAB_DIR/agent.cfg"
 agent_start "$LAB_DIR/agent.cfg"
 check "a start that fails ends" wait_until 10 "its end" process_is_gone "$(agent_pid)"
-check "and says why" grep -q '127.0.0.1:9599.*in use' "$LAB_DIR/agent.log"
+check "and says why" logged '127.0.0.1:9599.*in use'
 load_passes
 for name in nat-stream nat-udp dsr-stream dsr-udp; do
 	load_check "$name" "a start fails"

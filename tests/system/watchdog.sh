@@ -60,9 +60,9 @@ load_all $PORT
 from_here
 
 stick
-check "a stuck loop is said" wait_until 20 "loop_stuck" logged 'event=loop_stuck .*watchdog_ms=4000'
+check "a stuck loop is said" logged 'event=loop_stuck .*watchdog_ms=4000'
 release
-check "one that turns again too" wait_until 10 "loop_resumed" logged 'event=loop_resumed stuck_ms='
+check "one that turns again too" logged 'event=loop_resumed stuck_ms='
 check "it is counted" stall_is_counted 1
 check "the agent has not ended" agent_is_running
 

@@ -46,10 +46,6 @@ mode_of() {
 	lab_ctl -j show interfaces | jq -r --arg name "$1" '.interfaces[] | select(.name == $name).mode'
 }
 
-logged() {
-	grep -Eq "$1" "$LAB_DIR/agent.log"
-}
-
 times_logged() {
 	grep -c "$1" "$LAB_DIR/agent.log"
 }
@@ -100,7 +96,7 @@ config
 
 agent_start "$CONFIG"
 wait_until "$READY_S" "the agent" agent_is_ready_or_gone
-if [ -z "${VM_KERNEL:-}" ] && logged 'extension programs'; then
+if [ -z "${VM_KERNEL:-}" ] && log_has 'extension programs'; then
 	check "a kernel without extension programs: it ends" wait_until 5 "the agent's end" process_is_gone "$(agent_pid)"
 	check "and says what is missing" logged 'eth0: .xdp shared. is not permitted.*CAP_SYS_ADMIN.*extension programs'
 	check "and leaves nothing" nothing_of_ours
@@ -177,7 +173,7 @@ check "load: in the dispatcher as before" lab_ctl load eth0
 check "and it steers again" steers
 
 xdp_loader unload eth0 -i "$(program_number alwayson)"
-check "taken out by another tool: it is noticed" wait_until 10 "the event" logged event=taken_away
+check "taken out by another tool: it is noticed" logged event=taken_away
 check "and comes back" wait_until 10 "the entry" are_programs alwayson,pass
 check "and steers" steers
 xdp_loader unload eth0 --all
