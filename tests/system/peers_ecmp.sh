@@ -124,7 +124,7 @@ goes_to() {
 # A download to the client's address in network $1, at 256 KiB/s: while nothing comes its client says nothing.
 download() {
 	nsenter --net="$(lab_netns_path client)" curl -sSf -m 60 --interface "10.1.$1.1" -o "$LAB_DIR/down.$1" \
-		"http://$CLUSTER_VIP4:82/slow/2M" 2>"$LAB_DIR/down.$1.error" &
+		"http://$CLUSTER_VIP4:82/slow/3M" 2>"$LAB_DIR/down.$1.error" &
 	DOWNLOADS+=($!)
 }
 
@@ -133,7 +133,7 @@ downloads_whole() {
 	local i n=0
 
 	for ((i = 1; i <= NETWORKS; i++)); do
-		if cmp -s "$LAB_DIR/down.$i" "$LAB_DIR/files/2M"; then
+		if cmp -s "$LAB_DIR/down.$i" "$LAB_DIR/files/3M"; then
 			n=$((n + 1))
 		else
 			sed "s/^/network $i: /" "$LAB_DIR/down.$i.error" >&2
@@ -177,11 +177,11 @@ hold nat6 "[$CLUSTER_VIP6]:82"
 wait_until 15 "all to know all connections" all_know 0 || :
 check "each balancer knows the connections of all" all_know 0
 check "... most of which others told it of" expect "told of" "$(share_of 1)" -gt "$CONNECTIONS"
-server_file 2M >/dev/null
+server_file 3M >/dev/null
 for ((i = 1; i <= NETWORKS; i++)); do
 	download "$i"
 done
-wait_until 5 "all to know the downloads" all_know "$NETWORKS" || give_up load "not all know the downloads"
+wait_until 8 "all to know the downloads" all_know "$NETWORKS" || give_up load "not all know the downloads"
 
 cut_off balancer1
 check "dead: the router knows two" wait_until 10 "two ways" cluster_has_ways 2
