@@ -490,8 +490,8 @@ static struct dataplane *dataplane_new(const struct dataplane_options *options)
 		.cpu_count = cpus > 0 ? cpus : 1,
 		.slots = or_default(options->slots, DATAPLANE_SLOTS),
 		.ports = or_default(options->ports, DATAPLANE_PORTS),
-		.buckets4 = or_default(options->buckets4, DATAPLANE_BUCKETS4),
-		.buckets6 = or_default(options->buckets6, DATAPLANE_BUCKETS6),
+		.buckets4 = or_default(options->buckets4, dataplane_buckets(MODEL_FLOWS4)),
+		.buckets6 = or_default(options->buckets6, dataplane_buckets(MODEL_FLOWS6)),
 	};
 	return d;
 }

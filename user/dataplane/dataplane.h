@@ -28,8 +28,6 @@ enum dataplane_limit {
 	DATAPLANE_SLOTS = 1 << 20,        /* 8 MiB; a configuration that wants more at start gets it ... */
 	DATAPLANE_SLOTS_MAX = 1 << 27,    /* ... up to 1 GiB */
 	DATAPLANE_PORTS = 1 << 20,        /* 8 MiB */
-	DATAPLANE_BUCKETS4 = 1 << 18,     /* 1 M entries, 32 MiB: a nat connection takes two */
-	DATAPLANE_BUCKETS6 = 1 << 16,     /* 256 K entries, 16 MiB */
 };
 
 struct dataplane;
@@ -57,7 +55,7 @@ struct dataplane_options {
 	const struct dataplane_port *bond_ports; /* those there are; for attachments that are taken over */
 	size_t bond_port_count;
 	uint32_t slots, ports;    /* entries; 0 = the defaults above */
-	uint32_t buckets4, buckets6; /* powers of two; 0 = the defaults. Tables that are taken over keep their size */
+	uint32_t buckets4, buckets6; /* powers of two; 0 = those of MODEL_FLOWS4 and MODEL_FLOWS6. Tables that are taken over keep their size */
 	bool fresh;               /* take nothing over: what there is goes, with its connections */
 	struct dataplane_switches {
 		bool heartbeat;   /* packets are left to the host while the agent is dead (dataplane_beat()) */
