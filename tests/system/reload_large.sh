@@ -90,8 +90,22 @@ config $TABLES 2
 check "tables that change" asked_during reload
 load_passes
 load_check_all "large tables" node1,node2
-steady_kill 2
-check "a server that dies is found out" wait_down dsr/node2
+
+tables_are_laid_out() { grep -qx tables "/proc/$(agent_pid)/task/"*/comm; }
+# The log's order says it: while tables were laid out, checks went on.
+dies_meanwhile() {
+	local reloader
+
+	config $TABLES 3
+	reload >/dev/null &
+	reloader=$!
+	wait_until 10 "tables to be laid out" tables_are_laid_out || return
+	steady_kill 2
+	wait "$reloader" || { echo "the reload fails"; return 1; }
+	wait_down dsr/node2 || return
+	expect "the last of the two" "$(grep -o 'event=reloaded\|event=server_down' "$LAB_DIR/agent.log" | tail -n 1)" = event=reloaded
+}
+check "a server that dies during a reload is found out before it is over" dies_meanwhile
 steady_serve 2 $PORT
 wait_up dsr/node2
 check "a weight by hand" asked_during lab_ctl server weight crowd0/s1 7

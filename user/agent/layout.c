@@ -133,7 +133,7 @@ bool layout_can_have_weights(const struct layout *l, const struct layout *before
 {
 	bool served = false;
 
-	if (l->members.count != before->members.count || size < MAGLEV_CACHED_MIN)
+	if (l->members.count != before->members.count)
 		return false;
 	for (size_t i = 0; i < l->members.count; i++) {
 		const struct layout_member *x = &l->members.items[i], *y = &before->members.items[i];
