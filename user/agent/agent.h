@@ -17,6 +17,7 @@
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
 
+#include <event2/util.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -137,10 +138,14 @@ uint64_t agent_monotonic_ms(void);
 /* agent.c */
 /* Makes all parts of a loaded configuration. 0, or -errno with a line for people. */
 int agent_start(struct agent *a, char error[AGENT_ERROR_MAX]);
-void agent_stop(struct agent *a);
 /* The maps are made true in the loop's next turn. */
 void agent_run_soon(struct agent *a);
 void agent_save_state(struct agent *a);
+
+/* stop.c */
+void agent_stop(struct agent *a);
+/* Of SIGTERM and SIGINT: `ctx` is the agent. */
+void stop_asked(evutil_socket_t fd, short what, void *ctx);
 
 /* interfaces.c */
 /* Takes those of the model and of -i. 0 or -ENOMEM. */
