@@ -251,6 +251,8 @@ $(foreach s,$(TEST_BPF_SRC),$(eval $(call TEST_SKEL,$(s))))
 $(addprefix $(BUILD)/tests/system/,mysql_load steady_load): TOOL_CFLAGS := -isystem /usr/include/mariadb
 $(addprefix $(BUILD)/tests/system/,mysql_load steady_load): TOOL_LIBS := -lmariadb
 
+$(BUILD)/tests/system/quic_talk: TOOL_LIBS := -lngtcp2_crypto_gnutls -lngtcp2 -lgnutls
+
 $(BUILD)/tests/system/%: tests/system/%.c $(LIB) | $(TEST_SKELS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TOOL_CFLAGS) $(ALL_LDFLAGS) $< $(LIB) $(TOOL_LIBS) -lcmocka $(LDLIBS) -o $@

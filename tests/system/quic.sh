@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # quic-lb: a client whose address or port changes stays with the server that its connection id names. The servers answer
-# any datagram with their name; the client's carry headers of QUIC and nothing behind them but noise: no QUIC server of
-# this system lets anybody choose its ids.
+# any datagram with their name; the client's carry headers of QUIC and nothing behind them but noise, each as it is wanted.
+# Real connections: quic_stack.sh.
 . "$(dirname "$0")/lib.sh"
 
 # ask PORT FORMAT: a datagram from a port of its own to the service; prints who answered.
