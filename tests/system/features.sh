@@ -80,6 +80,10 @@ for table in services6 access4 access6 rates; do
 done
 check "own ports are used" is_whole ports
 
+config < <(printf 'listen closed\n\tbind [%s]:80\n' "$VIP6")
+check "a reload that uses IPv6 for a service without a server" reload
+check "another program is in its place" expect "programs put in place" "$(replaced)" -eq 1
+check "which refuses, in IPv6" refused_at_once "http://[$VIP6]/"
 config <<CFG
 listen six
 	bind [$VIP6]:80
@@ -87,7 +91,7 @@ listen six
 $(listen_direct)
 CFG
 check "a reload that uses IPv6 and dsr" reload
-check "another program is in its place" expect "programs put in place" "$(replaced)" -eq 1
+check "and another" expect "programs put in place" "$(replaced)" -eq 2
 wait_up six/node1
 wait_up direct/node1
 check "IPv6 is served" client curl -sf -m 3 "http://[$VIP6]/"
@@ -96,7 +100,7 @@ check "services of IPv6 have a table" is_whole services6
 
 config </dev/null
 check "a reload that uses less" reload
-check "what was used stays" expect "programs put in place" "$(replaced)" -eq 1
+check "what was used stays" expect "programs put in place" "$(replaced)" -eq 2
 config < <(guarded)
 check "a reload that uses a list and a rate" reload
 is_guarded "after a reload"
