@@ -38,6 +38,7 @@ enum {
 	LRU_ENTRIES = FLOWS / 2, /* of the simulated one: a flood, or its size, leaves no more to these connections */
 	SILENCE_MS = 120,      /* an active connection sends at least this often */
 	LOOPBACK = 1,
+	CLIENT_MAC = 0xfe,     /* last byte; no server's */
 	SETTLE_MS = 20000,     /* far beyond what it takes */
 };
 
@@ -254,7 +255,7 @@ static int send_packet(const struct flow_state *f, uint8_t flags)
 	static struct frame in, out;
 	char from[ADDR_TEXT_MAX];
 	const struct packet p = {
-		.l2_from = 2, .l2_to = 1, .from = from, .to = "192.0.2.10", .sport = f->sport, .dport = 80,
+		.l2_from = CLIENT_MAC, .l2_to = 1, .from = from, .to = "192.0.2.10", .sport = f->sport, .dport = 80,
 		.protocol = TCP, .flags = flags,
 	};
 	struct xdp_md ctx = { .ingress_ifindex = LOOPBACK };
@@ -701,6 +702,29 @@ static void a_size_that_had_to_wait_comes_in_the_end(void **state)
 	end();
 }
 
+/* A drain of all must not cost the connections that it is to spare. */
+static void a_table_keeps_its_size_while_nobody_takes_connections(void **state)
+{
+	uint32_t before;
+
+	begin(1, 12);
+	for (unsigned i = BACKUPS_FROM; i < SERVERS_MAX; i++)
+		w.servers[i] = (struct site){ .configured = true, .weight = 1 };
+	reload();
+	settle();
+	before = slots_now();
+	for (unsigned i = 0; i < FLOWS; i++)
+		open_flow(&w.flows[i]);
+	for (unsigned i = SERVERS_MAX; i-- > 0;) /* the backups first: they never stand in */
+		admin(i, HEALTH_DRAIN);
+	settle();
+	assert_int_equal(slots_now(), before);
+	for (unsigned i = 0; i < FLOWS; i++)
+		go_on(&w.flows[i]);
+	assert_int_equal(w.refused + w.broken, 0);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -708,6 +732,7 @@ int main(void)
 		cmocka_unit_test(nor_in_a_large_table),
 		cmocka_unit_test(a_connection_outlives_the_window_of_its_slot),
 		cmocka_unit_test(a_size_that_had_to_wait_comes_in_the_end),
+		cmocka_unit_test(a_table_keeps_its_size_while_nobody_takes_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
