@@ -21,6 +21,9 @@ struct flow_key {
 
 #define FLOW_CANDIDATES 3
 
+/* Of the second word of struct flow4 what is key: local and kind, not `away`. */
+#define FLOW_KEY4_MASK 0xffffff
+
 /* A hit: tag is NULL when there was none. */
 struct flow {
 	__u64 *tag;
@@ -65,16 +68,21 @@ static __always_inline bool flow_matches(const void *record, const struct flow_k
 
 	if (v6)
 		return w[0] == key->w[0] && w[1] == key->w[1] && w[2] == key->w[2];
-	return w[0] == key->w[0] && *(const __u32 *)&w[1] == (__u32)key->w[1];
+	return w[0] == key->w[0] && !((*(const __u32 *)&w[1] ^ key->w[1]) & FLOW_KEY4_MASK);
 }
 
-static __always_inline void *flow_bucket(__u64 hash, const int choice, const bool v6)
+static __always_inline __u32 flow_index(__u64 hash, int choice, const bool v6)
 {
-	__u32 mask = v6 ? flow_mask6 : flow_mask4;
-	__u32 index = hash & mask;
+	const __u32 mask = v6 ? flow_mask6 : flow_mask4;
+	const __u32 first = hash & mask;
 
-	if (choice)
-		index = flow_second(hash, index, mask);
+	return choice ? flow_second(hash, first, mask) : first;
+}
+
+static __always_inline void *flow_bucket(__u64 hash, int choice, const bool v6)
+{
+	__u32 index = flow_index(hash, choice, v6);
+
 	return v6 ? bpf_map_lookup_elem(&flows6, &index) : bpf_map_lookup_elem(&flows4, &index);
 }
 
@@ -87,6 +95,22 @@ static __always_inline __u64 *flow_entry(void *from, __u32 way, const bool v6)
 static __always_inline void *flow_record(__u64 *entry)
 {
 	return entry + 1;
+}
+
+/* How many flows of a line stand elsewhere. */
+static __always_inline __u64 flow_away(const void *line, const bool v6)
+{
+	return v6 ? *(const volatile __u64 *)&((const struct flow_entry6 *)line)->away :
+		    *(const volatile __u8 *)&((const struct flow_entry4 *)line)->flow.away;
+}
+
+/* Below `away` in its 32-bit word are fields of a record that others may be writing: these stay as they are. */
+static __always_inline void flow_add_away(void *line, const int change, const bool v6)
+{
+	if (v6)
+		__sync_fetch_and_add(&((struct flow_entry6 *)line)->away, change);
+	else
+		__sync_fetch_and_add((__u32 *)&((struct flow_entry4 *)line)->flow.local, (__u32)change << 24);
 }
 
 #define FLOW_MATCH_MASK (FLOW_TAG(0xffff, FLOW_LIFE, 0, 0, 0))
@@ -138,25 +162,31 @@ static __always_inline bool flow_is(struct flow *f, __u64 *entry, const struct f
 }
 
 /*
- * Finds the live entry of a key: in the flow's own line, else in both buckets, all of whose tags are loaded before any is
- * compared: one miss, not four. More than FLOW_CANDIDATES entries of one 16-bit fingerprint in two buckets are not looked
- * at: the key of the hash is secret and new for each table, so nobody can make them, and by chance it takes 2^48 flows.
+ * Finds the live entry of a key: in the flow's own line; else, if a flow of that line stands elsewhere, in both buckets, all
+ * of whose tags are loaded before any is compared: one miss, not four. More than FLOW_CANDIDATES entries of one 16-bit
+ * fingerprint in two buckets are not looked at: the key of the hash is secret and new for each table, so nobody can make
+ * them, and by chance it takes 2^48 flows.
  */
 static __always_inline struct flow flow_find(const struct flow_key *key, __u64 hash, const bool v6)
 {
 	const __u64 wanted = FLOW_TAG(hash >> 48, FLOW_LIVE, 0, 0, 0);
-	void *first = flow_bucket(hash, 0, v6), *second, *line;
+	void *first = flow_bucket(hash, 0, v6), *second;
 	struct flow f = {};
 	__u32 ways;
 
 	if (!first)
 		return f;
-	line = flow_entry(first, flow_home(hash, v6), v6);
-	ways = flow_ways(line, v6 ? 1 : 2, FLOW_MATCH_MASK, wanted, v6);
-	if (ways && flow_is(&f, flow_entry(line, ~ways & 1, v6), key, wanted, v6))
+	first = flow_entry(first, flow_home(hash, v6), v6);
+	ways = flow_ways(first, v6 ? 1 : 2, FLOW_MATCH_MASK, wanted, v6);
+	if (ways && flow_is(&f, flow_entry(first, ~ways & 1, v6), key, wanted, v6))
 		return f;
+	/* Of two of one fingerprint the second has not been looked at. */
+	if (!flow_away(first, v6) && (v6 || ways != 3))
+		return f;
+	asm volatile("" : "+r"(hash)); /* the bucket is found anew: to keep it until here takes stack */
+	first = flow_bucket(hash, 0, v6);
 	second = flow_bucket(hash, 1, v6);
-	if (!second)
+	if (!first || !second)
 		return f;
 	ways = flow_ways(first, FLOW_WAYS, FLOW_MATCH_MASK, wanted, v6) |
 	       flow_ways(second, FLOW_WAYS, FLOW_MATCH_MASK, wanted, v6) << FLOW_WAYS;
@@ -222,13 +252,21 @@ static __always_inline void flow_unlock(__u64 *lock)
 	__sync_lock_test_and_set(lock, 0);
 }
 
+/* All but `away`, which other CPUs may be counting in. */
 static __always_inline void flow_write(__u64 *to, const __u64 *record, const bool v6)
 {
 	const int words = (v6 ? sizeof(struct flow6) : sizeof(struct flow4)) / sizeof(__u64);
 
 #pragma unroll
-	for (int w = 0; w < words; w++)
-		*(volatile __u64 *)&to[w] = record[w];
+	for (int w = 0; w < words; w++) {
+		if (v6 || w != 1) {
+			*(volatile __u64 *)&to[w] = record[w];
+			continue;
+		}
+		*(volatile __u16 *)&((struct flow4 *)to)->local = record[w];
+		*(volatile __u8 *)&((struct flow4 *)to)->kind = record[w] >> 16;
+		*(volatile __u32 *)&((struct flow4 *)to)->to = record[w] >> 32;
+	}
 }
 
 /* May this entry give way? Only a record of a plain flow (no own port hangs on it) that no second packet has proven. */
@@ -240,81 +278,108 @@ static __always_inline bool flow_is_evictable(__u64 tag, const void *record, con
 	return (FLOW_STATE(tag) & (FLOW_LIFE | FLOW_PROVEN)) == FLOW_LIVE && !from && !(kind & FLOW_REPLY);
 }
 
+/* Key and fields of a record as its words; IPv4 has three. */
+struct flow_words {
+	__u64 w[6];
+};
+
+/* The line in which a flow's first bucket counts those that stand elsewhere; NULL never happens. */
+static __always_inline void flow_count_away(__u64 hash, const int change, const bool v6)
+{
+	void *first = flow_bucket(hash, 0, v6);
+
+	if (first)
+		flow_add_away(flow_entry(first, flow_home(hash, v6), v6), change, v6);
+}
+
+/* The flow of a claimed entry is over: its line no longer counts it. */
+static __always_inline void flow_forget_away(const __u64 *record, __u32 index, __u32 way, const bool v6)
+{
+	const struct flow_key key = { { record[0], v6 ? record[1] : record[1] & FLOW_KEY4_MASK, v6 ? record[2] : 0 } };
+	const __u64 hash = flow_hash(&key, v6);
+
+	if (flow_index(hash, 0, v6) != index || (v6 ? way : way & 2) != flow_home(hash, v6))
+		flow_count_away(hash, -1, v6);
+}
+
+/* Writes the record of a claimed entry and publishes it. `away`: it is in another line than the flow's own. */
+static __always_inline void flow_publish(__u64 *entry, __u64 hash, const struct flow_words *record, __u64 tag, bool away,
+					 const bool v6)
+{
+	if (away)
+		flow_count_away(hash, 1, v6);
+	flow_write(flow_record(entry), record->w, v6);
+	__sync_lock_test_and_set(entry, tag);
+}
+
 /* Both buckets are full: a half-open or unproven record gives way, so that a flood of them can't keep the table. */
-static __always_inline bool flow_evict(void *first, void *second, const __u64 *record, __u64 tag, struct flow *f,
-				       const bool v6)
+static __always_inline bool flow_evict(__u64 hash, const struct flow_words *record, __u64 tag, const bool v6)
 {
 	for (__u32 i = 0; i < 2 * FLOW_WAYS; i++) {
-		void *bucket = i < FLOW_WAYS ? first : second;
-		__u64 *t = flow_entry(bucket, i & (FLOW_WAYS - 1), v6);
-		void *r = flow_record(t);
-		__u64 old = load_u64(t);
+		const __u32 way = i & (FLOW_WAYS - 1);
+		void *bucket = flow_bucket(hash, i >= FLOW_WAYS, v6);
+		__u64 *t, old;
 
-		if (!flow_is_evictable(old, r, v6) ||
+		if (!bucket)
+			return false;
+		t = flow_entry(bucket, way, v6);
+		old = load_u64(t);
+		if (!flow_is_evictable(old, flow_record(t), v6) ||
 		    __sync_val_compare_and_swap(t, old, FLOW_STATE_BITS(FLOW_BUSY)) != old)
 			continue;
-		flow_write(r, record, v6);
-		__sync_lock_test_and_set(t, tag);
-		f->tag = t;
-		f->record = r;
-		f->value = tag;
+		flow_forget_away(flow_record(t), flow_index(hash, i >= FLOW_WAYS, v6), way, v6);
+		flow_publish(t, hash, record, tag, i >= FLOW_WAYS || (v6 ? way : way & 2) != flow_home(hash, v6), v6);
 		account_event(EVENT_EVICTED);
 		return true;
 	}
 	return false;
 }
 
-/* The ways of a bucket in the order in which a flow fills them. */
-static __always_inline __u32 flow_from_home(__u32 ways, __u32 home)
+/* The free ways of a bucket in the order in which a flow fills them. */
+static __always_inline __u32 flow_free_ways(__u64 hash, const int choice, const bool v6)
 {
+	void *bucket = flow_bucket(hash, choice, v6);
+	const __u32 home = flow_home(hash, v6);
+	__u32 ways;
+
+	if (!bucket)
+		return 0;
+	ways = flow_ways(bucket, FLOW_WAYS, ~0ULL, 0, v6);
 	return (ways >> home | ways << (FLOW_WAYS - home)) & 15;
 }
 
 /*
  * Claims an entry, writes the record, publishes the tag. Of the first bucket while half of it is free, so that most flows
- * are found there; then of the one with more room. The caller holds the key's lock and has found it absent. Fills *f and
- * returns true; false = both buckets are full.
+ * are found there and the second is not looked at; then of the one with more room. The caller holds the key's lock and has
+ * found it absent. False = both buckets are full.
  */
-static __always_inline bool flow_insert(__u64 hash, const __u64 *record, __u64 tag, struct flow *f, const bool v6)
+static __always_inline bool flow_insert(__u64 hash, const struct flow_words *record, __u64 tag, const bool v6)
 {
-	void *first = flow_bucket(hash, 0, v6);
-	void *second = flow_bucket(hash, 1, v6);
-	const __u32 home = flow_home(hash, v6);
-	__u32 ways, other, room;
+	__u32 ways = flow_free_ways(hash, 0, v6), swapped = 0;
 
-	if (!first || !second)
-		return false;
-	ways = flow_from_home(flow_ways(first, FLOW_WAYS, ~0ULL, 0, v6), home);
-	other = flow_from_home(flow_ways(second, FLOW_WAYS, ~0ULL, 0, v6), home);
-	room = flow_count(ways);
-	if (room <= FLOW_WAYS / 2 && flow_count(other) > room) {
-		void *swap = first;
-		__u32 swap_ways = ways;
+	if (flow_count(ways) <= FLOW_WAYS / 2) {
+		const __u32 other = flow_free_ways(hash, 1, v6);
 
-		first = second;
-		second = swap;
-		ways = other;
-		other = swap_ways;
+		swapped = flow_count(other) > flow_count(ways);
+		ways = swapped ? other | ways << FLOW_WAYS : ways | other << FLOW_WAYS;
 	}
-	ways |= other << FLOW_WAYS;
 	for (int i = 0; i < 2 * FLOW_WAYS && ways; i++) {
-		const bool in_first = ways & 15;
-		const __u32 way = (flow_lowest(in_first ? ways : ways >> FLOW_WAYS) + home) & (FLOW_WAYS - 1);
-		__u64 *t = flow_entry(in_first ? first : second, way, v6);
+		const bool low = ways & 15;
+		const __u32 nth = flow_lowest(low ? ways : ways >> FLOW_WAYS);
+		const bool second = low == swapped;
+		void *bucket = flow_bucket(hash, second, v6);
+		__u64 *t;
 
+		if (!bucket)
+			return false;
+		t = flow_entry(bucket, (nth + flow_home(hash, v6)) & (FLOW_WAYS - 1), v6);
 		if (__sync_val_compare_and_swap(t, 0, FLOW_STATE_BITS(FLOW_BUSY)) == 0) {
-			__u64 *r = flow_record(t);
-
-			flow_write(r, record, v6);
-			__sync_lock_test_and_set(t, tag);
-			f->tag = t;
-			f->record = r;
-			f->value = tag;
+			flow_publish(t, hash, record, tag, second || nth >= (v6 ? 1 : 2), v6);
 			return true;
 		}
 		ways &= ways - 1;
 	}
-	return flow_evict(first, second, record, tag, f, v6);
+	return flow_evict(hash, record, tag, v6);
 }
 
 static __always_inline __u64 flow_new_tag(__u64 hash, __u8 state, __u32 server, __u64 server_word)

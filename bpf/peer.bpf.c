@@ -27,7 +27,7 @@ static __always_inline bool peer_is_same(const __u64 *record, const __u64 words[
 
 	if (v6)
 		return record[3] == words[3] && record[4] == words[4] && ((record[5] ^ words[5]) & mask) == 0;
-	return record[1] == words[1] && ((record[2] ^ words[2]) & mask) == 0;
+	return record[1] >> 32 == words[1] >> 32 && ((record[2] ^ words[2]) & mask) == 0;
 }
 
 /* The way back to the client is known by now. */
@@ -107,7 +107,7 @@ static __always_inline __u32 peer_put(const struct peer_record *r, const __u64 w
 		const __u64 tag = FLOW_TAG(hash >> 48, FLOW_LIVE | FLOW_PEER | state, r->generation, r->server,
 					   tick_now() - r->age);
 
-		result = flow_insert(hash, words, tag, &f, v6) ? PEER_INSERTED : PEER_FULL;
+		result = flow_insert(hash, (const struct flow_words *)words, tag, v6) ? PEER_INSERTED : PEER_FULL;
 	}
 	flow_unlock(lock);
 	return result;

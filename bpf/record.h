@@ -80,7 +80,7 @@ struct work {
 	struct fields request;   /* in: to = the server; out: from = the own address and port */
 	struct fields reply;     /* to = the client, from = the service's address */
 	/* Scratch. */
-	__u64 words[6];          /* a record being written */
+	struct flow_words words; /* a record being written */
 	struct flow_key other_key;
 	struct fields other;
 };
@@ -193,8 +193,8 @@ static __always_inline enum verdict record_claim_port(struct work *w, const stru
 	if (f.tag)
 		verdict = closed_too ? record_evict_closed(w, own, &f, v6) : VERDICT_PORTS_EXHAUSTED;
 	if (!verdict) {
-		fields_words(key, &w->reply, w->words, v6);
-		if (!flow_insert(hash, w->words, flow_new_tag(hash, 0, w->server, w->server_word), &f, v6))
+		fields_words(key, &w->reply, w->words.w, v6);
+		if (!flow_insert(hash, &w->words, flow_new_tag(hash, 0, w->server, w->server_word), v6))
 			verdict = VERDICT_FLOW_TABLE_FULL;
 	}
 	flow_unlock(lock);
@@ -202,6 +202,21 @@ static __always_inline enum verdict record_claim_port(struct work *w, const stru
 	w->request.from_port = own->port;
 	explain_own_port(own->address, own->port);
 	return verdict;
+}
+
+/* Functions of their own: the verifier checks a port's claim once, not once for each that is tried. */
+__noinline int record_claim_port4(struct work *w, __u32 address, __u32 port, __u32 closed_too)
+{
+	const struct own_port own = { .address = address, .port = port };
+
+	return w ? record_claim_port(w, &own, closed_too, false) : VERDICT_INTERNAL;
+}
+
+__noinline int record_claim_port6(struct work *w, __u32 address, __u32 port, __u32 closed_too)
+{
+	const struct own_port own = { .address = address, .port = port };
+
+	return w ? record_claim_port(w, &own, closed_too, true) : VERDICT_INTERNAL;
 }
 
 /* Finds an own port for the connection and records the way back. */
@@ -223,7 +238,8 @@ static __always_inline int record_reply(struct work *w, __u32 pool_offset, __u32
 		if (!own)
 			return VERDICT_INTERNAL;
 		/* One that nobody has first: a server remembers a closed connection (TIME_WAIT) and may refuse its port. */
-		verdict = record_claim_port(w, own, i >= NAT_PROBES / 2, v6);
+		verdict = v6 ? record_claim_port6(w, own->address, own->port, i >= NAT_PROBES / 2) :
+			       record_claim_port4(w, own->address, own->port, i >= NAT_PROBES / 2);
 	}
 	return verdict;
 }
@@ -244,14 +260,14 @@ static __always_inline void record_undo_reply(const struct work *w, const bool v
 static __always_inline int record_request(struct work *w, __u32 must, const bool v6)
 {
 	enum verdict verdict = VERDICT_CONTINUE;
-	struct flow_key key = w->key;
+	const struct flow_key *key = &w->key;
 	__u64 *lock = flow_lock(w->hash);
 	struct flow f;
 
 	if (!lock) {
 		verdict = VERDICT_LOCK_BUSY;
 	} else {
-		f = flow_find(&key, w->hash, v6);
+		f = flow_find(key, w->hash, v6);
 		if (f.tag) {
 			if (w->nat)
 				record_undo_reply(w, v6);
@@ -262,8 +278,8 @@ static __always_inline int record_request(struct work *w, __u32 must, const bool
 			return VERDICT_CONTINUE;
 		}
 		explain(EXPLAIN_RECORDED);
-		fields_words(&key, &w->request, w->words, v6);
-		if (flow_insert(w->hash, w->words, flow_new_tag(w->hash, w->state, w->server, w->server_word), &f,
+		fields_words(key, &w->request, w->words.w, v6);
+		if (flow_insert(w->hash, &w->words, flow_new_tag(w->hash, w->state, w->server, w->server_word),
 				v6)) {
 			if (w->nat)
 				record_half_open(w->server, 1);

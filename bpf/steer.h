@@ -356,15 +356,17 @@ static __always_inline enum verdict steer_by_record(struct packet *p, struct ste
  */
 static __always_inline enum verdict steer_unsettled(struct packet *p, struct steer *s, __u64 slot, const bool v6)
 {
-	const bool dirty = SLOT_STATE(slot) == SLOT_DIRTY;
-	const bool opens = packet_opens(p);
 	enum verdict verdict;
+	bool dirty, opens;
 	struct work *w;
 	__u32 id = 0;
 
 	steer_set_key(p, s, v6);
 	if (steer_remembered(p, s, 0, v6))
 		return VERDICT_CONTINUE;
+	asm volatile("" : "+r"(slot)); /* taken apart now: its parts would take stack during the look-up */
+	dirty = SLOT_STATE(slot) == SLOT_DIRTY;
+	opens = packet_opens(p);
 	if (dirty && !opens && !SLOT_PREVIOUS(slot)) {
 		id = select_before(p, s->service, v6);
 		explain_old_table(id);

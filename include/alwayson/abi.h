@@ -303,6 +303,9 @@ struct hop {
 /*
  * The flow table: buckets of four entries, two of them a flow's choices (hash bits 0.. and 32..). Within either it has a
  * line of its own (64 bytes, flow_home()), which is filled first: nine in ten flows are found with one line of memory.
+ * That line of the first bucket counts in `away` its flows that stand elsewhere: where there is none, the line alone tells
+ * that a flow is not known. Whoever publishes an entry elsewhere counts it before, whoever frees or reuses it takes it off
+ * after: a count too high makes look-ups slower, one too low would lose connections.
  * A tag is the published word of an entry:
  *   bits 0-15 tick last seen, 16-31 server id, 32-39 the server id's generation, 40-47 state, 48-63 fingerprint.
  * Ticks are jiffies >> tick_shift, about 4 s. The tick is stored alone (16 bits); all else of a live tag changes by
@@ -350,7 +353,7 @@ struct flow4 {
 	__be16 local_port;
 	__u16 local;       /* address id */
 	__u8 kind;
-	__u8 zero;
+	__u8 away;         /* of the line that this record begins (else 0), not of the record: neither key nor written with it */
 	__be32 to;
 	__be16 to_port;
 	__be16 from_port;
@@ -380,7 +383,7 @@ struct flow_entry4 {
 struct flow_entry6 {
 	__u64 tag;
 	struct flow6 flow;
-	__u64 zero;        /* so that each is one line */
+	__u64 away;        /* of the line, which each is */
 };
 
 struct bucket4 {

@@ -75,7 +75,7 @@ static long one_ours_insert(__u32 n, void *ctx)
 	struct order *o = order_of_this_cpu();
 	struct flow_key key = key_of(o, n);
 	const __u64 hash = flow_hash(&key, false);
-	__u64 record[3] = { key.w[0], key.w[1], 0 };
+	struct flow_words record = { { key.w[0], key.w[1] } };
 	struct flow f = flow_find(&key, hash, false);
 	__u64 *lock;
 
@@ -88,7 +88,7 @@ static long one_ours_insert(__u32 n, void *ctx)
 	}
 	f = flow_find(&key, hash, false);
 	if (!f.tag) {
-		if (flow_insert(hash, record, flow_new_tag(hash, o->state, 1, 0), &f, false))
+		if (flow_insert(hash, &record, flow_new_tag(hash, o->state, 1, 0), false))
 			o->done++;
 		else
 			o->refused++;

@@ -10,7 +10,7 @@
 
 #include "world.h"
 
-enum { FLOWS = 400, ROUNDS = 40, MANY_ROUNDS = 100, THREADS = 2, REPEATS_MAX = 10000 };
+enum { FLOWS = 400, FLOOD = 24000, ROUNDS = 40, MANY_ROUNDS = 100, THREADS = 2, REPEATS_MAX = 10000 };
 
 /* What one thread sends: FLOWS packets from `first` on, the others' order or its own. */
 struct sender {
@@ -20,6 +20,7 @@ struct sender {
 	uint8_t protocol, flags;
 	bool v6, backwards;
 	unsigned first;
+	unsigned count;         /* 0: FLOWS */
 	unsigned repeated;      /* packets that did not leave at once */
 };
 
@@ -27,15 +28,16 @@ static void *send_all(void *arg)
 {
 	static __thread struct frame in, out;
 	struct sender *s = arg;
+	const unsigned count = s->count ? s->count : FLOWS;
 	cpu_set_t one;
 
 	CPU_ZERO(&one);
 	CPU_SET(s->cpu, &one);
 	pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
 	pthread_barrier_wait(s->start);
-	for (unsigned n = 0; n < FLOWS; n++) {
-		struct packet p = client_packet(s->v6, s->protocol, 20000 + s->first +
-						(s->backwards ? FLOWS - 1 - n : n), s->flags);
+	for (unsigned n = 0; n < count; n++) {
+		struct packet p = client_packet(s->v6, s->protocol, (s->count ? 1024 : 20000) + s->first +
+						(s->backwards ? count - 1 - n : n), s->flags);
 
 		frame_build(&p, &in);
 		/* The other CPU may be taken from us while it holds the lock: as TCP does, try again a little later. */
@@ -183,6 +185,31 @@ static void two_cpus_after_the_last_ports(void **state)
 	rig_catch_up(r);
 }
 
+/*
+ * Both CPUs make entries give way to theirs in a full table: flows come and go in lines in which the other counts. That
+ * each count is exact afterwards is what rig_check_tables() sees.
+ */
+static void both_fill_the_table(void **state)
+{
+	struct rig *r = *state;
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct sender senders[THREADS] = {
+			{ .protocol = TCP, .flags = SYN, .v6 = v6, .count = FLOOD },
+			{ .protocol = TCP, .flags = SYN, .v6 = v6, .count = FLOOD, .first = FLOOD },
+		};
+
+		rig_clear(state);
+		world_lay(r, &(struct world){ .forward = FORWARD_DSR, .servers = 3 });
+		for (unsigned n = 0; n < 2; n++) {
+			both_send(r, senders);
+			rig_check_tables(r);
+		}
+		assert_in_range(rig_live_flows(r, v6), 2 * RIG_BUCKETS, FLOW_WAYS * RIG_BUCKETS);
+	}
+	rig_catch_up(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +217,7 @@ int main(void)
 		rig_test(nat_maglev),
 		rig_test(dsr_roundrobin),
 		rig_test(two_cpus_after_the_last_ports),
+		rig_test(both_fill_the_table),
 	};
 
 	return cmocka_run_group_tests_name("cpus", tests, rig_open, rig_close);

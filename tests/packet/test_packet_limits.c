@@ -209,9 +209,10 @@ static void empty_tables(struct rig *r)
 			for (unsigned way = 0; way < FLOW_WAYS; way++) {
 				uint64_t *tag = flows_tag(r->m, v6, b, way);
 
-				if (FLOW_SERVER(*tag) == RIG_SERVERS - 1 ||
-				    (FLOW_STATE(*tag) & FLOW_LIFE) == FLOW_DEAD)
-					*tag = 0;
+				if (FLOW_SERVER(*tag) == RIG_SERVERS - 1)
+					*tag = 0; /* no line counts it */
+				else if ((FLOW_STATE(*tag) & FLOW_LIFE) == FLOW_DEAD)
+					flows_free(r->m, tag);
 			}
 }
 

@@ -16,6 +16,8 @@ enum {
 	AIMED_AT = 32,             /* buckets that the chosen keys have in common */
 	LARGE_BUCKETS = 1 << 23,
 	LARGE_FLOWS = 10 << 20,
+	LOOKED_AT = 1 << 19,       /* keys among which two of one line and fingerprint are sought */
+	CHURN_ROUNDS = 12,
 };
 
 /* A client's packet without a text for its address: millions of them are built. */
@@ -148,6 +150,101 @@ static void most_flows_stand_in_their_own_line(void **state)
 	rig_catch_up(r);
 }
 
+struct place {
+	uint64_t where; /* fingerprint, first bucket, line */
+	uint32_t n;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	const uint64_t x = ((const struct place *)a)->where, y = ((const struct place *)b)->where;
+
+	return (x > y) - (x < y);
+}
+
+/* Two flows that one line holds, and that are the same but for their keys: either is found, with nothing elsewhere. */
+static void two_of_one_fingerprint_in_a_line(void **state)
+{
+	static struct frame out;
+	struct rig *r = *state;
+	const uint32_t mask = r->m->bucket4_count - 1;
+	_cleanup_free_ struct place *places = calloc(LOOKED_AT, sizeof(*places));
+	unsigned pairs = 0;
+	uint16_t local;
+
+	assert_non_null(places);
+	world_lay(r, &(struct world){ .forward = FORWARD_DSR, .servers = 3 });
+	local = world_address(r, VIP4);
+	for (uint32_t n = 0; n < LOOKED_AT; n++) {
+		const uint64_t hash = hash_with(&r->m->flow_key, n >> 12, 1024 + (n & 0xfff), local);
+
+		places[n] = (struct place){ hash >> 48 << 40 | (hash & mask) << 2 | flow_home(hash, false), n };
+	}
+	qsort(places, LOOKED_AT, sizeof(*places), compare_places);
+	for (uint32_t i = 1; i < LOOKED_AT; i++) {
+		uint8_t server[2];
+
+		if (places[i].where != places[i - 1].where)
+			continue;
+		pairs++;
+		for (unsigned k = 0; k < 2; k++) {
+			send_from(r, places[i - k].n >> 12, 1024 + (places[i - k].n & 0xfff), SYN, &out);
+			server[k] = out.bytes[5];
+		}
+		for (unsigned k = 0; k < 2; k++) {
+			const uint64_t unknown = rig_verdicts(r, VERDICT_NO_FLOW);
+
+			send_from(r, places[i - k].n >> 12, 1024 + (places[i - k].n & 0xfff), ACK, &out);
+			assert_int_equal(rig_verdicts(r, VERDICT_NO_FLOW), unknown);
+			assert_int_equal(out.bytes[5], server[k]);
+		}
+	}
+	assert_true(pairs > 0);
+	rig_catch_up(r);
+}
+
+/*
+ * Connections come and go in a table in which many stand in another line than their own: none of those that stay is lost by
+ * what others leave, and nothing is recorded twice. What a line counts is seen to be exact after each test.
+ */
+static void none_is_lost_as_others_come_and_go(void **state)
+{
+	static struct frame out;
+	struct rig *r = *state;
+	const uint32_t step = r->m->bucket4_count * 3 / 8;
+	uint64_t unknown;
+	uint32_t from = 0, to = 0;
+
+	world_lay(r, &(struct world){ .forward = FORWARD_DSR, .servers = 3 });
+	unknown = rig_verdicts(r, VERDICT_NO_FLOW);
+	for (unsigned round = 0; round < CHURN_ROUNDS; round++) {
+		for (uint32_t n = to; n < to + step; n++) {
+			send_from(r, n >> 12, 1024 + (n & 0xfff), SYN, &out);
+			send_from(r, n >> 12, 1024 + (n & 0xfff), ACK, &out);
+		}
+		to += step;
+		if (round >= 2) { /* more than a quarter of the places: the oldest third goes, ended and freed as by the agent */
+			for (uint32_t b = 0; b < r->m->bucket4_count; b++)
+				for (unsigned way = 0; way < FLOW_WAYS; way++) {
+					struct flow_view v;
+
+					if (flows_read(r->m, false, b, way, &v) &&
+					    ((v.remote.bytes[2] << 8 | v.remote.bytes[3]) << 12 |
+					     (v.remote_port - 1024)) < (int)(from + step))
+						assert_true(flows_kill(&v));
+				}
+			rig_sweep(r);
+			from += step;
+		}
+		for (uint32_t n = from; n < to; n++)
+			send_from(r, n >> 12, 1024 + (n & 0xfff), ACK, &out);
+		assert_int_equal(rig_verdicts(r, VERDICT_NO_FLOW), unknown);
+		assert_int_equal(rig_live_flows(r, false), to - from);
+		rig_check_tables(r);
+	}
+	rig_catch_up(r);
+}
+
 /* What was measured must hold as well when the table is as large as it gets. */
 static void ten_million_connections(void **state)
 {
@@ -180,6 +277,8 @@ int main(void)
 		rig_test(most_flows_stand_in_their_own_line),
 		rig_test(a_flood_takes_no_established_connections_place),
 		rig_test(chosen_keys_fill_no_bucket),
+		rig_test(two_of_one_fingerprint_in_a_line),
+		rig_test(none_is_lost_as_others_come_and_go),
 	};
 	const struct CMUnitTest large[] = {
 		cmocka_unit_test_setup(ten_million_connections, rig_clear),

@@ -307,7 +307,7 @@ static void on_grace(void *ctx)
 	struct sweep *s = ctx;
 
 	for (size_t i = 0; i < s->freeing.count; i++)
-		flows_free(s->freeing.items[i]);
+		flows_free(s->maps, s->freeing.items[i]);
 	s->freeing.count = 0;
 	s->waiting = false;
 }

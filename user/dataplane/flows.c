@@ -6,6 +6,9 @@
 
 #include "base/cleanup.h"
 
+/* Of struct flow4 and flow6: up to `kind`, and v6 its zero as well. */
+enum { KEY4_BYTES = 11, KEY6_BYTES = 24 };
+
 uint32_t flows_buckets(const struct dataplane_maps *m, bool v6)
 {
 	return v6 ? m->bucket6_count : m->bucket4_count;
@@ -115,21 +118,33 @@ bool flows_find_other(const struct dataplane_maps *m, const struct flow_view *f,
 	return false;
 }
 
+/* Of a record in the shared memory: without `away`, which is none of its own. */
+static void read_key(bool v6, const void *record, uint64_t ret[3])
+{
+	memset(ret, 0, 3 * sizeof(*ret));
+	memcpy(ret, record, v6 ? KEY6_BYTES : KEY4_BYTES);
+}
+
+static uint64_t key_hash(const struct dataplane_maps *m, bool v6, const uint64_t key[3])
+{
+	return v6 ? hash_3(&m->flow_key, key[0], key[1], key[2]) : hash_2(&m->flow_key, key[0], key[1]);
+}
+
 bool flows_find(const struct dataplane_maps *m, bool v6, const void *record, struct flow_view *ret)
 {
-	const size_t key = v6 ? 24 : 12;
 	const uint32_t mask = flows_buckets(m, v6) - 1;
-	uint64_t words[3] = {}, hash;
+	uint64_t key[3], hash;
 	uint32_t buckets[2];
 
-	memcpy(words, record, key);
-	hash = v6 ? hash_3(&m->flow_key, words[0], words[1], words[2]) : hash_2(&m->flow_key, words[0], words[1]);
+	read_key(v6, record, key);
+	hash = key_hash(m, v6, key);
 	buckets[0] = hash & mask;
 	buckets[1] = flow_second(hash, buckets[0], mask);
 	for (size_t b = 0; b < array_size(buckets); b++)
 		for (unsigned way = 0; way < FLOW_WAYS; way++)
 			if (FLOW_FINGERPRINT(read_tag(flows_tag(m, v6, buckets[b], way))) == hash >> 48 &&
-			    flows_read(m, v6, buckets[b], way, ret) && memcmp(ret->record, record, key) == 0)
+			    flows_read(m, v6, buckets[b], way, ret) &&
+			    memcmp(ret->record, record, v6 ? KEY6_BYTES : KEY4_BYTES) == 0)
 				return true;
 	return false;
 }
@@ -160,7 +175,44 @@ bool flows_end(struct flow_view *f, uint8_t generation, uint16_t tick)
 	return false;
 }
 
-void flows_free(uint64_t *tag)
+/* Where an entry stands, by its tag's address. */
+static bool place_of(const struct dataplane_maps *m, const uint64_t *tag, uint32_t *ret_bucket, unsigned *ret_way)
 {
+	const uintptr_t at = (uintptr_t)tag, table4 = (uintptr_t)m->flows4, table6 = (uintptr_t)m->flows6;
+	const bool v6 = at - table4 >= (uintptr_t)m->bucket4_count * sizeof(*m->flows4);
+	const size_t offset = at - (v6 ? table6 : table4);
+	const size_t bucket = v6 ? sizeof(struct bucket6) : sizeof(struct bucket4);
+
+	*ret_bucket = offset / bucket;
+	*ret_way = offset % bucket / (bucket / FLOW_WAYS);
+	return v6;
+}
+
+bool flows_stands_away(const struct dataplane_maps *m, const uint64_t *tag, uint32_t *ret_bucket, unsigned *ret_home)
+{
+	uint32_t bucket;
+	unsigned way;
+	const bool v6 = place_of(m, tag, &bucket, &way);
+	uint64_t key[3], hash;
+
+	read_key(v6, tag + 1, key);
+	hash = key_hash(m, v6, key);
+	*ret_bucket = hash & (flows_buckets(m, v6) - 1);
+	*ret_home = flow_home(hash, v6);
+	return *ret_bucket != bucket || *ret_home != (v6 ? way : way & 2);
+}
+
+void flows_free(const struct dataplane_maps *m, uint64_t *tag)
+{
+	uint32_t first, bucket;
+	unsigned home, way;
+	const bool v6 = place_of(m, tag, &bucket, &way), away = flows_stands_away(m, tag, &first, &home);
+
 	__atomic_store_n(tag, 0, __ATOMIC_RELEASE);
+	if (!away)
+		return;
+	if (v6)
+		__atomic_fetch_sub(&m->flows6[first].entries[home].away, 1, __ATOMIC_RELEASE);
+	else
+		__atomic_fetch_sub(&m->flows4[first].entries[home].flow.away, 1, __ATOMIC_RELEASE);
 }

@@ -48,7 +48,15 @@ static inline bool flows_is_transparent(const struct flow_view *f)
  * it. `generation`: any but its server's.
  */
 bool flows_end(struct flow_view *f, uint8_t generation, uint16_t tick);
-/* Gives a dead entry back. Only after a grace period. */
-void flows_free(uint64_t *tag);
+/*
+ * Does the entry of this tag (not an empty one) stand in another line than its own, and which is that one: the bucket, and
+ * the way that begins it?
+ */
+bool flows_stands_away(const struct dataplane_maps *m, const uint64_t *tag, uint32_t *ret_bucket, unsigned *ret_home);
+/*
+ * Gives a dead entry back, and then takes it off its own line's count: who dies between the two leaves a line that is
+ * looked at longer. Only after a grace period.
+ */
+void flows_free(const struct dataplane_maps *m, uint64_t *tag);
 
 #endif
