@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define ABI_VERSION 4
+#define ABI_VERSION 5
 
 /*
  * The verdicts: X(NAME, action, label, what it means). One line here is the counter's index, the metric's label, and,
