@@ -14,11 +14,13 @@
 readonly PORT=7000 PASS=$LAB_BUILD/tests/system/pass.bpf.o
 [ -z "${VM_KERNEL:-}" ] || READY_S=120 # an emulated machine verifies slowly
 
+XDP="xdp shared"
 config() {
 	write_config <<CFG
 global
-	interface eth0 xdp shared
+	interface eth0 $XDP
 	interface eth1
+	metrics 127.0.0.1:9101
 $(quick_defaults)
 
 listen nat
@@ -63,12 +65,91 @@ kill_agent() {
 	wait_until 10 "the agent's end" process_is_gone "$(agent_pid)"
 }
 
+# The process that asks libxdp, of this lab.
+asker() {
+	local pid
+
+	for pid in $(ip netns pids "$(lab_netns balancer)"); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != alwaysond-xdp ] || printf '%s\n' "$pid"
+	done
+}
+
 asks_libxdp() {
-	pgrep -x alwaysond-xdp >/dev/null
+	[ -n "$(asker)" ]
 }
 
 asks_no_more() {
 	! asks_libxdp
+}
+
+# exit_code_is CODE COMMAND...
+exit_code_is() {
+	expect "exit code" "$(exit_code_of "${@:2}")" -eq "$1"
+}
+
+process_is_there() {
+	[ -d "/proc/$1" ]
+}
+
+# What answers while libxdp does not.
+loop_turns() {
+	timeout 2 "$LAB_BUILD/alwayson" --name "$LAB_NAME" status >/dev/null
+}
+
+failures_counted() {
+	lab_in balancer curl -s http://127.0.0.1:9101/metrics |
+		awk '$1 == "alwayson_interface_attach_failures_total" { print $2 }'
+}
+
+# The first of them takes a start: an agent that was started without has given the right up.
+first_by_reload() {
+	XDP="xdp shared"
+	config
+	check "a reload with the first xdp shared: refused" exit_code_is 3 reload
+	check "and says what to do" grep -q 'interface eth0: the first .xdp shared. takes a process.*kill -9' "$LAB_DIR/out"
+	check "nothing has changed" expect "modes" "$(mode_of eth0), $(mode_of eth1)" = "native, native"
+	check "so is a restart" exit_code_is 3 lab_ctl restart
+	check "which says the same" grep -q 'interface eth0: the first .xdp shared.' "$LAB_DIR/out"
+	check "it steers" steers
+}
+
+# Whatever libxdp does: the process that asks it is stopped.
+loop_goes_on() {
+	local before waiting
+
+	kill -STOP "$(asker)"
+	before=$(failures_counted)
+	lab_ctl load eth0 >"$LAB_DIR/load.out" 2>&1 &
+	waiting=$!
+	check "no answer of libxdp: that is told" wait_until 10 "the event" logged event=attach_late
+	check "the agent goes on" loop_turns
+	check "a reload too" reload
+	check "a restart is refused" exit_code_is 1 lab_ctl restart
+	check "with the reason" grep -q 'libxdp is being asked' "$LAB_DIR/out"
+	check "who asked for it waits" process_is_there "$waiting"
+	kill -CONT "$(asker)"
+	check "the answer comes: so does who asked" wait_until 10 "load" process_is_gone "$waiting"
+	check "and is told it" grep -q 'extension programs' "$LAB_DIR/load.out"
+	check "what failed is counted" expect "failures" "$(failures_counted)" -gt "$before"
+	kill -9 "$(asker)"
+	check "that process ends: it is said" wait_until 5 "the event" logged 'attach_failed.*alwaysond-xdp. has ended'
+	check "load says so" exit_code_is 1 lab_ctl load eth0
+	check "and what to do" grep -q 'start the agent anew' "$LAB_DIR/out"
+	check "the agent goes on without" loop_turns
+}
+
+priority_of() {
+	lab_ctl -j show interfaces | jq --arg name "$1" '.interfaces[] | select(.name == $name).priority'
+}
+
+config_priority() {
+	XDP="xdp shared priority $1"
+	config
+	reload
+}
+
+lock_is_held() {
+	! flock -n /sys/fs/bpf/xdp true
 }
 
 # Of a dispatcher that is attached nowhere: libxdp's pins with an entry of ours.
@@ -101,6 +182,14 @@ if [ -z "${VM_KERNEL:-}" ] && log_has 'extension programs'; then
 	check "and says what is missing" logged 'eth0: .xdp shared. is not permitted.*CAP_SYS_ADMIN.*extension programs'
 	check "and leaves nothing" nothing_of_ours
 	check "no program, no dispatcher" expect "programs" "$(programs)" = ""
+	XDP=""
+	config
+	start
+	first_by_reload
+	kill_agent
+	start
+	check "the next one takes over and goes on without" expect "modes" "$(mode_of eth0), $(mode_of eth1)" = "detached, native"
+	loop_goes_on
 	exit
 fi
 agent_is_ready || give_up start "the agent is not ready"
@@ -172,6 +261,43 @@ check "nothing is steered, the host refuses" expect "exit code of curl" "$(exit_
 check "load: in the dispatcher as before" lab_ctl load eth0
 check "and it steers again" steers
 
+# Another tool holds libxdp's lock.
+flock /sys/fs/bpf/xdp sleep 1000 &
+lock=$!
+wait_until 5 "the lock" lock_is_held
+lab_ctl unload eth0 >"$LAB_DIR/unload.out" 2>&1 &
+unload=$!
+check "libxdp is held up: nothing is steered from the first moment" wait_until 5 "the end" is_mode eth0 detached
+check "the host refuses" expect "exit code of curl" "$(exit_code_of client curl -s -m 5 "http://$VIP4/")" -eq 7
+# No `programs` here: xdp-loader waits for the lock as well.
+check "that is told" wait_until 10 "the event" logged event=attach_late
+check "the agent goes on" loop_turns
+lab_ctl load eth0 >"$LAB_DIR/load.out" 2>&1 &
+load=$!
+check "who asked waits" process_is_there "$unload"
+pkill -P "$lock" sleep
+wait "$lock"
+wait "$unload"
+check "the lock is free: unload is done" expect "exit code" "$?" -eq 0
+wait "$load"
+check "and what was wanted after it" expect "exit code" "$?" -eq 0
+check "one entry, in its place" expect "programs" "$(programs)" = alwayson,pass
+check "and steers" steers
+
+check "another priority" config_priority 70
+check "it goes behind the others" wait_until 30 "its place" are_programs pass,alwayson
+check "and steers" wait_until 10 "answers" steers
+check "show interfaces tells it" expect "priority" "$(priority_of eth0)" -eq 70
+kill_agent
+start
+check "the next agent finds it there" expect "priority, programs" "$(priority_of eth0) $(programs)" = "70 pass,alwayson"
+kill_agent
+XDP="xdp shared"
+config
+start
+check "or puts it elsewhere" wait_until 30 "its place" are_programs alwayson,pass
+check "and steers" wait_until 10 "answers" steers
+
 xdp_loader unload eth0 -i "$(program_number alwayson)"
 check "taken out by another tool: it is noticed" logged event=taken_away
 check "and comes back" wait_until 10 "the entry" are_programs alwayson,pass
@@ -206,12 +332,13 @@ check "it steers" steers
 
 agent_stop
 xdp_loader unload eth0 --all
-sed -i 's/eth0 xdp shared/eth0/' "$CONFIG"
+XDP=""
+config
 start
 check "a start without xdp shared" expect "modes" "$(mode_of eth0), $(mode_of eth1)" = "native, native"
 check "it steers" steers
+first_by_reload
 kill_agent
-config
 start
 check "a start with it takes over, and shares it" expect "modes" "$(mode_of eth0), $(mode_of eth1)" = "shared, native"
 check "it steers" steers

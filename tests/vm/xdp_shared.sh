@@ -5,5 +5,5 @@
 VM_OPTIONS=(--memory 3072)
 . "$(dirname "$0")/lib.sh"
 
-bash "$ROOT/tests/system/xdp_shared.sh" | sed "s/^ok /ok $VM_KERNEL /; s/^not ok /not ok $VM_KERNEL /"
+bash "$ROOT/tests/system/xdp_shared.sh" | sed -u "s/^ok /ok $VM_KERNEL /; s/^not ok /not ok $VM_KERNEL /"
 exit "${PIPESTATUS[0]}"

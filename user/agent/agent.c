@@ -21,6 +21,7 @@
 #include "agent/ready.h"
 #include "agent/restart.h"
 #include "agent/secret.h"
+#include "agent/shared.h"
 #include "agent/vlan.h"
 #include "agent/watch.h"
 #include "agent/watchdog.h"
@@ -88,7 +89,7 @@ static void on_run(evutil_socket_t fd, short what, void *ctx)
 	a->save_due = false;
 	if (a->running)
 		reconcile_run(a->reconcile, a->health);
-	else if (a->start_is_late || (a->round_over && reconcile_ways_are_known(a->reconcile)))
+	else if (a->attaching || a->start_is_late || (a->round_over && reconcile_ways_are_known(a->reconcile)))
 		begin(a);
 	announce_update(a->announce);
 }
@@ -100,23 +101,32 @@ static void on_reconcile_error(const char *text, void *ctx)
 	log_event(a->log, LOG_ERR, "reconcile_failed", "error=%s", log_quoted(text));
 }
 
-/* The first round is over: attach, make the maps true, tell that we are ready. */
+void agent_attach_failed(struct agent *a, const char *text)
+{
+	const bool fatal = a->attaching && !a->running && !dataplane_maps(a->dataplane)->taken_over;
+
+	log_event(a->log, fatal ? LOG_CRIT : LOG_ERR, "attach_failed", "error=%s", log_quoted(text));
+	if (!fatal)
+		return;
+	a->exit_code = 1;
+	event_base_loopbreak(a->base);
+}
+
+/* The first round is over: attach, make the maps true, tell that we are ready. Called again when libxdp has answered. */
 static void begin(struct agent *a)
 {
-	const char *failed;
 	size_t up = 0, total = 0;
 
 	if (a->running || a->bases || a->program)
 		return;
-	a->running = true;
-	event_del(a->first_round_timer);
-	failed = interfaces_apply(a);
-	if (failed && !dataplane_maps(a->dataplane)->taken_over) {
-		log_event(a->log, LOG_CRIT, "attach_failed", "error=%s", log_quoted(failed));
-		a->exit_code = 1;
-		event_base_loopbreak(a->base);
-		return;
+	if (!a->attaching) {
+		a->attaching = true;
+		event_del(a->first_round_timer);
+		interfaces_apply(a);
 	}
+	if (a->exit_code || dataplane_is_asking(a->dataplane))
+		return;
+	a->running = true;
 	reconcile_addresses_changed(a->reconcile);
 	reconcile_run(a->reconcile, a->health);
 	/* Not before the entries are known: flows of no service are not given their service's time. */
@@ -169,10 +179,9 @@ static void on_start_late(evutil_socket_t fd, short what, void *ctx)
 static void on_links(void *ctx)
 {
 	struct agent *a = ctx;
-	const char *failed = a->running ? interfaces_apply(a) : NULL;
 
-	if (failed)
-		log_event(a->log, LOG_ERR, "attach_failed", "error=%s", log_quoted(failed));
+	if (a->attaching)
+		interfaces_apply(a);
 	reconcile_addresses_changed(a->reconcile);
 	agent_run_soon(a);
 }
@@ -396,6 +405,11 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 		return r;
 	}
 	dataplane_set_sharing(a->dataplane, sharing);
+	r = shared_new(a, &a->shared);
+	if (r < 0) {
+		snprintf(error, AGENT_ERROR_MAX, "out of memory");
+		return r;
+	}
 	r = interfaces_check(a, error);
 	if (r < 0)
 		return r;

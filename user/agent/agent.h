@@ -4,6 +4,7 @@
  *   main.c       command line, start, stop
  *   agent.c      the life of the parts and the events between them
  *   interfaces.c which NICs are steered on
+ *   shared.c     libxdp's answers, where others steer there too
  *   reload.c     a new configuration
  *   monitor.c    what is served at the port of `metrics`
  *   notices.c    what the operator ought to know of configuration and host
@@ -57,6 +58,8 @@ struct agent_interface {
 	bool from_file;         /* ... or did once */
 	char renamed[16];       /* to this, as was told; "" = it is not */
 	bool wanted;            /* false: `alwayson unload` took it away */
+	bool refused;           /* by libxdp: it is not asked again before something changes */
+	unsigned priority;      /* SHARED: in libxdp's dispatcher */
 };
 
 struct agent_reload {
@@ -74,6 +77,7 @@ struct plugins;
 struct program;
 struct reload;
 struct restart;
+struct shared;
 struct peers;
 struct monitor;
 struct watchdog;
@@ -106,6 +110,7 @@ struct agent {
 	struct peers *peers, *peers_next; /* with whom records are exchanged; next: not yet speaking. NULL = nobody */
 	struct bases *bases;    /* being built since the start; NULL = done, or there were none */
 	struct plugins *plugins; /* who runs the checks that plugins make */
+	struct shared *shared;  /* NULL: nobody asks libxdp */
 	struct probing *probing; /* who sends checks via a service's address */
 	struct control *control;
 	struct monitor *monitor;
@@ -122,12 +127,14 @@ struct agent {
 	struct reload *reload;  /* under way; else NULL */
 	struct program *program; /* the same; the first of several */
 	struct restart *restart; /* the same */
+	uint64_t attach_failures; /* since start */
 	uint64_t started_ms;    /* monotonic */
 	uint64_t inconclusive_told_ms; /* the same; 0 = never */
 	bool round_over;        /* every checked server has its first result */
 	bool start_is_late;     /* no longer waited for what is missing of it */
 	bool save_due;          /* state has changed in this turn of the loop */
-	bool running;           /* the first round is over, packets are steered */
+	bool attaching;         /* the first round is over, interfaces are attached ... */
+	bool running;           /* ... and packets are steered */
 	bool detach;            /* asked to stop: nothing is left in the kernel */
 	int exit_code;
 };
@@ -141,6 +148,8 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX]);
 /* The maps are made true in the loop's next turn. */
 void agent_run_soon(struct agent *a);
 void agent_save_state(struct agent *a);
+/* An interface can't be attached. At a fresh start that is its end. */
+void agent_attach_failed(struct agent *a, const char *text);
 
 /* stop.c */
 void agent_stop(struct agent *a);
@@ -153,8 +162,14 @@ int interfaces_configure(struct agent *a);
 /* All ports of bonds that there are. */
 struct interfaces_ports vec(struct dataplane_port);
 void interfaces_ports(const struct net *n, struct interfaces_ports *ret);
-/* Attaches what ought to be and is there, leaves what ought not. Returns the first error's text, NULL when all is well. */
-const char *interfaces_apply(struct agent *a);
+/*
+ * Attaches what ought to be and is there, leaves what ought not; what fails is told of and counted. NICs that libxdp has to
+ * be asked for are attached, or free again, when it has answered (shared.h).
+ */
+void interfaces_apply(struct agent *a);
+/* libxdp has answered. After all answers that are there, interfaces_go_on() applies: not what it has just refused. */
+void interfaces_heard(struct agent *a, const struct dataplane_heard *h);
+void interfaces_go_on(struct agent *a);
 /* Before anything is changed: each must exist and be free. 0, or -errno with a line for people. */
 int interfaces_check(struct agent *a, char error[AGENT_ERROR_MAX]);
 /* What `load` and `unload` have changed, for an agent that takes over; NULL when out of memory. And back: not trusted. */
@@ -163,7 +178,7 @@ void interfaces_restore(struct agent *a, const json_t *from);
 /* The NIC itself: the one that is steered on, whatever its name is now, else that of the name; NULL when there is none. */
 const struct net_interface *interfaces_nic(struct agent *a, const struct agent_interface *i);
 struct agent_interface *interfaces_find(struct agent *a, const char *name);
-/* -errno with a line for people. */
+/* 0; -EINPROGRESS: libxdp is asked (shared.h); -errno with a line for people. */
 int interfaces_load(struct agent *a, const char *name, enum model_xdp_mode mode, char error[AGENT_ERROR_MAX]);
 /* Names of the NICs that own the addresses of the model's binds, for a start without -i. "" = none. */
 void interfaces_suggest(const struct net *n, const struct model *m, char *text, size_t size);

@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/probing.h"
+#include "agent/shared.h"
 #include "agent/vlan.h"
 
 struct agent_interface *interfaces_find(struct agent *a, const char *name)
@@ -25,6 +26,7 @@ static struct agent_interface *add(struct agent *a, const char *name, enum model
 		if (!i)
 			return NULL;
 		snprintf(i->name, sizeof(i->name), "%s", name);
+		i->priority = MODEL_XDP_PRIORITY;
 	}
 	i->mode = mode;
 	i->wanted = true;
@@ -62,6 +64,7 @@ int interfaces_configure(struct agent *a)
 		if (!new)
 			return -ENOMEM;
 		new->configured = new->from_file = true;
+		new->priority = m->priority;
 	}
 	forget_unconfigured(a);
 	return 0;
@@ -102,10 +105,13 @@ static void follow_name(struct agent *a, const struct dataplane_attachment *at, 
 	}
 }
 
-/* It is attached in one way and ought to be in the other, and that is possible: libxdp can be asked (sharing.h). */
+/* It is attached in one way and ought to be in another, and that is possible: libxdp can be asked (shared.h). */
 static bool is_to_change(struct agent *a, const struct agent_interface *i, const struct dataplane_attachment *at)
 {
-	return at->shared != (i->mode == MODEL_XDP_SHARED) && dataplane_sharing(a->dataplane) >= 0;
+	const bool shared = i->mode == MODEL_XDP_SHARED;
+	const bool elsewhere = at->shared && shared && at->priority_known && at->priority != i->priority;
+
+	return (at->shared != shared || elsewhere) && dataplane_sharing(a->dataplane) >= 0;
 }
 
 /* One attached NIC's fate: still the same NIC, and wanted? Its name may have gone to another. */
@@ -202,20 +208,54 @@ static bool must_be_generic(struct agent *a)
 	return false;
 }
 
+static void note_attached(struct agent *a, unsigned ifindex, const char *name)
+{
+	log_event(a->log, LOG_NOTICE, "attached", "interface=%s mode=%s", name, dataplane_mode_name(attachment(a, name)));
+	vlan_keep_tags(a, ifindex, name);
+}
+
+/* -EINPROGRESS: libxdp is asked, and answers later. */
+static int try_to_attach(struct agent *a, const struct agent_interface *i, const struct net_interface *n,
+			 char error[DATAPLANE_ERROR_MAX])
+{
+	enum model_xdp_mode mode = i->mode == MODEL_XDP_AUTO && must_be_generic(a) ? MODEL_XDP_GENERIC : i->mode;
+	int r;
+
+	if (mode != MODEL_XDP_SHARED)
+		return dataplane_attach(a->dataplane, n->ifindex, i->name, mode, error);
+	r = dataplane_share(a->dataplane, n->ifindex, i->name, i->priority, error);
+	return r < 0 ? r : -EINPROGRESS;
+}
+
+/* What fails is counted, and tried again with the next change. */
 static int attach(struct agent *a, const struct agent_interface *i, const struct net_interface *n,
 		  char error[DATAPLANE_ERROR_MAX])
 {
-	enum model_xdp_mode mode = i->mode == MODEL_XDP_AUTO && must_be_generic(a) ? MODEL_XDP_GENERIC : i->mode;
-	int r = dataplane_attach(a->dataplane, n->ifindex, i->name, mode, error);
-	const struct dataplane_attachment *at;
+	int r = try_to_attach(a, i, n, error);
 
-	if (r < 0)
-		return r;
-	at = attachment(a, i->name);
-	log_event(a->log, LOG_NOTICE, "attached", "interface=%s mode=%s", i->name,
-		  dataplane_mode_name(at));
-	vlan_keep_tags(a, n->ifindex, i->name);
-	return 0;
+	if (r == 0)
+		note_attached(a, n->ifindex, i->name);
+	else if (r != -EINPROGRESS)
+		a->attach_failures++;
+	return r;
+}
+
+void interfaces_heard(struct agent *a, const struct dataplane_heard *h)
+{
+	struct agent_interface *i = interfaces_find(a, h->name);
+
+	if (h->add && h->r == 0)
+		note_attached(a, h->ifindex, h->name);
+	if (h->r == 0)
+		return;
+	if (i)
+		i->refused = h->add;
+	if (h->add) {
+		a->attach_failures++;
+		agent_attach_failed(a, h->error);
+	} else {
+		log_event(a->log, LOG_WARNING, "detach_failed", "interface=%s error=%s", h->name, log_quoted(h->error));
+	}
 }
 
 static bool add_port(const struct net_interface *n, void *ctx)
@@ -249,8 +289,10 @@ void interfaces_ports(const struct net *n, struct interfaces_ports *ret)
 }
 
 /* Natively attached ones that a generic one among them forbids. */
-static void unify_modes(struct agent *a, char error[DATAPLANE_ERROR_MAX])
+static void unify_modes(struct agent *a)
 {
+	char error[DATAPLANE_ERROR_MAX];
+
 	if (!must_be_generic(a))
 		return;
 	for (size_t i = 0; i < a->interfaces.count; i++) {
@@ -260,32 +302,48 @@ static void unify_modes(struct agent *a, char error[DATAPLANE_ERROR_MAX])
 		if (!at || !n || !at->native || a->interfaces.items[i].mode != MODEL_XDP_AUTO)
 			continue;
 		dataplane_detach(a->dataplane, at->ifindex);
-		attach(a, &a->interfaces.items[i], n, error);
+		if (attach(a, &a->interfaces.items[i], n, error) < 0)
+			agent_attach_failed(a, error);
 	}
 }
 
-const char *interfaces_apply(struct agent *a)
+/* The first failure is told: the others are likely to be of the same cause. */
+static void attach_wanted(struct agent *a)
 {
-	static char error[DATAPLANE_ERROR_MAX];
+	char first[DATAPLANE_ERROR_MAX] = "", error[DATAPLANE_ERROR_MAX];
 
-	error[0] = '\0';
-	notice_removed(a);
-	follow_names(a);
-	leave_unwanted(a);
 	for (size_t i = 0; i < a->interfaces.count; i++) {
 		const struct agent_interface *in = &a->interfaces.items[i];
 		const struct net_interface *n = net_interface_by_name(a->net, in->name);
-		char text[DATAPLANE_ERROR_MAX];
+		int r;
 
-		if (!in->wanted || !n || attachment(a, in->name))
+		if (!in->wanted || in->refused || !n || attachment(a, in->name))
 			continue;
-		if (attach(a, in, n, text) < 0 && !error[0])
-			snprintf(error, sizeof(error), "%s", text);
+		r = attach(a, in, n, error);
+		if (r < 0 && r != -EINPROGRESS && !first[0])
+			snprintf(first, sizeof(first), "%s", error);
 	}
-	unify_modes(a, error);
+	if (first[0])
+		agent_attach_failed(a, first);
+}
+
+void interfaces_go_on(struct agent *a)
+{
+	notice_removed(a);
+	follow_names(a);
+	leave_unwanted(a);
+	attach_wanted(a);
+	unify_modes(a);
 	net_interfaces(a->net, add_port, a);
 	probing_follow(a);
-	return error[0] ? error : NULL;
+	shared_expect(a->shared);
+}
+
+void interfaces_apply(struct agent *a)
+{
+	for (size_t i = 0; i < a->interfaces.count; i++)
+		a->interfaces.items[i].refused = false;
+	interfaces_go_on(a);
 }
 
 /*
@@ -351,7 +409,6 @@ int interfaces_load(struct agent *a, const char *name, enum model_xdp_mode mode,
 {
 	const struct net_interface *n = net_interface_by_name(a->net, name);
 	struct agent_interface before = {}, *i = interfaces_find(a, name);
-	const char *failed;
 	int r;
 
 	if (!n) {
@@ -372,16 +429,16 @@ int interfaces_load(struct agent *a, const char *name, enum model_xdp_mode mode,
 		snprintf(error, AGENT_ERROR_MAX, "out of memory");
 		return -ENOMEM;
 	}
-	failed = interfaces_apply(a);
-	if (attachment(a, name))
-		return 0;
-	snprintf(error, AGENT_ERROR_MAX, "%s", failed ? failed : "it could not be attached");
-	i = interfaces_find(a, name);
-	if (before.name[0])
-		*i = before;
-	else
-		*i = a->interfaces.items[--a->interfaces.count];
-	return -EIO;
+	r = attach(a, i, n, error);
+	if (r < 0 && r != -EINPROGRESS) {
+		if (before.name[0])
+			*i = before;
+		else
+			*i = a->interfaces.items[--a->interfaces.count];
+		return r;
+	}
+	interfaces_apply(a);
+	return r;
 }
 
 struct suggestion {

@@ -269,6 +269,7 @@ static void gather_agent(struct monitor *m, struct snapshot_agent *to)
 	to->peer_strangers = peers_strangers(a->peers);
 	to->withdrawn = announce_is_withdrawn(a->announce);
 	gather_process(to);
+	to->attach_failures = a->attach_failures;
 	to->reloads = a->last_reload.count;
 	to->reloads_failed = a->last_reload.failures;
 	to->reload_at_ms = a->last_reload.at_ms;

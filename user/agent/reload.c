@@ -26,6 +26,7 @@
 #include "agent/program.h"
 #include "agent/ready.h"
 #include "agent/secret.h"
+#include "agent/shared.h"
 #include "agent/thread.h"
 #include "agent/watchdog.h"
 #include "base/cleanup.h"
@@ -165,9 +166,11 @@ static int read_all(struct reload *l)
 static int ask_all(struct reload *l)
 {
 	struct agent *a = l->agent;
-	int r = plugins_validate(a->plugins, l->model, a->model, l->error);
+	int r = shared_check(a, l->model, l->error, AGENT_ERROR_MAX);
 	bool ours;
 
+	if (r == 0)
+		r = plugins_validate(a->plugins, l->model, a->model, l->error);
 	l->secret = a->secret;
 	/* One that we made ourselves stays, also where its file was lost and can't be written. */
 	ours = !l->model->global.hash_secret_file && !a->model->global.hash_secret_file;
@@ -187,7 +190,6 @@ static int ask_all(struct reload *l)
 static int take(struct reload *l)
 {
 	struct agent *a = l->agent;
-	const char *failed;
 	int r = take_model(a, l->model, &l->secret, &l->old, l->error);
 
 	if (r < 0)
@@ -210,9 +212,8 @@ static int take(struct reload *l)
 		log_event(a->log, LOG_WARNING, "control_socket", "error=%s", log_quoted(strerror(-r)));
 	interfaces_configure(a);
 	probing_follow(a);
-	failed = a->running ? interfaces_apply(a) : NULL;
-	if (failed)
-		log_event(a->log, LOG_ERR, "attach_failed", "error=%s", log_quoted(failed));
+	if (a->attaching)
+		interfaces_apply(a);
 	reconcile_addresses_changed(a->reconcile);
 	if (a->running)
 		reconcile_run(a->reconcile, a->health);

@@ -25,6 +25,7 @@
 #include "agent/plugins.h"
 #include "agent/privileges.h"
 #include "agent/ready.h"
+#include "agent/shared.h"
 #include "base/cleanup.h"
 #include "base/handover.h"
 
@@ -170,7 +171,11 @@ static void on_quiet(evutil_socket_t fd, short what, void *ctx)
 	const bool quiet = control_is_quiet(a->control) && monitor_is_quiet(a->monitor) && log_is_written(a->log) &&
 			   (!a->state || state_is_saved(a->state));
 
-	if (quiet || agent_monotonic_ms() >= s->quiet_until_ms)
+	const bool over = agent_monotonic_ms() >= s->quiet_until_ms;
+
+	if (dataplane_is_asking(a->dataplane) && over)
+		refuse(s, CONTROL_FAILED, "libxdp is being asked, and its answer must be heard first; nothing has changed: try again");
+	else if ((quiet && !dataplane_is_asking(a->dataplane)) || over)
 		become(s);
 	else
 		evtimer_add(s->timer, &again);
@@ -299,15 +304,24 @@ static int start(struct restart *s)
 	return 0;
 }
 
-/* Plugins read their words themselves, and only an agent has processes for that: this one. */
-static int check_plugins(struct agent *a, char error[AGENT_ERROR_MAX])
+/*
+ * What the next program can't do with the rights that are left. Plugins read their words themselves, and only an agent has
+ * processes for that: this one.
+ */
+static int check_rights(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	struct config_report report = {};
 	struct model *m = NULL;
 	int r = config_load(a->options->files, a->options->file_count, &m, &report);
 
 	/* What this version does not understand the next one may. */
-	r = r == 0 ? plugins_validate(a->plugins, m, a->model, error) : 0;
+	if (r == 0) {
+		r = shared_check(a, m, error, AGENT_ERROR_MAX);
+		if (r == 0)
+			r = plugins_validate(a->plugins, m, a->model, error);
+	} else {
+		r = 0;
+	}
 	model_free(m);
 	config_report_done(&report);
 	return r;
@@ -332,7 +346,7 @@ void restart_begin(struct agent *a, struct control_request *r)
 	*s = (struct restart){ .agent = a, .request = r, .pipe_fd = -1, .pidfd = -1 };
 	a->restart = s;
 	control_on_gone(r, on_gone, s);
-	if (check_plugins(a, error) < 0) {
+	if (check_rights(a, error) < 0) {
 		refuse(s, CONTROL_BAD_CONFIG, error);
 		return;
 	}

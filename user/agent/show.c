@@ -44,8 +44,9 @@ static json_t *interface_head(struct agent *a, const struct agent_interface *i)
 	const struct dataplane_attachment *at = attachment(a, i->name);
 	const struct net_interface *n = interfaces_nic(a, i);
 
-	return json_pack("{s:s, s:I, s:s, s:I}", "name", i->name, "ifindex", (json_int_t)(n ? n->ifindex : 0), "mode",
-			 dataplane_mode_name(at), "attached_since_ms",
+	return json_pack("{s:s, s:I, s:s, s:o, s:I}", "name", i->name, "ifindex", (json_int_t)(n ? n->ifindex : 0), "mode",
+			 dataplane_mode_name(at), "priority",
+			 at && at->priority_known ? json_integer(at->priority) : json_null(), "attached_since_ms",
 			 (json_int_t)(at ? at->since_ms : 0));
 }
 

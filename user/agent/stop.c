@@ -17,6 +17,7 @@
 #include "agent/program.h"
 #include "agent/ready.h"
 #include "agent/restart.h"
+#include "agent/shared.h"
 #include "agent/trace.h"
 #include "agent/vlan.h"
 #include "agent/watch.h"
@@ -73,6 +74,8 @@ void agent_stop(struct agent *a)
 		drained_done(a);
 	watches_free(a->watches);
 	a->watches = NULL; /* events go on */
+	shared_free(a->shared);
+	a->shared = NULL;
 	control_free(a->control);
 	explainer_free(a->explainer);
 	tracer_free(a->tracer);

@@ -12,6 +12,7 @@
 #include "agent/explain_packet.h"
 #include "agent/trace.h"
 #include "agent/restart.h"
+#include "agent/shared.h"
 #include "agent/watch.h"
 
 enum { DRAIN_TIMEOUT_DEFAULT_MS = 30000 };
@@ -179,29 +180,59 @@ static bool is_attached(struct agent *a, const char *name)
 	return false;
 }
 
+static void reply_loaded(struct agent *a, struct control_request *r, const char *name, bool changed)
+{
+	reconcile_addresses_changed(a->reconcile);
+	announce_update(a->announce);
+	reconcile_run(a->reconcile, a->health);
+	agent_save_state(a);
+	control_reply(r, json_pack("{s:b, s:o, s:[]}", "changed", changed, "interface",
+				   show_interface(a, interfaces_find(a, name)), "notices"));
+}
+
+/* libxdp has answered. */
+static void on_loaded(struct agent *a, const struct shared_wait *w, const char *failed)
+{
+	struct agent_interface *i = interfaces_find(a, w->name);
+
+	if (is_attached(a, w->name)) {
+		reply_loaded(a, w->request, w->name, true);
+		return;
+	}
+	if (i)
+		i->wanted = w->was_wanted;
+	control_fail(w->request, CONTROL_FAILED, "%s", failed ? failed : "it is not wanted any more");
+}
+
 static void verb_load(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
 {
 	struct agent *a = ctx;
 	const struct agent_interface *known = interfaces_find(a, argv[0]);
 	enum model_xdp_mode mode = known && known->mode == MODEL_XDP_SHARED ? MODEL_XDP_SHARED : MODEL_XDP_AUTO;
+	struct shared_wait wait = { .request = r, .done = on_loaded, .was_wanted = known && known->wanted };
 	char error[AGENT_ERROR_MAX] = "";
-	bool was;
+	int e = -EALREADY;
 
 	if (argc > 1 && !read_mode(argv[1], &mode)) {
 		control_fail(r, CONTROL_USAGE, "%s: a mode is native, generic or auto", argv[1]);
 		return;
 	}
-	was = is_attached(a, argv[0]);
-	if (!was && interfaces_load(a, argv[0], mode, error) < 0) {
+	if (!is_attached(a, argv[0]))
+		e = interfaces_load(a, argv[0], mode, error);
+	if (e == -EINPROGRESS) {
+		snprintf(wait.name, sizeof(wait.name), "%s", argv[0]);
+		if (!shared_wait(a->shared, &wait))
+			control_fail(r, CONTROL_FAILED, "out of memory; libxdp is asked for %s all the same", argv[0]);
+	} else if (e < 0 && e != -EALREADY) {
 		control_fail(r, CONTROL_FAILED, "%s", error);
-		return;
+	} else {
+		reply_loaded(a, r, argv[0], e == 0);
 	}
-	reconcile_addresses_changed(a->reconcile);
-	announce_update(a->announce);
-	reconcile_run(a->reconcile, a->health);
-	agent_save_state(a);
-	control_reply(r, json_pack("{s:b, s:o, s:[]}", "changed", !was, "interface",
-				   show_interface(a, interfaces_find(a, argv[0])), "notices"));
+}
+
+static void on_unloaded(struct agent *a, const struct shared_wait *w, const char *failed)
+{
+	control_reply(w->request, w->reply);
 }
 
 static void verb_unload(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
@@ -211,6 +242,7 @@ static void verb_unload(struct control_request *r, unsigned argc, const char *co
 	const struct dataplane_attachment *all;
 	size_t count = dataplane_attachments(a->dataplane, &all);
 	json_t *gone = json_array(), *left = json_array(), *notices = json_array();
+	struct shared_wait wait = { .request = r, .done = on_unloaded };
 
 	if (argc && !is_attached(a, argv[0])) {
 		json_decref(gone);
@@ -235,8 +267,11 @@ static void verb_unload(struct control_request *r, unsigned argc, const char *co
 	reconcile_addresses_changed(a->reconcile);
 	reconcile_run(a->reconcile, a->health);
 	agent_save_state(a);
-	control_reply(r, json_pack("{s:o, s:o, s:I, s:o}", "interfaces", gone, "left", left, "connections",
-				   (json_int_t)(c->connections4 + c->connections6), "notices", notices));
+	wait.reply = json_pack("{s:o, s:o, s:I, s:o}", "interfaces", gone, "left", left, "connections",
+			       (json_int_t)(c->connections4 + c->connections6), "notices", notices);
+	/* Nothing is steered any more; who wants the NIC for something else waits for libxdp too. */
+	if (!dataplane_is_asking(a->dataplane) || !shared_wait(a->shared, &wait))
+		control_reply(r, wait.reply);
 }
 
 static void verb_restart(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)

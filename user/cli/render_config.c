@@ -188,6 +188,8 @@ static void print_global(FILE *to, const json_t *global)
 		fputs("    interface ", to);
 		render_word(to, field_text(n, "name"));
 		fprintf(to, " xdp %s", field_text(n, "xdp"));
+		if (json_is_integer(json_object_get(n, "xdp_priority")))
+			fprintf(to, " priority %" JSON_INTEGER_FORMAT, field_number(n, "xdp_priority"));
 		print_place(to, n);
 	}
 	if (json_is_string(json_object_get(stats, "path"))) {

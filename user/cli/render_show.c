@@ -309,7 +309,10 @@ int render_interfaces(const json_t *reply, const struct render *to)
 
 		table_member(t, TONE_PLAIN, n, "name");
 		table_member(t, TONE_PLAIN, n, "ifindex");
-		table_member(t, field_is(n, "mode", "detached") ? TONE_BAD : TONE_PLAIN, n, "mode");
+		if (json_is_integer(json_object_get(n, "priority")))
+			table_cell(t, TONE_PLAIN, "%s %" JSON_INTEGER_FORMAT, field_text(n, "mode"), field_number(n, "priority"));
+		else
+			table_member(t, field_is(n, "mode", "detached") ? TONE_BAD : TONE_PLAIN, n, "mode");
 		table_cell(t, up ? TONE_GOOD : TONE_BAD, "%s", up ? "up" : "down");
 		table_member(t, TONE_PLAIN, n, "mtu");
 		table_member(t, TONE_PLAIN, n, "mac");

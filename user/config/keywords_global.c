@@ -50,7 +50,7 @@ static const struct keyword keywords_global_items[] = {
 	NOTICE("httpclient.ssl.verify", 0, 0, WHY_TUNES),
 	NOTICE_NO("insecure-fork-wanted", 0, 0, WHY_TUNES),
 	NOTICE_NO("insecure-setuid-wanted", 0, 0, WHY_TUNES),
-	WORKS("interface", 0, 1, 3, "NAME [xdp auto|native|generic|shared]", interface),
+	WORKS("interface", 0, 1, 5, "NAME [xdp auto|native|generic|shared [priority N]]", interface),
 	NOTICE("issuers-chain-path", 0, 0, WHY_TLS),
 	WORKS("localpeer", 0, 1, 1, "NAME", localpeer),
 	WORKS("log", 0, 2, KEYWORD_ANY, "ADDRESS [len N] [format rfc3164] FACILITY [LEVEL [MINIMUM]]", log_global),

@@ -129,12 +129,44 @@ bool parser_interface_name_valid(const char *name)
 	return true;
 }
 
-/* interface NAME [xdp MODE] */
+/* xdp MODE [priority N], the words behind an interface's name. */
+static bool read_xdp(struct parser *p, const struct config_word *args, size_t count, struct model_interface *ret)
+{
+	int mode;
+
+	if (strcmp(args[0].text, "xdp")) {
+		parser_error(p, &args[0], "unexpected '%s'; it is written: interface NAME [xdp MODE]", args[0].text);
+		return false;
+	}
+	if (count == 1) {
+		parser_error(p, &args[0], "'xdp' lacks its mode: auto, native, generic or shared");
+		return false;
+	}
+	if (!statement_choice(p, &values_xdp, &args[1], &mode))
+		return false;
+	ret->mode = mode;
+	if (count == 2)
+		return true;
+	if (strcmp(args[2].text, "priority")) {
+		parser_error(p, &args[2], "unexpected '%s' after 'interface'", args[2].text);
+		return false;
+	}
+	if (ret->mode != MODEL_XDP_SHARED) {
+		parser_error(p, &args[2], "'priority' is for `xdp shared`: else no other program runs there");
+		return false;
+	}
+	if (count == 3) {
+		parser_error(p, &args[2], "a number is expected behind 'priority'");
+		return false;
+	}
+	return statement_number(p, &args[3], 0, MODEL_XDP_PRIORITY_MAX, "MODEL_XDP_PRIORITY_MAX", &ret->priority);
+}
+
+/* interface NAME [xdp MODE [priority N]] */
 void parse_interface(struct parser *p, const struct config_word *args, size_t count)
 {
 	struct model_global *g = &p->model->global;
-	struct model_interface *interface;
-	int mode = MODEL_XDP_AUTO;
+	struct model_interface new = { .mode = MODEL_XDP_AUTO, .priority = MODEL_XDP_PRIORITY }, *interface;
 	size_t i;
 
 	if (!parser_interface_name_valid(args[0].text)) {
@@ -143,15 +175,7 @@ void parse_interface(struct parser *p, const struct config_word *args, size_t co
 			     args[0].text, IFNAMSIZ - 1);
 		return;
 	}
-	if (count > 1 && strcmp(args[1].text, "xdp")) {
-		parser_error(p, &args[1], "unexpected '%s'; it is written: interface NAME [xdp MODE]", args[1].text);
-		return;
-	}
-	if (count == 2) {
-		parser_error(p, &args[1], "'xdp' lacks its mode: auto, native, generic or shared");
-		return;
-	}
-	if (count == 3 && !statement_choice(p, &values_xdp, &args[2], &mode))
+	if (count > 1 && !read_xdp(p, &args[1], count - 1, &new))
 		return;
 	for (i = 0; i < g->interfaces.count; i++) {
 		if (!strcmp(g->interfaces.items[i].name, args[0].text)) {
@@ -168,8 +192,8 @@ void parse_interface(struct parser *p, const struct config_word *args, size_t co
 		p->failed = -ENOMEM;
 		return;
 	}
+	*interface = new;
 	strcpy(interface->name, args[0].text);
-	interface->mode = mode;
 	interface->place = parser_model_place(p, p->at);
 }
 

@@ -586,6 +586,9 @@ void dataplane_close(struct dataplane *d, bool leave)
 {
 	if (!d)
 		return;
+	d->closing = true;
+	if (!leave)
+		shared_close(d);
 	links_close(d, leave);
 	if (!leave)
 		pins_remove(d->pin_dir, d->sharing_fd);
@@ -600,6 +603,7 @@ void dataplane_close(struct dataplane *d, bool leave)
 	lb_bpf__destroy(d->lb);
 	clock_bpf__destroy(d->clock);
 	vec_done(&d->links);
+	vec_done(&d->asked);
 	vec_done(&d->ports);
 	vec_done(&d->shown);
 	free(d);
@@ -613,11 +617,6 @@ struct dataplane_maps *dataplane_maps(struct dataplane *d)
 int dataplane_program_fd(const struct dataplane *d)
 {
 	return bpf_program__fd(d->lb->progs.lb);
-}
-
-void dataplane_set_sharing(struct dataplane *d, int fd)
-{
-	d->sharing_fd = fd;
 }
 
 int dataplane_sharing(const struct dataplane *d)

@@ -162,7 +162,9 @@ struct dataplane_attachment {
 	unsigned ifindex;
 	char name[16];
 	bool native;
-	bool shared;              /* in libxdp's dispatcher */
+	bool shared;              /* in libxdp's dispatcher, ... */
+	bool priority_known;
+	unsigned priority;        /* ... where it runs after those with a lower one */
 	uint64_t since_ms;        /* wall clock */
 };
 
@@ -170,9 +172,8 @@ struct dataplane_attachment {
 const char *dataplane_mode_name(const struct dataplane_attachment *a);
 
 /*
- * Attaches to a NIC: natively if the driver can (AUTO) or must (NATIVE), else in generic mode; SHARED: in libxdp's
- * dispatcher, for which the program must be loaded (switches.shared). An attachment left by an earlier agent of this
- * instance is taken over. -EBUSY: another program is there (named in error); -EALREADY.
+ * Attaches to a NIC: natively if the driver can (AUTO) or must (NATIVE), else in generic mode; not SHARED. -EBUSY: another
+ * program is there (named in error); -EALREADY; -EINPROGRESS: libxdp is being asked for the NIC, dataplane_hear() tells.
  */
 int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
 		     char error[DATAPLANE_ERROR_MAX]);
@@ -181,8 +182,27 @@ int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, enu
 		    char error[DATAPLANE_ERROR_MAX]);
 /* Has nobody taken it away? Another tool can take it out of the dispatcher; what is not shared is the agent's alone. */
 bool dataplane_holds(const struct dataplane *d, const struct dataplane_attachment *a);
-/* sharing_start()'s descriptor, the dataplane's from now on, and what it is, for the program that this one becomes; -1: none. */
+/*
+ * Attaches to a NIC in libxdp's dispatcher, for which the program must be loaded (switches.shared). It never waits: 0 means
+ * that libxdp is asked, or is being asked for this NIC already. Until dataplane_hear() has told what came of it, it is no
+ * attachment. So is what dataplane_detach() leaves there until it is taken out: it steers no more at once.
+ */
+int dataplane_share(struct dataplane *d, unsigned ifindex, const char *name, unsigned priority,
+		    char error[DATAPLANE_ERROR_MAX]);
+struct dataplane_heard {
+	unsigned ifindex;
+	char name[16];
+	bool add;                  /* to be attached, else to be taken out */
+	int r;                     /* 0: it is done. -errno, with error: it is not */
+	char error[DATAPLANE_ERROR_MAX];
+};
+/* What libxdp's answer was, when dataplane_sharing() can be read: 1; 0: none (any more); -EPIPE: nobody asks it any more. */
+int dataplane_hear(struct dataplane *d, struct dataplane_heard *ret);
+/* Is libxdp being asked for any NIC? */
+bool dataplane_is_asking(const struct dataplane *d);
+/* Who asks it from now on: sharing_start()'s descriptor, the dataplane's. Before the loop: it waits for some answers. */
 void dataplane_set_sharing(struct dataplane *d, int fd);
+/* The same, for the loop, and for the program that this one becomes; -1: nobody asks it. */
 int dataplane_sharing(const struct dataplane *d);
 /* 0 or -ENOENT. */
 int dataplane_detach(struct dataplane *d, unsigned ifindex);

@@ -110,7 +110,7 @@ static int load_entry(struct shared_bpf *target, struct shared_bpf *entry)
  * libxdp's view of the loaded entry. It takes flags from the object only when it loads or meets it itself, which a test
  * run makes it do; that the array is still empty makes it harmless.
  */
-static struct xdp_program *describe_entry(struct shared_bpf *entry)
+static struct xdp_program *describe_entry(struct shared_bpf *entry, unsigned priority)
 {
 	uint8_t packet[64] = {};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet));
@@ -119,7 +119,7 @@ static struct xdp_program *describe_entry(struct shared_bpf *entry)
 
 	if (libxdp_get_error(p))
 		return NULL;
-	xdp_program__set_run_prio(p, DISPATCHER_PRIORITY);
+	xdp_program__set_run_prio(p, priority);
 	xdp_program__set_chain_call_enabled(p, XDP_PASS, true);
 	xdp_program__test_run(p, &opts, 0);
 	if (xdp_program__fd(p) >= 0)
@@ -201,7 +201,20 @@ static int fail_add(int r, char error[DATAPLANE_ERROR_MAX])
 	return dataplane_fail(r, error, "libxdp's dispatcher can't be used: %s%s%s", strerror(-r), said[0] ? ": " : "", said);
 }
 
-static int add_entry(const char *dir, unsigned ifindex, struct shared_bpf *target,
+/* Whoever asked may have given up while libxdp waited for its lock. Without pins nobody would find the entry any more. */
+static int attach_unless_forgotten(const char *dir, unsigned ifindex, struct xdp_program *p)
+{
+	char path[DISPATCHER_PATH_MAX];
+	int r = with_dispatcher(attach_entry, p, ifindex);
+
+	path_of(dir, "shared", ifindex, path);
+	if (r < 0 || access(path, F_OK) == 0)
+		return r;
+	with_dispatcher(detach_entry, p, ifindex);
+	return -ECANCELED;
+}
+
+static int add_entry(const char *dir, unsigned ifindex, unsigned priority, struct shared_bpf *target,
 		     struct shared_bpf *entry, char error[DATAPLANE_ERROR_MAX])
 {
 	struct xdp_program *p;
@@ -209,12 +222,12 @@ static int add_entry(const char *dir, unsigned ifindex, struct shared_bpf *targe
 
 	if (r < 0)
 		return fail_add(r, error);
-	p = describe_entry(entry);
+	p = describe_entry(entry, priority);
 	if (!p)
 		return fail_add(-EOPNOTSUPP, error);
 	r = pin_entry(dir, ifindex, entry);
 	if (r == 0)
-		r = with_dispatcher(attach_entry, p, ifindex);
+		r = attach_unless_forgotten(dir, ifindex, p);
 	if (r < 0) {
 		fail_add(r, error);
 		dispatcher_forget(dir, ifindex);
@@ -223,7 +236,7 @@ static int add_entry(const char *dir, unsigned ifindex, struct shared_bpf *targe
 	return r;
 }
 
-int dispatcher_add(const char *dir, unsigned ifindex, char error[DATAPLANE_ERROR_MAX])
+int dispatcher_add(const char *dir, unsigned ifindex, unsigned priority, char error[DATAPLANE_ERROR_MAX])
 {
 	struct shared_bpf *target, *entry;
 	bool native;
@@ -234,7 +247,7 @@ int dispatcher_add(const char *dir, unsigned ifindex, char error[DATAPLANE_ERROR
 	begin_with_libxdp();
 	target = shared_bpf__open();
 	entry = shared_bpf__open();
-	r = target && entry ? add_entry(dir, ifindex, target, entry, error) :
+	r = target && entry ? add_entry(dir, ifindex, priority, target, entry, error) :
 			      dataplane_fail(-ENOMEM, error, "out of memory");
 	shared_bpf__destroy(entry);
 	shared_bpf__destroy(target);
@@ -257,6 +270,30 @@ int dispatcher_remove(const char *dir, unsigned ifindex)
 	}
 	dispatcher_forget(dir, ifindex);
 	return r;
+}
+
+int dispatcher_priority(const char *dir, unsigned ifindex, unsigned *ret)
+{
+	struct xdp_program *p = NULL;
+	struct xdp_multiprog *all;
+	char path[DISPATCHER_PATH_MAX];
+	uint32_t id;
+	int r;
+
+	path_of(dir, "shared", ifindex, path);
+	id = pinned_id(path);
+	begin_with_libxdp();
+	all = id ? xdp_multiprog__get_from_ifindex((int)ifindex) : NULL;
+	r = id ? (int)libxdp_get_error(all) : -ENOENT;
+	if (r < 0)
+		return r;
+	do {
+		p = xdp_multiprog__next_prog(p, all);
+	} while (p && xdp_program__id(p) != id);
+	if (p)
+		*ret = xdp_program__run_prio(p);
+	xdp_multiprog__close(all);
+	return p ? 0 : -ENOENT;
 }
 
 /* ---- what can be seen by its pins ---- */

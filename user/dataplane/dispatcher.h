@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An entry of ours in libxdp's dispatcher, beside other tools' programs. Called by link.c and pins.c, and by sharing.c
+ * An entry of ours in libxdp's dispatcher, beside other tools' programs. Called by shared.c and pins.c, and by sharing.c
  * for an agent that has given up the rights that libxdp wants.
  *
  * An entry is bpf/shared.bpf.c, pinned as DIR/shared-IFINDEX; what it goes on to is the one element of a program array,
@@ -15,19 +15,18 @@
 
 #include "dataplane/dataplane.h"
 
-enum {
-	DISPATCHER_PATH_MAX = 256,
-	DISPATCHER_PRIORITY = 50, /* libxdp's own default; lower ones run earlier, as xdp-filter's 10 */
-};
+enum { DISPATCHER_PATH_MAX = 256 };
 
 /*
  * Adds an entry, if there is none, in the driver if it can, else in generic mode; existing programs of the dispatcher keep
- * running meanwhile. Its array is empty. Takes CAP_SYS_ADMIN. 0; -EBUSY: a program without dispatcher is there; -errno; with
- * error.
+ * running meanwhile, those with a lower priority before it. Its array is empty. Takes CAP_SYS_ADMIN. 0; -EBUSY: a program
+ * without dispatcher is there; -ECANCELED: its pins have been removed meanwhile, so that it is gone too; -errno; with error.
  */
-int dispatcher_add(const char *dir, unsigned ifindex, char error[DATAPLANE_ERROR_MAX]);
+int dispatcher_add(const char *dir, unsigned ifindex, unsigned priority, char error[DATAPLANE_ERROR_MAX]);
 /* Takes it out again; the others stay. Its pins go whatever becomes of it. Takes CAP_SYS_ADMIN. 0, -ENOENT or -errno. */
 int dispatcher_remove(const char *dir, unsigned ifindex);
+/* What it was added with. Takes CAP_SYS_ADMIN. 0, -ENOENT or -errno. */
+int dispatcher_priority(const char *dir, unsigned ifindex, unsigned *ret);
 
 /*
  * Is our pinned entry in the dispatcher that is attached now? Takes no right but to read the pins. *ret_native: is it in

@@ -17,6 +17,14 @@ struct link {
 	int fd; /* a bpf_link; shared: the array of the entry (dispatcher.h) */
 };
 
+/* What libxdp has been asked for a NIC and has not answered: one thing at a time. */
+struct asked {
+	uint32_t number;
+	bool add;                 /* else: to take the entry out */
+	unsigned ifindex, priority;
+	char name[16];
+};
+
 struct mapping {
 	void *memory;
 	size_t size;
@@ -28,12 +36,14 @@ struct dataplane {
 	struct clock_bpf *clock;
 	struct dataplane_maps maps;
 	int instance_fd, ids_fd;  /* maps of the agent's own */
-	int sharing_fd;           /* sharing.h; -1: this process has the rights, or needs none */
+	int sharing_fd;           /* sharing.h; -1: that process does not run */
+	bool closing;             /* no loop any more: what libxdp is to do is waited for */
 	unsigned verified;
 	struct instance instance;
 	struct dataplane_switches switches;
 	struct vec(struct mapping) mappings;
 	struct vec(struct link) links;
+	struct vec(struct asked) asked;
 	struct vec(struct dataplane_port) ports; /* of bonds; those that are in `devices` */
 	struct vec(struct dataplane_attachment) shown;
 };
@@ -60,10 +70,23 @@ int instance_write(struct dataplane *d);
 int links_create(int program, unsigned ifindex, const char *name, enum model_xdp_mode mode, int *ret_fd,
 		 char error[DATAPLANE_ERROR_MAX]);
 bool links_is_native(unsigned ifindex);
+struct link *links_find(struct dataplane *d, unsigned ifindex);
+/* An attachment that there is, fd is its. 0 or -errno; then fd is the caller's still. */
+int links_remember(struct dataplane *d, unsigned ifindex, const char *name, int fd, struct link **ret);
 /* Takes over the links pinned by an earlier agent: gives them this program, or drops what is severed. */
 void links_take_over(struct dataplane *d, const struct dataplane_options *o);
 /* Gives all links another program, or none of them: 0 or -errno. */
 int links_swap(struct dataplane *d, int from, int to);
 void links_close(struct dataplane *d, bool leave);
+
+/* shared.c: entries in libxdp's dispatcher. */
+/* Is libxdp being asked for this NIC? 0: for any. */
+bool shared_is_asked(const struct dataplane *d, unsigned ifindex);
+/* Steers no more at once; the entry goes when libxdp has taken it out. */
+void shared_leave(struct dataplane *d, const struct link *l);
+/* One that an earlier agent left, if it is in the dispatcher still. */
+void shared_take_over(struct dataplane *d, unsigned ifindex);
+/* What is still to be added is not. */
+void shared_close(struct dataplane *d);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Attachments of the program to NICs: bpf_links, pinned as link-IFINDEX, so that they outlive the agent and are replaced
- * atomically; where NICs are shared with other tools' programs, entries in libxdp's dispatcher (dispatcher.h), which are
+ * atomically; where NICs are shared with other tools' programs, entries in libxdp's dispatcher (shared.c), which are
  * and do the same. Also fills `devices`, the NICs that frames may be redirected to, by the NIC that the program knows: a
  * port of a bond stands for the bond.
  */
@@ -21,7 +21,6 @@
 #include "base/cleanup.h"
 #include "dataplane/dispatcher.h"
 #include "dataplane/internal.h"
-#include "dataplane/sharing.h"
 
 #include "lb.skel.h"
 
@@ -56,15 +55,15 @@ bool links_is_native(unsigned ifindex)
 	return bpf_xdp_query(ifindex, 0, &query) == 0 && query.attach_mode == XDP_ATTACHED_DRV;
 }
 
-static int remember(struct dataplane *d, unsigned ifindex, const char *name, int fd, bool shared)
+int links_remember(struct dataplane *d, unsigned ifindex, const char *name, int fd, struct link **ret)
 {
 	struct link *l = vec_push(&d->links);
 
 	if (!l)
 		return -ENOMEM;
-	l->fd = fd;
+	*l = (struct link){ .fd = fd };
+	*ret = l;
 	l->shown.ifindex = ifindex;
-	l->shown.shared = shared;
 	l->shown.native = links_is_native(ifindex);
 	l->shown.since_ms = wall_ms();
 	snprintf(l->shown.name, sizeof(l->shown.name), "%s", name);
@@ -110,7 +109,7 @@ static int create_link(int program, unsigned ifindex, enum model_xdp_mode mode, 
 	return r;
 }
 
-static struct link *find_link(struct dataplane *d, unsigned ifindex)
+struct link *links_find(struct dataplane *d, unsigned ifindex)
 {
 	for (size_t i = 0; i < d->links.count; i++)
 		if (d->links.items[i].shown.ifindex == ifindex)
@@ -174,7 +173,7 @@ int dataplane_check(struct dataplane *d, unsigned ifindex, const char *name, enu
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 	char other[128];
 
-	if (find_link(d, ifindex) || bpf_xdp_query(ifindex, 0, &query) < 0 || !query.attach_mode)
+	if (links_find(d, ifindex) || bpf_xdp_query(ifindex, 0, &query) < 0 || !query.attach_mode)
 		return 0;
 	name_other(ifindex, other, sizeof(other));
 	if (mode == MODEL_XDP_SHARED && strcmp(other, DISPATCHER_NAME) == 0)
@@ -241,9 +240,9 @@ int dataplane_add_port(struct dataplane *d, const struct dataplane_port *port)
 	struct dataplane_port *known = find_port(d, port->ifindex);
 	int r;
 
-	if (!find_link(d, port->bond))
+	if (!links_find(d, port->bond))
 		return -ENOENT;
-	if ((known && known->bond == port->bond) || find_link(d, port->ifindex))
+	if ((known && known->bond == port->bond) || links_find(d, port->ifindex))
 		return 0;
 	r = add_device(d, port->ifindex, port->bond);
 	if (r == -E2BIG) {
@@ -258,43 +257,17 @@ int dataplane_add_port(struct dataplane *d, const struct dataplane_port *port)
 	return 1;
 }
 
-/* The entry is added empty, and steers when the program is put into it. */
-static int attach_shared(struct dataplane *d, unsigned ifindex, const char *name, char error[DATAPLANE_ERROR_MAX])
-{
-	char why[DATAPLANE_ERROR_MAX] = "";
-	int r, fd;
-
-	if (!d->switches.shared)
-		return dataplane_fail(-EINVAL, error, "%s: the program is not loaded for libxdp's dispatcher: write "
-						      "`xdp shared` in the configuration", name);
-	r = sharing_add(d->sharing_fd, d->pin_dir, ifindex, why);
-	if (r < 0)
-		return dataplane_fail(r, error, "%s: %.400s", name, why);
-	fd = r = dispatcher_open(d->pin_dir, ifindex);
-	if (r >= 0)
-		r = remember(d, ifindex, name, fd, true);
-	if (r == 0)
-		r = dispatcher_set(fd, dataplane_program_fd(d));
-	if (r == 0)
-		return 0;
-	if (fd >= 0 && dataplane_detach(d, ifindex) == -ENOENT) {
-		close(fd);
-		sharing_remove(d->sharing_fd, d->pin_dir, ifindex);
-	}
-	return dataplane_fail(r, error, "%s: the entry in libxdp's dispatcher can't go on to the program: %s", name,
-			      strerror(-r));
-}
-
 int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, enum model_xdp_mode mode,
 		     char error[DATAPLANE_ERROR_MAX])
 {
 	char path[256];
+	struct link *l;
 	int fd = -1, r;
 
-	if (find_link(d, ifindex))
+	if (links_find(d, ifindex))
 		return dataplane_fail(-EALREADY, error, "%s: already attached", name);
-	if (mode == MODEL_XDP_SHARED)
-		return attach_shared(d, ifindex, name, error);
+	if (shared_is_asked(d, ifindex))
+		return dataplane_fail(-EINPROGRESS, error, "%s: libxdp is taking our entry out of its dispatcher", name);
 	r = links_create(dataplane_program_fd(d), ifindex, name, mode, &fd, error);
 	if (r < 0)
 		return r;
@@ -305,7 +278,7 @@ int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, en
 		close(fd);
 		return dataplane_fail(r, error, "%s: cannot pin the attachment at %s: %s", name, path, strerror(-r));
 	}
-	r = remember(d, ifindex, name, fd, false);
+	r = links_remember(d, ifindex, name, fd, &l);
 	if (r < 0) {
 		unlink(path);
 		close(fd);
@@ -314,20 +287,9 @@ int dataplane_attach(struct dataplane *d, unsigned ifindex, const char *name, en
 	return 0;
 }
 
-/* What counts is done at once: with an empty array nothing is steered. The entry itself goes if libxdp can take it out. */
-static void leave_dispatcher(struct dataplane *d, const struct link *l)
-{
-	const bool held = dataplane_holds(d, &l->shown);
-
-	dispatcher_set(l->fd, -1);
-	if (held)
-		sharing_remove(d->sharing_fd, d->pin_dir, l->shown.ifindex);
-	dispatcher_forget(d->pin_dir, l->shown.ifindex);
-}
-
 int dataplane_detach(struct dataplane *d, unsigned ifindex)
 {
-	struct link *l = find_link(d, ifindex);
+	struct link *l = links_find(d, ifindex);
 	char path[256];
 
 	if (!l)
@@ -335,7 +297,7 @@ int dataplane_detach(struct dataplane *d, unsigned ifindex)
 	remove_device(d, ifindex);
 	forget_ports(d, ifindex);
 	if (l->shown.shared) {
-		leave_dispatcher(d, l);
+		shared_leave(d, l);
 	} else {
 		link_path(d, ifindex, path);
 		bpf_link_detach(l->fd);
@@ -348,7 +310,7 @@ int dataplane_detach(struct dataplane *d, unsigned ifindex)
 
 void dataplane_rename(struct dataplane *d, unsigned ifindex, const char *name)
 {
-	struct link *l = find_link(d, ifindex);
+	struct link *l = links_find(d, ifindex);
 
 	if (l)
 		snprintf(l->shown.name, sizeof(l->shown.name), "%s", name);
@@ -373,30 +335,17 @@ size_t dataplane_attachments(const struct dataplane *d, const struct dataplane_a
 static void take_over(struct dataplane *d, const char *file, unsigned ifindex)
 {
 	char path[256], name[IF_NAMESIZE];
+	struct link *l;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", d->pin_dir, file);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return;
-	if (!if_indextoname(ifindex, name) || remember(d, ifindex, name, fd, false) < 0) {
+	if (!if_indextoname(ifindex, name) || links_remember(d, ifindex, name, fd, &l) < 0) {
 		unlink(path);
 		close(fd);
 	}
-}
-
-/* An entry that is in the dispatcher still. Where another tool has taken it out, the agent adds one anew. */
-static void take_over_shared(struct dataplane *d, unsigned ifindex)
-{
-	char name[IF_NAMESIZE];
-	int fd = dispatcher_open(d->pin_dir, ifindex);
-	bool native;
-
-	if (fd >= 0 && if_indextoname(ifindex, name) && dispatcher_holds(d->pin_dir, ifindex, &native) &&
-	    remember(d, ifindex, name, fd, true) == 0)
-		return;
-	cleanup_close(&fd);
-	dispatcher_forget(d->pin_dir, ifindex);
 }
 
 /* All NICs are known to this program's `devices` before it runs on the first of them: it may redirect to each. */
@@ -413,7 +362,7 @@ void links_take_over(struct dataplane *d, const struct dataplane_options *o)
 		if (sscanf(e->d_name, "link-%u", &ifindex) == 1)
 			take_over(d, e->d_name, ifindex);
 		else if (sscanf(e->d_name, "shared-%u", &ifindex) == 1)
-			take_over_shared(d, ifindex);
+			shared_take_over(d, ifindex);
 	}
 	closedir(dir);
 	for (size_t i = 0; i < o->bond_port_count; i++)

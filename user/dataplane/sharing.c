@@ -19,33 +19,49 @@
 #include "dataplane/dispatcher.h"
 #include "dataplane/internal.h"
 
-/* Below DATAPLANE_DEATH_MS: the agent's loop waits for the answer. */
-enum { ANSWER_MS = 3000 };
+enum { ANSWER_MS = 3000 }; /* sharing_remove() and sharing_priority() wait no longer */
 
 struct request {
 	uint32_t number; /* of the answer too: one that came too late is passed over */
+	uint32_t verb;   /* enum sharing_verb */
 	uint32_t ifindex;
-	bool add;
+	uint32_t priority;
 };
 
 struct answer {
 	uint32_t number;
+	uint32_t verb, ifindex;
 	int32_t r;
+	uint32_t priority;
 	char error[DATAPLANE_ERROR_MAX];
 };
 
 /* ---- the process ---- */
 
+static void serve_one(const char *dir, const struct request *q, struct answer *a)
+{
+	switch (q->verb) {
+	case SHARING_ADD:
+		a->r = dispatcher_add(dir, q->ifindex, q->priority, a->error);
+		break;
+	case SHARING_REMOVE:
+		a->r = dispatcher_remove(dir, q->ifindex);
+		break;
+	default:
+		a->r = dispatcher_priority(dir, q->ifindex, &a->priority);
+	}
+}
+
+/* Whoever asked may have ended meanwhile: what is in the queue is done all the same. */
 static void serve(int fd, const char *dir)
 {
 	struct request q;
 
 	while (recv(fd, &q, sizeof(q), 0) == sizeof(q)) {
-		struct answer a = { .number = q.number };
+		struct answer a = { .number = q.number, .verb = q.verb, .ifindex = q.ifindex };
 
-		a.r = q.add ? dispatcher_add(dir, q.ifindex, a.error) : dispatcher_remove(dir, q.ifindex);
-		if (send(fd, &a, sizeof(a), MSG_NOSIGNAL) < 0)
-			return;
+		serve_one(dir, &q, &a);
+		send(fd, &a, sizeof(a), MSG_NOSIGNAL);
 	}
 }
 
@@ -120,57 +136,88 @@ static long now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int ask(int fd, struct request *q, struct answer *a)
+/* Numbers begin anew with each program that this process becomes, and what was asked before may be answered then. */
+static uint32_t next_number(void)
 {
 	static uint32_t number;
-	const long until = now_ms() + ANSWER_MS;
 
-	q->number = ++number;
-	if (send(fd, q, sizeof(*q), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		return errno == EAGAIN ? -ETIMEDOUT : -errno;
-	for (;;) {
+	if (!number)
+		number = (uint32_t)now_ms() | 1;
+	return ++number;
+}
+
+static int ask(int fd, struct request *q)
+{
+	q->number = next_number();
+	return send(fd, q, sizeof(*q), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static int ask_and_wait(int fd, struct request *q, struct answer *a)
+{
+	const long until = now_ms() + ANSWER_MS;
+	int r = ask(fd, q);
+
+	while (r == 0) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		const long left = until - now_ms();
-		int r = left > 0 ? poll(&p, 1, (int)left) : 0;
+		int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
 
-		if (r < 0 && errno == EINTR)
+		if (ready < 0 && errno == EINTR)
 			continue;
-		if (r <= 0)
-			return r < 0 ? -errno : -ETIMEDOUT;
+		if (ready <= 0)
+			return ready < 0 ? -errno : -ETIMEDOUT;
 		if (recv(fd, a, sizeof(*a), MSG_DONTWAIT) != sizeof(*a))
 			return -EPIPE;
 		if (a->number == q->number)
 			return 0;
 	}
+	return r;
 }
 
-int sharing_add(int fd, const char *dir, unsigned ifindex, char error[DATAPLANE_ERROR_MAX])
+int sharing_ask(int fd, enum sharing_verb verb, unsigned ifindex, unsigned priority, uint32_t *ret_number)
 {
-	struct request q = { .ifindex = ifindex, .add = true };
-	struct answer a;
-	int r;
+	struct request q = { .verb = verb, .ifindex = ifindex, .priority = priority };
+	int r = ask(fd, &q);
 
-	if (fd < 0)
-		return dispatcher_add(dir, ifindex, error);
-	r = ask(fd, &q, &a);
-	if (r == -ETIMEDOUT)
-		return dataplane_fail(r, error, "libxdp's dispatcher is not ready after %d s; it is taken when it is",
-				      ANSWER_MS / 1000);
-	if (r < 0)
-		return dataplane_fail(r, error, "the process that asks libxdp has ended (%s): start the agent anew",
-				      strerror(-r));
-	a.error[sizeof(a.error) - 1] = '\0';
-	return a.r < 0 ? dataplane_fail(a.r, error, "%s", a.error) : 0;
+	*ret_number = q.number;
+	return r;
+}
+
+int sharing_next(int fd, struct sharing_answer *ret)
+{
+	struct answer a;
+	ssize_t n = recv(fd, &a, sizeof(a), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n != sizeof(a))
+		return -EPIPE;
+	*ret = (struct sharing_answer){ .number = a.number, .verb = a.verb, .ifindex = a.ifindex, .r = a.r };
+	snprintf(ret->error, sizeof(ret->error), "%.*s", (int)sizeof(a.error) - 1, a.error);
+	return 1;
 }
 
 int sharing_remove(int fd, const char *dir, unsigned ifindex)
 {
-	struct request q = { .ifindex = ifindex };
+	struct request q = { .verb = SHARING_REMOVE, .ifindex = ifindex };
 	struct answer a;
 	int r;
 
 	if (fd < 0)
 		return dispatcher_remove(dir, ifindex);
-	r = ask(fd, &q, &a);
+	r = ask_and_wait(fd, &q, &a);
 	return r < 0 ? r : a.r;
+}
+
+int sharing_priority(int fd, unsigned ifindex, unsigned *ret)
+{
+	struct request q = { .verb = SHARING_PRIORITY, .ifindex = ifindex };
+	struct answer a;
+	int r = fd < 0 ? -EPIPE : ask_and_wait(fd, &q, &a);
+
+	if (r == 0)
+		r = a.r;
+	if (r == 0)
+		*ret = a.priority;
+	return r;
 }

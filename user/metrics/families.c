@@ -584,6 +584,8 @@ const struct family families[] = {
 	GAUGE("program_taken_over", "", AT_AGENT(BOOL, taken_over),
 	      "1: the maps were found, with their flows, not made.")
 	GAUGE("interface_attached", "", OWN(AGENT, interfaces), "1 for the mode in which the program runs on it.")
+	COUNTER("interface_attach_failures", "", AT_AGENT(U64, attach_failures),
+		"Times that an interface could not be attached; it is tried again with the next change.")
 
 	GAUGE("announced", "", OWN(AGENT, announced), "1: the service address is on the interface; packets may come.")
 	GAUGE("announced_servers_accepting", "", OWN(AGENT, announced_fit),

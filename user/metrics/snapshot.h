@@ -111,6 +111,7 @@ struct snapshot_agent {
 	size_t interface_count;
 	uint32_t verified_instructions;
 	bool taken_over;
+	uint64_t attach_failures;
 	uint64_t reloads, reloads_failed;
 	bool reload_ok;               /* of the last one; true when there was none */
 	uint64_t reload_at_ms;        /* 0 = none since start */

@@ -34,6 +34,8 @@ enum model_limit {
 	MODEL_POOL_PORT_LOW = 10240, /* own ports towards servers without source-pool */
 	MODEL_POOL_PORT_HIGH = 32767,
 	MODEL_INTERFACES_MAX = 32,
+	MODEL_XDP_PRIORITY = 50,   /* libxdp's own default */
+	MODEL_XDP_PRIORITY_MAX = INT32_MAX,
 	MODEL_LOGS_MAX = 8,
 	MODEL_COUNT_MAX = 65535,  /* rise, fall */
 	MODEL_TIME_MAX_MS = 86400000, /* 24 h: every time that works here; what a flow's record can measure */
@@ -342,6 +344,7 @@ struct model_service {
 struct model_interface {
 	char name[16];             /* IFNAMSIZ */
 	enum model_xdp_mode mode;
+	unsigned priority;         /* SHARED: in libxdp's dispatcher; lower ones run earlier */
 	struct model_place place;
 };
 

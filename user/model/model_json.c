@@ -236,8 +236,8 @@ static json_t *log_json(const struct model_log *l)
 
 static json_t *interface_json(const struct model_interface *i)
 {
-	return json_pack("{s:s, s:s, s:o}", "name", i->name, "xdp", model_xdp_mode_name(i->mode), "place",
-			 place_json(&i->place));
+	return json_pack("{s:s, s:s, s:o, s:o}", "name", i->name, "xdp", model_xdp_mode_name(i->mode), "xdp_priority",
+			 i->mode == MODEL_XDP_SHARED ? json_integer(i->priority) : json_null(), "place", place_json(&i->place));
 }
 
 static json_t *stats_json(const struct model_stats_socket *s)
