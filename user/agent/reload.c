@@ -473,7 +473,7 @@ void agent_reload(struct agent *a, const struct agent_reload_ops *ops)
 	r = start_reading(l);
 	if (r < 0) {
 		snprintf(l->error, AGENT_ERROR_MAX, "the configuration can't be read beside the loop: %s; nothing has changed",
-			 strerror(-r));
+			 r == -EAGAIN ? "no memory for a thread, or too many tasks (ulimit -u, TasksMax=)" : strerror(-r));
 		finish(l, r);
 	}
 }
