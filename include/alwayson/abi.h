@@ -131,8 +131,8 @@ struct control {
 #define ENTRY_SERVED(service, port) ((__u32)(service) | (__u32)(__be16)(port) << 16) /* port 0: the packet's own */
 #define ENTRY_SERVED_SERVICE(served) ((served) & 0xffff)
 #define ENTRY_SERVED_PORT(served)    ((__be16)((served) >> 16))
-#define ENTRY_MAC 7 /* services4 only. addr, port: the six bytes of a MAC address of this host, as they lie in a frame */
 #define ENTRY_QUIC 6 /* services6 only. addr: a connection id's first bytes; port: backend; service: the server's id */
+#define ENTRY_MAC 7 /* services4 only. addr, port: the six bytes of a MAC address of this host, as they lie in a frame */
 
 /* services4[half * SERVICE_TABLE_MAX + i]: open addressing, linear probing. agent, the inactive half only. */
 struct service_entry4 {
@@ -306,6 +306,8 @@ struct hop {
  * That line of the first bucket counts in `away` its flows that stand elsewhere: where there is none, the line alone tells
  * that a flow is not known. Whoever publishes an entry elsewhere counts it before, whoever frees or reuses it takes it off
  * after: a count too high makes look-ups slower, one too low would lose connections.
+ * 8 bits are enough of it: even in a table without a free entry a line has two flows on average, wherever these stand, and
+ * the hash has a key that nobody knows.
  * A tag is the published word of an entry:
  *   bits 0-15 tick last seen, 16-31 server id, 32-39 the server id's generation, 40-47 state, 48-63 fingerprint.
  * Ticks are jiffies >> tick_shift, about 4 s. The tick is stored alone (16 bits); all else of a live tag changes by

@@ -35,6 +35,14 @@ static void lay(struct rig *r)
 	world_lay(r, &(struct world){ .forward = FORWARD_DSR, .balance = BALANCE_MAGLEV, .servers = 1 });
 }
 
+/* dsr, and one NIC whose address is known. */
+static void lay_with_nic(struct rig *r)
+{
+	lay(r);
+	add_mac(r, nic_mac);
+	publish_macs(r, &nic_mac, 1);
+}
+
 static enum verdict verdict_for(struct rig *r, bool v6, const uint8_t mac[6])
 {
 	const struct packet p = client_packet(v6, TCP, 40000, SYN);
@@ -64,9 +72,7 @@ static void frames_to_the_nic_are_steered(void **state)
 {
 	struct rig *r = *state;
 
-	lay(r);
-	add_mac(r, nic_mac);
-	publish_macs(r, &nic_mac, 1);
+	lay_with_nic(r);
 	is_steered(r, nic_mac);
 }
 
@@ -74,9 +80,7 @@ static void frames_to_another_host_are_the_hosts(void **state)
 {
 	struct rig *r = *state;
 
-	lay(r);
-	add_mac(r, nic_mac);
-	publish_macs(r, &nic_mac, 1);
+	lay_with_nic(r);
 	for (int i = 0; i < 48; i++) {
 		uint8_t other[6];
 
@@ -92,9 +96,7 @@ static void nobodys_frames_are_the_hosts(void **state)
 	static const uint8_t multicast[6] = { 0x01, 0x00, 0x5e, 0x00, 0x02, 0x0a };
 	struct rig *r = *state;
 
-	lay(r);
-	add_mac(r, nic_mac);
-	publish_macs(r, &nic_mac, 1);
+	lay_with_nic(r);
 	is_left_alone(r, all);
 	is_left_alone(r, multicast);
 	is_left_alone(r, zero);
@@ -124,9 +126,7 @@ static void a_virtual_routers_address_is_ours_while_it_is_there(void **state)
 {
 	struct rig *r = *state;
 
-	lay(r);
-	add_mac(r, nic_mac);
-	publish_macs(r, &nic_mac, 1);
+	lay_with_nic(r);
 	is_left_alone(r, vrrp_mac);
 	add_mac(r, vrrp_mac);
 	publish_macs(r, &nic_mac, 1);

@@ -60,6 +60,15 @@ crowd_has_slots() {
 	lab_ctl -j show servers crowd0/s1 | jq -e '.servers[0].slots_share > 0'
 }
 
+# Connections that go by `previous` from then on when node1 is drained: their slots lose their owner.
+old_connections() {
+	local i
+
+	for i in 1 2 3 4 5 6; do
+		load "dsr-old$i" stream "$DSR4" $PORT 100
+	done
+}
+
 begin --dsr --backends 3
 DSR4=$(lab_state dsr4)
 for i in 1 2 3; do
@@ -69,10 +78,7 @@ config 0
 start
 before=$(slots)
 
-# Connections that go by `previous`: their slots have lost their owner.
-for i in 1 2 3 4 5 6; do
-	load "dsr-old$i" stream "$DSR4" $PORT 100
-done
+old_connections
 load_passes
 lab_ctl server drain dsr/node1 >/dev/null
 load_all $PORT
@@ -100,9 +106,7 @@ agent_stop
 config 0
 start
 before=$(slots)
-for i in 1 2 3 4 5 6; do
-	load "dsr-old$i" stream "$DSR4" $PORT 100
-done
+old_connections
 load_all $PORT
 load_passes
 lab_ctl server drain dsr/node1 >/dev/null
@@ -119,9 +123,7 @@ load_check_all "a weight by hand"
 agent_stop
 config 0
 start
-for i in 1 2 3 4 5 6; do
-	load "dsr-old$i" stream "$DSR4" $PORT 100
-done
+old_connections
 load_all $PORT
 load_passes
 lab_ctl server drain dsr/node1 >/dev/null
