@@ -135,7 +135,7 @@ static bool read_xdp(struct parser *p, const struct config_word *args, size_t co
 	int mode;
 
 	if (strcmp(args[0].text, "xdp")) {
-		parser_error(p, &args[0], "unexpected '%s'; it is written: interface NAME [xdp MODE]", args[0].text);
+		parser_error(p, &args[0], "unexpected '%s'; it is written: interface NAME [xdp MODE [priority N]]", args[0].text);
 		return false;
 	}
 	if (count == 1) {
@@ -148,7 +148,7 @@ static bool read_xdp(struct parser *p, const struct config_word *args, size_t co
 	if (count == 2)
 		return true;
 	if (strcmp(args[2].text, "priority")) {
-		parser_error(p, &args[2], "unexpected '%s' after 'interface'", args[2].text);
+		parser_error(p, &args[2], "unexpected '%s'; it is written: interface NAME [xdp MODE [priority N]]", args[2].text);
 		return false;
 	}
 	if (ret->mode != MODEL_XDP_SHARED) {
