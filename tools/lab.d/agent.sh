@@ -40,11 +40,15 @@ agent_is_running() {
 	pid=$(agent_pid) && ! process_is_gone "$pid"
 }
 
-# Ready: the agent answers, steers, and every server that is checked has its first result.
+# Ready: the agent answers, steers, and every server that is checked has its first result. jq takes more time than all
+# else together, and has none while a look at the answer is enough.
 agent_is_ready() {
-	lab_ctl -j status | jq -e '.ready and ([.interfaces[] | select(.mode != "detached")] | length > 0)' &&
-		lab_ctl -j show servers |
-		jq -e '[.servers[] | select(.state == "INIT" and .admin != "maint")] | length == 0'
+	local status servers
+
+	status=$(lab_ctl -j status) && [[ $status == *'"ready":true'* ]] && servers=$(lab_ctl -j show servers) || return
+	printf '%s\n' "$status" "$servers" | jq -es '
+		([.[0].interfaces[] | select(.mode != "detached")] | length > 0) and
+		([.[1].servers[] | select(.state == "INIT" and .admin != "maint")] | length == 0)'
 }
 
 agent_is_ready_or_gone() {
@@ -76,8 +80,13 @@ server_field() {
 	lab_ctl -j show servers "$1" | jq -r --arg field "$2" '.servers[0][$field]'
 }
 
+# server_is BACKEND/SERVER STATE, for who waits for it: without jq.
+server_is() {
+	[[ $(lab_ctl -j show servers "$1") =~ \"state\":\"([A-Z]+)\" ]] && [ "${BASH_REMATCH[1]}" = "$2" ]
+}
+
 server_is_up() {
-	[ "$(server_field "$1" state)" = UP ]
+	server_is "$1" UP
 }
 
 # When its state last changed, as the agent has it: exact, where asking again and again is not. Milliseconds.
@@ -86,7 +95,7 @@ server_since_ms() {
 }
 
 server_is_down() {
-	[ "$(server_field "$1" state)" = DOWN ]
+	server_is "$1" DOWN
 }
 
 # What a killed agent leaves behind: pins, socket, lock, state. Only for an instance whose namespaces are going away.

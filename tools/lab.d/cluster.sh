@@ -41,18 +41,18 @@ cluster_up() {
 	plug router eth1 lan
 	address router eth0 1 wan
 	address router eth1 1
-	lab_in router sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
+	net_set "$(lab_netns router)" net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
 		net.ipv4.fib_multipath_hash_policy=1 net.ipv6.fib_multipath_hash_policy=1 \
-		net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth1.send_redirects=0
+		net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0
 	for ((i = 1; i <= backends; i++)); do
 		add_role "backend$i"
 		plug "backend$i" eth0 lan
 		address "backend$i" eth0 $((LAB_FIRST_BACKEND + i - 1))
 		default_route "backend$i" 1
-		lab_in "backend$i" sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
 		ns=$(lab_netns "backend$i")
-		ip -n "$ns" address add "$CLUSTER_VIP4/32" dev lo
-		ip -n "$ns" address add "$CLUSTER_VIP6/128" dev lo nodad
+		net_set "$ns" net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
+		net_ip "$ns" address add "$CLUSTER_VIP4/32" dev lo
+		net_ip "$ns" address add "$CLUSTER_VIP6/128" dev lo nodad
 	done
 	for ((i = 1; i <= balancers; i++)); do
 		add_role "balancer$i"
@@ -61,8 +61,8 @@ cluster_up() {
 		default_route "balancer$i" 1
 	done
 	if [ "$topology" = vrrp ]; then
-		ip -n "$(lab_netns router)" route add 10.99.0.0/24 dev eth1
-		ip -n "$(lab_netns router)" -6 route add fd00:99::/64 dev eth1
+		net_ip "$(lab_netns router)" route add 10.99.0.0/24 dev eth1
+		net_ip "$(lab_netns router)" route add fd00:99::/64 dev eth1
 	fi
 	lab_keep_state topology "$topology"
 	lab_keep_state backends "$backends"
@@ -109,7 +109,7 @@ cluster_agent_stop() {
 }
 
 cluster_server_is() {
-	[ "$(cluster_ctl "$1" -j show servers "$2" | jq -r '.servers[0].state')" = "$3" ]
+	[[ $(cluster_ctl "$1" -j show servers "$2") =~ \"state\":\"([A-Z]+)\" ]] && [ "${BASH_REMATCH[1]}" = "$3" ]
 }
 
 # --- routing daemons, with the configurations that are shipped
@@ -223,7 +223,7 @@ cluster_start_vrrp() {
 
 # How many balancers the router sends packets for the service address to.
 cluster_ways() {
-	ip -n "$(lab_netns router)" -j route show "$CLUSTER_VIP4" | jq '[.[] | (.nexthops // [.])[]] | length'
+	ip -n "$(lab_netns router)" route show "$CLUSTER_VIP4" | grep -o ' via ' | wc -l
 }
 
 cluster_has_ways() {

@@ -25,73 +25,135 @@ topology_is_known() {
 	esac
 }
 
+# The lines of `ip` in namespace $1: at once; or, from batch_begin to batch_run, kept, since a process for each line is what
+# building takes its time for.
+net_ip() {
+	if [ "${batching:-0}" = 1 ]; then
+		BATCH_IP[$1]+="${*:2}"$'\n'
+	else
+		ip -n "$@"
+	fi
+}
+
+# Likewise settings of namespace $1. In a batch they come before everything else: no interface can be named but all and default.
+net_set() {
+	if [ "${batching:-0}" = 1 ]; then
+		BATCH_SET[$1]+="${*:2} "
+	else
+		nsenter --net="/run/netns/$1" sysctl -q -w "${@:2}"
+	fi
+}
+
+batch_begin() {
+	batching=1
+	BATCH_NETNS='' BATCH_FILLED=''
+	declare -gA BATCH_IP=() BATCH_SET=()
+}
+
+# All namespaces, their settings, the switch with every wire, and what is left, in all namespaces side by side.
+batch_run() {
+	local ns switch port pids=() pid
+
+	batching=0
+	ip -batch - <<<"$BATCH_NETNS"
+	for ns in "${!BATCH_SET[@]}"; do
+		# shellcheck disable=SC2086 # words
+		nsenter --net="/run/netns/$ns" sysctl -q -w ${BATCH_SET[$ns]} &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+	done
+	switch=$(lab_netns switch)
+	nsenter --net="/run/netns/$switch" ip -batch - <<<"${BATCH_IP[$switch]}"
+	unset "BATCH_IP[$switch]"
+	pids=()
+	for port in $BATCH_FILLED; do
+		checksums_filled "$port" &
+		pids+=($!)
+	done
+	for ns in "${!BATCH_IP[@]}"; do
+		nsenter --net="/run/netns/$ns" ip -batch - <<<"${BATCH_IP[$ns]}" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+	done
+}
+
 # Creates a namespace with a loopback, no forwarding and addresses usable at once (no duplicate address detection).
 add_role() {
-	local ns
+	local ns=ao-$1-$LAB_ID
 
-	ns=$(lab_netns "$1")
-	ip netns add "$ns"
-	nsenter --net="/run/netns/$ns" sysctl -q -w net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+	if [ "${batching:-0}" = 1 ]; then
+		BATCH_NETNS+="netns add $ns"$'\n'
+	else
+		ip netns add "$ns"
+	fi
+	net_set "$ns" net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
 		net.ipv6.conf.default.accept_ra=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
 		net.ipv4.ip_forward=0
-	ip -n "$ns" link set lo up
+	net_ip "$ns" link set lo up
 }
 
 # Plugs NIC $2 of role $1 into bridge $3 of the switch. The port's name is ROLE or, for a second NIC, ROLE-NIC.
 plug() {
-	local role=$1 nic=$2 bridge=$3 port=$1 ns switch
+	local role=$1 nic=$2 bridge=$3 port=$1 ns=ao-$1-$LAB_ID switch=ao-switch-$LAB_ID
 
 	[ "$nic" = eth0 ] || port=$role-$nic
-	ns=$(lab_netns "$role")
-	switch=$(lab_netns switch)
-	ip -n "$switch" link add dev "$port" type veth peer name "$nic" netns "$ns"
-	ip -n "$switch" link set dev "$port" master "$bridge" up
-	ip -n "$ns" link set dev "$nic" up
+	net_ip "$switch" link add dev "$port" type veth peer name "$nic" netns "$ns"
+	net_ip "$switch" link set dev "$port" master "$bridge" up
+	net_ip "$ns" link set dev "$nic" up
 	if [[ $role == balancer* ]]; then
-		lab_in switch ethtool -K "$port" tx off >/dev/null
-		ip -n "$switch" link set dev "$port" xdpdrv object "$(pass_object)" section xdp.frags
+		net_ip "$switch" link set dev "$port" xdpdrv object "$(pass_object)" section xdp.frags
+		checksums_filled "$port"
+	fi
+}
+
+# The switch's port $1 hands out no frame whose checksum is left to a NIC. ethtool knows no batch: for now it is kept.
+checksums_filled() {
+	if [ "${batching:-0}" = 1 ]; then
+		BATCH_FILLED+=" $1"
+	else
+		lab_in switch ethtool -K "$1" tx off >/dev/null
 	fi
 }
 
 add_bridge() {
-	local switch
+	local switch=ao-switch-$LAB_ID
 
-	switch=$(lab_netns switch)
-	ip -n "$switch" link add dev "$1" type bridge stp_state 0 forward_delay 0 mcast_snooping 0
-	ip -n "$switch" link set dev "$1" up
+	net_ip "$switch" link add dev "$1" type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+	net_ip "$switch" link set dev "$1" up
 }
 
 # Host number $3 of the LAN (or WAN) side, both families, on NIC $2 of role $1.
 address() {
-	local role=$1 nic=$2 host=$3 side=${4:-lan} ns net4=$LAB_LAN4 net6=$LAB_LAN6
+	local role=$1 nic=$2 host=$3 side=${4:-lan} ns=ao-$1-$LAB_ID net4=$LAB_LAN4 net6=$LAB_LAN6
 
 	[ "$side" = lan ] || { net4=$LAB_WAN4 net6=$LAB_WAN6; }
-	ns=$(lab_netns "$role")
-	ip -n "$ns" address add "$net4.$host/24" dev "$nic"
-	ip -n "$ns" address add "$net6:$host/64" dev "$nic" nodad
+	net_ip "$ns" address add "$net4.$host/24" dev "$nic"
+	net_ip "$ns" address add "$net6:$host/64" dev "$nic" nodad
 }
 
 default_route() {
-	local role=$1 host=$2 side=${3:-lan} ns net4=$LAB_LAN4 net6=$LAB_LAN6
+	local role=$1 host=$2 side=${3:-lan} ns=ao-$1-$LAB_ID net4=$LAB_LAN4 net6=$LAB_LAN6
 
 	[ "$side" = lan ] || { net4=$LAB_WAN4 net6=$LAB_WAN6; }
-	ns=$(lab_netns "$role")
-	ip -n "$ns" route add default via "$net4.$host"
-	ip -n "$ns" -6 route add default via "$net6:$host"
+	net_ip "$ns" route add default via "$net4.$host"
+	net_ip "$ns" route add ::/0 via "$net6:$host"
 }
 
 # The client is several clients: it has some addresses. .2 and ::2 are the ones it uses unasked; the kernel takes the
 # first of IPv4 and the last added of IPv6.
 client_addresses() {
-	local side=$1 ns net4=$LAB_LAN4 net6=$LAB_LAN6 host
+	local side=$1 ns=ao-client-$LAB_ID net4=$LAB_LAN4 net6=$LAB_LAN6 host
 
 	[ "$side" = lan ] || { net4=$LAB_WAN4 net6=$LAB_WAN6; }
-	ns=$(lab_netns client)
 	for host in $LAB_CLIENT_HOSTS; do
-		ip -n "$ns" address add "$net4.$host/24" dev eth0
+		net_ip "$ns" address add "$net4.$host/24" dev eth0
 	done
 	for host in $(tr ' ' '\n' <<<"$LAB_CLIENT_HOSTS" | tac); do
-		ip -n "$ns" address add "$net6:$host/64" dev eth0 nodad
+		net_ip "$ns" address add "$net6:$host/64" dev eth0 nodad
 	done
 }
 
@@ -135,7 +197,7 @@ topology_up() {
 		address "backend$i" eth0 $((LAB_FIRST_BACKEND + i - 1))
 	done
 
-	"topology_$(tr - _ <<<"$topology")" "$backends"
+	"topology_${topology//-/_}" "$backends"
 	lab_keep_state topology "$topology"
 	lab_keep_state backends "$backends"
 }
@@ -156,7 +218,7 @@ topology_routed() {
 	plug router eth1 lan
 	address router eth0 1 wan
 	address router eth1 1
-	lab_in router sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	net_set "ao-router-$LAB_ID" net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 	plug balancer eth0 lan
 	address balancer eth0 10
 	default_route client 1 wan
@@ -182,16 +244,15 @@ topology_two_nics() {
 # A second address of the balancer that the backends hold as well, silently, for `forward dsr`. Not the balancer's
 # first address: a backend that owns the source of a health check drops it.
 topology_dsr() {
-	local backends=$1 vip4=$LAB_LAN4.$LAB_DSR_HOST vip6=$LAB_LAN6:$LAB_DSR_HOST i ns
+	local backends=$1 vip4=$LAB_LAN4.$LAB_DSR_HOST vip6=$LAB_LAN6:$LAB_DSR_HOST i ns=ao-balancer-$LAB_ID
 
-	ns=$(lab_netns balancer)
-	ip -n "$ns" address add "$vip4/32" dev eth0
-	ip -n "$ns" address add "$vip6/128" dev eth0 nodad preferred_lft 0
+	net_ip "$ns" address add "$vip4/32" dev eth0
+	net_ip "$ns" address add "$vip6/128" dev eth0 nodad preferred_lft 0
 	for ((i = 1; i <= backends; i++)); do
-		ns=$(lab_netns "backend$i")
-		lab_in "backend$i" sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
-		ip -n "$ns" address add "$vip4/32" dev lo
-		ip -n "$ns" address add "$vip6/128" dev lo nodad
+		ns=ao-backend$i-$LAB_ID
+		net_set "$ns" net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
+		net_ip "$ns" address add "$vip4/32" dev lo
+		net_ip "$ns" address add "$vip6/128" dev lo nodad
 	done
 	lab_keep_state dsr4 "$vip4"
 	lab_keep_state dsr6 "$vip6"
