@@ -63,7 +63,21 @@ run_suite <<<'echo "ok b"; echo "not ok a: broken"; exit 1'
 said=$(BUILD="$house/build" "$house/tests/run" --jobs 2 system 2>&1)
 code=$?
 check "what fails alone as well has failed" ends_with "1 passed, 1 failed, 0 skipped" 1
+# Four, two at a time: the two that tests/longest names wait for each other, and the others must come after both.
+made() {
+	{ printf '#!/bin/sh\ncd %s\n' "$house"; cat; } >"$house/tests/system/$1.sh"
+	chmod +x "$house/tests/system/$1.sh"
+}
 rm "$house/tests/system/made.sh"
-said=$(BUILD="$house/build" "$house/tests/run" system/made 2>&1)
+made a <<<'[ -e d ] && [ -e b ] && echo "ok a" || echo "not ok a: too early"'
+made b <<<': >b; until [ -e d ]; do sleep 0.01; done; echo "ok b"'
+made c <<<'[ -e d ] && [ -e b ] && echo "ok c" || echo "not ok c: too early"'
+made d <<<': >d; until [ -e b ]; do sleep 0.01; done; echo "ok d"'
+printf '# long\nsystem/d\nsystem/gone\nsystem/b\n' >"$house/tests/longest"
+said=$(BUILD="$house/build" "$house/tests/run" --jobs 2 system 2>&1)
+code=$?
+check "the longest begin first" ends_with "4 passed, 0 failed, 0 skipped" 0
+check "what ends is told of, whatever is still running" expect "suites told of" "$(grep -c '^system/[a-d] ' <<<"$said")" -eq 4
+BUILD="$house/build" "$house/tests/run" system/made >/dev/null 2>&1
 check "an unknown suite: 2" expect "exit code" $? -eq 2
 exit "$failures"
