@@ -169,7 +169,7 @@ int command_begin(struct checker *c, const struct command_line *line, uint32_t t
 		  void (*done)(enum command_end end, int value, void *arg), void *arg, struct command_job **ret_job)
 {
 	struct command_runner *r = &c->runner;
-	const uint64_t deadline_ms = checker_clock_ms() + total_ms;
+	const uint64_t deadline_ms = checker_clock_ms() + 1 + total_ms; /* from the next whole ms */
 	struct command_job *j;
 	int e;
 

@@ -338,8 +338,9 @@ static void dispatch(struct checker_worker *w, struct checker_job *j)
 	int r;
 
 	j->request.head = (struct checker_head){ .kind = CHECKER_CHECK, .ticket = checker_next_ticket(w->checker) };
-	j->request.connect_deadline_ms = now + j->connect_ms;
-	j->request.deadline_ms = now + j->total_ms;
+	/* From the next whole ms: the one that runs has begun already. */
+	j->request.connect_deadline_ms = now + 1 + j->connect_ms;
+	j->request.deadline_ms = now + 1 + j->total_ms;
 	j->request.steered = j->socket >= 0;
 	r = checker_send(w->socket, &j->request, sizeof(j->request) + j->request.words_length, j->socket);
 	/* The worker's copy is the only one: its end is the connection's. */

@@ -84,7 +84,7 @@ int try_check(int argc, char **argv)
 	request.address = argv[1];
 	request.family = addr.family;
 	request.port = (uint16_t)port;
-	request.deadline_ms = checker_clock_ms() + (timeout ? strtoul(timeout, NULL, 10) : DEFAULT_TIMEOUT_MS);
+	request.deadline_ms = checker_clock_ms() + 1 + (timeout ? strtoul(timeout, NULL, 10) : DEFAULT_TIMEOUT_MS);
 	request.connect_deadline_ms = request.deadline_ms;
 	plugin->check(state, &request, &result);
 	result.text[PLUGIN_TEXT_MAX - 1] = '\0';

@@ -30,6 +30,12 @@ uint64_t attempt_clock_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* Limits count from the next whole ms: the one that runs has begun already, and would make them short by that much. */
+static uint64_t next_whole_ms(void)
+{
+	return attempt_clock_ms() + 1;
+}
+
 static void attempt_close(struct attempt *a)
 {
 	event_del(&a->io);
@@ -159,7 +165,7 @@ static void attempt_established(struct attempt *a)
 {
 	/* A script's further connections share the answer's time. */
 	if (!a->connected)
-		a->deadline_ms = schedule_answer_deadline_ms(a->schedule, a->started_ms, attempt_clock_ms());
+		a->deadline_ms = schedule_answer_deadline_ms(a->schedule, a->started_ms, next_whole_ms());
 	a->connected = true;
 	a->phase = ATTEMPT_TALKING;
 	talk_connected(&a->talk);
@@ -365,7 +371,7 @@ void attempt_start(struct attempt **place, const struct attempt_owner *owner, co
 	a->place = place;
 	a->target = target;
 	a->schedule = schedule;
-	a->started_ms = attempt_clock_ms();
+	a->started_ms = next_whole_ms();
 	wire_init(&a->wire);
 	event_assign(&a->io, owner->base, -1, 0, attempt_on_io, a);
 	*place = a;
