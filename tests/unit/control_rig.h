@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/loop.h"
 #include "control/control.h"
 #include "control/peer.h"
 
@@ -140,7 +141,7 @@ static inline int rig_open(void **state)
 	assert_non_null(mkdtemp(r->folder));
 	assert_int_equal(chmod(r->folder, 0755), 0);
 	snprintf(r->path, sizeof(r->path), "%s/c.sock", r->folder);
-	r->base = event_base_new();
+	r->base = loop_new();
 	r->where = (struct model_stats_socket){ .mode = 0666, .uid = -1, .gid = -1, .level = MODEL_LEVEL_USER };
 	assert_int_equal(control_new(r->base, &r->where, r->path, rig_verbs, array_size(rig_verbs), r, &r->control), 0);
 	*state = r;

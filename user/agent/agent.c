@@ -27,6 +27,7 @@
 #include "agent/watchdog.h"
 #include "base/cleanup.h"
 #include "base/handover.h"
+#include "base/loop.h"
 #include "dataplane/sharing.h"
 
 static uint64_t clock_ms(clockid_t clock)
@@ -552,7 +553,7 @@ int agent_start(struct agent *a, char error[AGENT_ERROR_MAX])
 	int r;
 
 	a->started_ms = agent_monotonic_ms();
-	a->base = event_base_new();
+	a->base = loop_new();
 	r = a->base ? log_new(a->base, &a->log) : -ENOMEM;
 	if (r == 0)
 		r = log_configure(a->log, &a->model->global);

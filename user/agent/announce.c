@@ -40,6 +40,7 @@ struct address_entry {
 struct announce {
 	struct agent *agent;
 	struct event *tick;
+	uint64_t tick_ms;   /* when it comes, if it is pending */
 	struct vec(struct address_entry) entries;
 	bool withdrawn, stopped;
 };
@@ -73,15 +74,12 @@ static void entry_done(struct address_entry *e)
 static void wait_ms(struct announce *an, unsigned ms)
 {
 	const struct timeval after = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-	struct timeval pending, now;
+	const uint64_t at_ms = agent_monotonic_ms() + ms;
 
 	/* An earlier one stays. */
-	if (evtimer_pending(an->tick, &pending)) {
-		event_base_gettimeofday_cached(an->agent->base, &now);
-		evutil_timeradd(&now, &after, &now);
-		if (evutil_timercmp(&pending, &now, <=))
-			return;
-	}
+	if (evtimer_pending(an->tick, NULL) && an->tick_ms <= at_ms)
+		return;
+	an->tick_ms = at_ms;
 	evtimer_add(an->tick, &after);
 }
 

@@ -17,13 +17,14 @@
 #include "agent/thread.h"
 #include "agent/vlan.h"
 #include "base/cleanup.h"
+#include "base/loop.h"
 
 enum { EXIT_BAD = 1, EXIT_USAGE = 2 };
 
 /* For -c, plugins are loaded where they are loaded otherwise: in a process without rights. */
 static int check_plugins(const struct model *m)
 {
-	struct event_base *base = event_base_new();
+	struct event_base *base = loop_new();
 	struct plugins *p = NULL;
 	char error[PLUGINS_ERROR_MAX] = "out of memory";
 	int r = base ? plugins_new(base, NULL, true, &p, error) : -ENOMEM;
@@ -90,7 +91,7 @@ static int load(const struct agent_options *o, struct model **ret, struct config
 /* Without -i or `interface` there is nothing to steer on: say what would make sense. */
 static int complain_no_interface(const struct model *m)
 {
-	struct event_base *base = event_base_new();
+	struct event_base *base = loop_new();
 	const struct net_ops ops = {};
 	struct net *n = NULL;
 	char text[512] = "";

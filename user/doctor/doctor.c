@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 
 #include "base/cleanup.h"
+#include "base/loop.h"
 #include "doctor/internal.h"
 
 /* A new question: its function, its line here, its line in docs/doctor.md, and a test that provokes it. */
@@ -306,7 +307,7 @@ static int prepare(struct doctor *d)
 
 	if (r < 0)
 		return r;
-	d->base = event_base_new();
+	d->base = loop_new();
 	r = d->base ? net_new(d->base, &ops, &d->net) : -ENOMEM;
 	if (r == 0)
 		r = choose_nics(d);

@@ -134,8 +134,8 @@ static void attempt_on_io(evutil_socket_t fd, short what, void *arg)
 	struct attempt *a = arg;
 
 	/*
-	 * libevent tells of a time-out alone even if the socket became ready in the same turn, and counts from a cached
-	 * time: an answer that came in time while the loop was busy must not be taken for none.
+	 * libevent tells of a time-out alone even if the socket became ready in the same turn, and counts in ticks of a
+	 * coarse clock: an answer that came in time while the loop was busy must not be taken for none.
 	 */
 	if (!a->waits || what & a->waits || is_ready(a->wire.fd, a->waits)) {
 		attempt_go_on(a);

@@ -182,7 +182,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 					     .elsewhere = s->health->elsewhere, .via = s->health->via };
 	uint64_t now = attempt_clock_ms();
 
-	/* libevent counts from a cached time, so that a timer set late in a long turn comes too early. */
+	/* libevent counts in ticks of a coarse clock, and may be early by one. */
 	if (now < s->next_ms) {
 		arm(s, s->next_ms);
 		return;
