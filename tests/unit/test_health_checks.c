@@ -39,9 +39,11 @@ static void expect_first(struct world *w, enum health_check_state state, const c
 static void http_case(struct world *w, enum manner manner, const char *text, enum health_check_state state,
 		      const char *result)
 {
-	struct model_server *s = server_new(backend_new(w, "web", MODEL_CHECK_HTTP), "s1", peer_new(w, manner, text));
+	struct model_backend *b = backend_new(w, "web", MODEL_CHECK_HTTP);
 
-	s->inter_ms = 100;
+	if (manner == HOLD || manner == DRIP)
+		b->check_timeout_ms = 0; /* inter is what they have */
+	server_new(b, "s1", peer_new(w, manner, text))->inter_ms = 100;
 	expect_first(w, state, result);
 }
 
@@ -391,8 +393,9 @@ static void the_first_round_ends_when_the_slowest_has_answered(void **state)
 	struct world *w = *state;
 	struct model_backend *b = backend_new(w, "web", MODEL_CHECK_HTTP);
 
+	b->check_timeout_ms = 150;
 	server_new(b, "fast", peer_new(w, ANSWER, "HTTP/1.1 200 OK\r\n\r\n"));
-	server_new(b, "slow", peer_new(w, HOLD, NULL))->inter_ms = 150;
+	server_new(b, "slow", peer_new(w, HOLD, NULL));
 	world_configure(w);
 	world_until(w, view(w, 0, 0).checks >= 2);
 	assert_int_equal(w->first_rounds, 0);

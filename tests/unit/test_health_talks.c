@@ -115,8 +115,10 @@ static void a_greeting_needs_no_question(void **state)
 static void silence_is_l7tout_and_names_the_step(void **state)
 {
 	struct world *w = *state;
+	struct model_backend *b = ping_backend(w);
 
-	server_new(ping_backend(w), "s", peer_new(w, HOLD, NULL))->inter_ms = 100;
+	b->check_timeout_ms = 100;
+	server_new(b, "s", peer_new(w, HOLD, NULL));
 	expect_result(w, "L7TOUT: step 2 (expect string 'PONG')");
 }
 
@@ -157,6 +159,7 @@ static void what_drips_is_read_ever_more_seldom(void **state)
 	step_add(b, MODEL_STEP_EXPECT, "b")->match = MODEL_MATCH_REGEX;
 	p = peer_new(w, DRIP, drops);
 	p->drip_ms = 1;
+	b->check_timeout_ms = 0;
 	server_new(b, "s", p)->inter_ms = 400;
 	b->servers.items[0].downinter_ms = 60000;
 	world_configure(w);
@@ -247,7 +250,8 @@ static void a_lost_datagram_is_asked_again(void **state)
 
 	datagrams_open(&d, w);
 	b->check_datagram = true;
-	server_new_at(b, "s", loopback("127.0.0.1", d.port))->inter_ms = 300;
+	b->check_timeout_ms = 300;
+	server_new_at(b, "s", loopback("127.0.0.1", d.port));
 	expect_result(w, "L7OK");
 	assert_int_equal(d.asked, ATTEMPT_DATAGRAMS);
 	datagrams_close(&d);
@@ -261,7 +265,8 @@ static void but_not_more_often(void **state)
 
 	datagrams_open(&d, w);
 	b->check_datagram = true;
-	server_new_at(b, "s", loopback("127.0.0.1", d.port))->inter_ms = 300;
+	b->check_timeout_ms = 300;
+	server_new_at(b, "s", loopback("127.0.0.1", d.port));
 	expect_result(w, "L7TOUT: step 2 (expect string 'PONG')");
 	assert_in_range(d.asked, ATTEMPT_DATAGRAMS, ATTEMPT_DATAGRAMS + 1); /* the next check may have begun */
 	datagrams_close(&d);
