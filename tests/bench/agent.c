@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <jansson.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,8 @@
 #include "agent/reconcile.h"
 #include "base/cleanup.h"
 #include "config/config.h"
+
+#include "../namespaces.h"
 
 enum { EVENTS = 200 };
 
@@ -231,8 +232,8 @@ int main(int argc, char **argv)
 		printf("usage: agent\n\nFrom a health event to the last changed slot, as JSON. Needs root.\n");
 		return strcmp(argv[1], "--help") ? 2 : 0;
 	}
-	if (unshare(CLONE_NEWNET) < 0)
-		die("cannot make a network namespace: run as root");
+	if (namespaces_enter() < 0)
+		die("cannot make namespaces: run as root");
 	for (size_t i = 0; i < array_size(cases); i++)
 		json_array_append_new(rows, measure(cases[i].balance, cases[i].forward, cases[i].servers,
 						    cases[i].down, cases[i].weights));

@@ -4,13 +4,13 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "../namespaces.h"
 
 static struct rig rig;
 
@@ -34,23 +34,6 @@ const char *verdict_name(enum verdict v)
 bool verdict_sends(enum verdict v)
 {
 	return verdicts[v].action == ACTION_SEND || verdicts[v].action == ACTION_TX;
-}
-
-/* The instance's pins are of no use here, and without them nothing can be left behind, whatever ends the process. */
-static int drop_pins(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *e;
-
-	if (!dir)
-		return -errno;
-	while ((e = readdir(dir)))
-		if (e->d_name[0] != '.')
-			unlinkat(dirfd(dir), e->d_name, 0);
-	closedir(dir);
-	rmdir(path);
-	rmdir(DATAPLANE_PIN_ROOT);
-	return 0;
 }
 
 static int open_map(const char *dir, const char *name)
@@ -86,8 +69,8 @@ int rig_open_sized(void **state, uint32_t buckets4)
 
 	snprintf(name, sizeof(name), "packet-test-%d", getpid());
 	snprintf(dir, sizeof(dir), DATAPLANE_PIN_ROOT "/%s", name);
-	if (unshare(CLONE_NEWNET) < 0) {
-		print_error("cannot make a network namespace: %s; run as root\n", strerror(errno));
+	if (namespaces_enter() < 0) {
+		print_error("cannot make namespaces: %s; run as root\n", strerror(errno));
 		return -1;
 	}
 	if (dataplane_open(&options, &rig.dataplane, error) < 0) {
@@ -102,7 +85,6 @@ int rig_open_sized(void **state, uint32_t buckets4)
 	rig.fragments_fd[1] = open_map(dir, "fragments6");
 	rig.cursors = map_of(dir, "cursors", MAX_BACKENDS * sizeof(*rig.cursors));
 	rig.locks = map_of(dir, "locks", LOCK_COUNT * sizeof(*rig.locks));
-	drop_pins(dir);
 	if (rig.devices_fd < 0 || rig.budgets_fd < 0 || rig.fragments_fd[0] < 0 || rig.fragments_fd[1] < 0 ||
 	    !rig.cursors || !rig.locks) {
 		print_error("cannot open the maps under %s\n", dir);

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <linux/bpf.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,8 @@
 #include "agent/sweep.h"
 #include "config/config.h"
 #include "packet.h"
+
+#include "../namespaces.h"
 
 enum {
 	SERVERS_MAX = 24,
@@ -565,7 +566,7 @@ static void begin(unsigned weight, unsigned count)
 	w = (struct world){ .seed = from_environment("SEED", 1), .weight = weight };
 	w.secret = (struct hash_key){ { 1, 2 } };
 	snprintf(w.name, sizeof(w.name), "consistent-test-%d", getpid());
-	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	assert_int_equal(namespaces_enter(), 0);
 	w.base = event_base_new();
 	w.health = health_new(w.base, &ops);
 	for (unsigned i = 0; i < count; i++)

@@ -10,7 +10,6 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "world.h"
@@ -165,16 +164,9 @@ static void has_nowhere_to_go(struct rig *r, const struct packet *p)
 /* "bonded", a veth, never up: no frame but ours is to be counted. Its other end plays a port of it. */
 static void attach_bonded(struct rig *r, unsigned bonded)
 {
-	char error[DATAPLANE_ERROR_MAX], dir[128], pin[160];
+	char error[DATAPLANE_ERROR_MAX];
 
-	snprintf(dir, sizeof(dir), DATAPLANE_PIN_ROOT "/packet-test-%d", getpid());
-	snprintf(pin, sizeof(pin), "%s/link-%u", dir, bonded);
-	mkdir(DATAPLANE_PIN_ROOT, 0700);
-	assert_int_equal(mkdir(dir, 0700), 0);
 	assert_int_equal(dataplane_attach(r->dataplane, bonded, "bonded", MODEL_XDP_GENERIC, error), 0);
-	unlink(pin);
-	rmdir(dir);
-	rmdir(DATAPLANE_PIN_ROOT);
 }
 
 /* The NIC that what is to be sent by this one goes out by; 0 = none. */

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <linux/pkt_cls.h>
 #include <net/if.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -16,6 +15,8 @@
 #include "dataplane/probe.h"
 #include "rig.h"
 #include "wire.h"
+
+#include "../namespaces.h"
 
 #define SERVER4   "10.0.0.1"
 #define SERVER6   "fd00::1"
@@ -56,8 +57,8 @@ static uint32_t want(const struct probe_path *p)
 
 static int suite_open(void **state)
 {
-	if (unshare(CLONE_NEWNET) < 0) {
-		print_error("cannot make a network namespace: %s; run as root\n", strerror(errno));
+	if (namespaces_enter() < 0) {
+		print_error("cannot make namespaces: %s; run as root\n", strerror(errno));
 		return -1;
 	}
 	return 0;
