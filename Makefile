@@ -19,8 +19,7 @@ endif
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
         -Wno-unused-parameter
 CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARN) -D_GNU_SOURCE -DALWAYSON_VERSION='"$(VERSION)"' \
-              -Iinclude -Iuser -I$(BUILD)/skel -MMD -MP -fstack-protector-strong
+ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARN) -D_GNU_SOURCE -Iinclude -Iuser -I$(BUILD)/skel -MMD -MP -fstack-protector-strong
 LDLIBS := -lxdp -lbpf -lelf -lz -levent_core -levent_pthreads -lmnl -ljansson -lcap-ng -lsystemd -lssl -lcrypto -lpthread
 ifeq ($(SAN),1)
 ALL_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
@@ -81,7 +80,7 @@ QUICKLY = --no-print-directory -s $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo check check-long tests fuzzers fuzz bench chaos lint mutants install man uninstall clean help deps
+.PHONY: FORCE all demo check check-long tests fuzzers fuzz bench chaos lint mutants install man uninstall clean help deps
 all: $(PROGRAMS) ## build the programs: $(BUILD)/alwaysond, $(BUILD)/alwayson
 	@$(BUILD)/alwaysond --version >/dev/null
 
@@ -198,14 +197,22 @@ $(LIB): $(LIB_OBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/alwaysond: $(BUILD)/user/agent/main.o $(LIB)
+# The version is in one object of the programs alone, and this file changes when it does: see user/base/version.c.
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+
+$(BUILD)/version.o: user/base/version.c $(BUILD)/version
+	$(CC) $(ALL_CFLAGS) -DALWAYSON_VERSION='"$(VERSION)"' -c $< -o $@
+
+$(BUILD)/alwaysond: $(BUILD)/user/agent/main.o $(BUILD)/version.o $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
 
 $(BUILD)/alwayson: LDLIBS += -lpcap
-$(BUILD)/alwayson: $(BUILD)/user/cli/main.o $(LIB)
+$(BUILD)/alwayson: $(BUILD)/user/cli/main.o $(BUILD)/version.o $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(BUILD)/alwayson-checker: $(CHECKER_PARTS:%=$(BUILD)/user/%.o)
+$(BUILD)/alwayson-checker: $(CHECKER_PARTS:%=$(BUILD)/user/%.o) $(BUILD)/version.o
 	$(CC) $(ALL_LDFLAGS) $(CHECKER_LDFLAGS) $^ $(CHECKER_LIBS) -o $@
 
 $(BUILD)/pic/%.o: %.c
@@ -269,7 +276,7 @@ $(OTHER_LAYOUT)/include/alwayson/abi.h: include/alwayson/abi.h
 $(OTHER_LAYOUT)/dataplane.o: user/dataplane/dataplane.c $(OTHER_LAYOUT)/include/alwayson/abi.h $(LIB)
 	$(CC) -I$(OTHER_LAYOUT)/include $(ALL_CFLAGS) -c $< -o $@
 
-$(OTHER_LAYOUT)/alwaysond: $(BUILD)/user/agent/main.o $(OTHER_LAYOUT)/dataplane.o $(LIB)
+$(OTHER_LAYOUT)/alwaysond: $(BUILD)/user/agent/main.o $(BUILD)/version.o $(OTHER_LAYOUT)/dataplane.o $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
 
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIB) | $(TEST_SKELS)
@@ -287,7 +294,7 @@ FUZZ_PARTS := $(wildcard $(addsuffix /*.c,$(addprefix user/,base config control 
               user/agent/state_file.c user/agent/log_text.c user/plugins/mysql/facts.c user/cli/capture.c
 FUZZ_OBJ := $(FUZZ_PARTS:%.c=$(FUZZ)/%.o)
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-FUZZ_CFLAGS := -std=gnu11 -O1 -g $(WARN) -D_GNU_SOURCE -DALWAYSON_VERSION='"fuzz"' -Iinclude -Iuser -Itests -isystem \
+FUZZ_CFLAGS := -std=gnu11 -O1 -g $(WARN) -D_GNU_SOURCE -Iinclude -Iuser -Itests -isystem \
                /usr/include/mariadb -MMD -MP $(FUZZ_SAN)
 FUZZ_LIBS_mysql_facts := -lmariadb
 FUZZ_LIBS_capture := -lpcap

@@ -18,6 +18,7 @@
 #include "agent/vlan.h"
 #include "base/cleanup.h"
 #include "base/loop.h"
+#include "base/version.h"
 
 enum { EXIT_BAD = 1, EXIT_USAGE = 2 };
 
@@ -200,7 +201,7 @@ int main(int argc, char **argv)
 	if (o.help) {
 		agent_options_help(stdout);
 	} else if (o.version) {
-		printf("alwaysond %s\n", ALWAYSON_VERSION);
+		printf("alwaysond %s\n", alwayson_version);
 	} else if (o.unload) {
 		r = unload(&o) < 0 ? EXIT_BAD : 0;
 	} else if (load(&o, &m, &report) < 0) {

@@ -19,6 +19,7 @@
 #include "agent/watch.h"
 #include "agent/watchdog.h"
 #include "base/cleanup.h"
+#include "base/version.h"
 #include "dataplane/counters.h"
 #include "web/site.h"
 
@@ -255,7 +256,7 @@ static void gather_agent(struct monitor *m, struct snapshot_agent *to)
 	struct web_counts web;
 	struct net_stats net;
 
-	to->version = ALWAYSON_VERSION;
+	to->version = alwayson_version;
 	snprintf(to->name, sizeof(to->name), "%s", a->options->name);
 	to->now_ms = agent_wall_ms();
 	to->started_at_ms = m->started_at_ms;

@@ -28,6 +28,7 @@
 #include "agent/shared.h"
 #include "base/cleanup.h"
 #include "base/handover.h"
+#include "base/version.h"
 
 /* What the one who would go on must agree to; in the environment of its -c. */
 #define QUESTION "ALWAYSON_SUCCESSOR"
@@ -80,13 +81,13 @@ int restart_check_successor(void)
 	if (!asked)
 		return 0;
 	if (sscanf(asked, "%llx %x", &layout, &protocol) != 2 || layout != dataplane_layout()) {
-		fprintf(stderr, "version " ALWAYSON_VERSION " lays its tables out in another way: it can't take over the "
-			"connections that there are. systemctl restart changes over to it, and ends them\n");
+		fprintf(stderr, "version %s lays its tables out in another way: it can't take over the connections that there "
+			"are. systemctl restart changes over to it, and ends them\n", alwayson_version);
 		return -EINVAL;
 	}
 	if (protocol != plugins_protocol()) {
-		fprintf(stderr, "version " ALWAYSON_VERSION " talks in another way to the processes that make the checks: it "
-			"can't go on with those that there are. systemctl restart changes over to it; connections end\n");
+		fprintf(stderr, "version %s talks in another way to the processes that make the checks: it can't go on with "
+			"those that there are. systemctl restart changes over to it; connections end\n", alwayson_version);
 		return -EINVAL;
 	}
 	return 0;
@@ -366,7 +367,7 @@ void restart_answer(struct agent *a)
 	if (asker < 0)
 		return;
 	length = snprintf(text, sizeof(text), "{\"ok\":true,\"now_ms\":%llu,\"version\":\"%s\",\"pid\":%d,\"took_ms\":%llu}\n",
-			  (unsigned long long)agent_wall_ms(), ALWAYSON_VERSION, (int)getpid(),
+			  (unsigned long long)agent_wall_ms(), alwayson_version, (int)getpid(),
 			  (unsigned long long)(agent_monotonic_ms() - a->started_ms));
 	/* Its buffer is empty: a whole answer or somebody who has gone. */
 	if (send(asker, text, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "base/version.h"
 #include "dataplane/counters.h"
 #include "dataplane/flows.h"
 
@@ -380,7 +381,7 @@ void verb_status(struct control_request *r, unsigned argc, const char *const *ar
 	}
 	walk_free(w);
 	control_reply(r, json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:o, s:o, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:o, s:o}",
-				   "version", ALWAYSON_VERSION, "protocol", CONTROL_PROTOCOL, "name",
+				   "version", alwayson_version, "protocol", CONTROL_PROTOCOL, "name",
 				   a->options->name, "pid", (json_int_t)getpid(), "uptime_ms",
 				   (json_int_t)(agent_monotonic_ms() - a->started_ms), "ready", a->running, "files",
 				   files_json(a), "last_reload", reload_json(a), "interfaces", interfaces, "services",

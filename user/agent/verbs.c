@@ -14,6 +14,7 @@
 #include "agent/restart.h"
 #include "agent/shared.h"
 #include "agent/watch.h"
+#include "base/version.h"
 
 enum { DRAIN_TIMEOUT_DEFAULT_MS = 30000 };
 
@@ -302,7 +303,7 @@ static void verb_withdraw(struct control_request *r, unsigned argc, const char *
 
 static void verb_version(struct control_request *r, unsigned argc, const char *const *argv, void *ctx)
 {
-	control_reply(r, json_pack("{s:s, s:i, s:I}", "version", ALWAYSON_VERSION, "protocol", CONTROL_PROTOCOL, "pid",
+	control_reply(r, json_pack("{s:s, s:i, s:I}", "version", alwayson_version, "protocol", CONTROL_PROTOCOL, "pid",
 				   (json_int_t)getpid()));
 }
 

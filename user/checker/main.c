@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "checker/checker.h"
 #include "checker/protocol.h"
 
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
 	const char *notice = NULL;
 
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
-		printf("alwayson-checker %s, plugin ABI %d\n", ALWAYSON_VERSION, PLUGIN_ABI);
+		printf("alwayson-checker %s, plugin ABI %d\n", alwayson_version, PLUGIN_ABI);
 		return 0;
 	}
 	if (argc >= 2 && !strcmp(argv[1], "--try"))

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "cli/ask.h"
 #include "cli/fields.h"
 #include "cli/options.h"
@@ -134,7 +135,7 @@ int cli_main(int argc, const char *const *argv, const struct cli_output *to)
 	if (o.help)
 		code = show_help(&o, to);
 	else if (o.version)
-		code = fputs("alwayson " ALWAYSON_VERSION "\n", to->out) < 0 ? CONTROL_FAILED : CONTROL_DONE;
+		code = fprintf(to->out, "alwayson %s\n", alwayson_version) < 0 ? CONTROL_FAILED : CONTROL_DONE;
 	else if (!o.verb) {
 		cli_help(to->err);
 		return CONTROL_USAGE;

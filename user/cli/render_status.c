@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "base/version.h"
 #include "cli/fields.h"
 #include "cli/render.h"
 #include "cli/table.h"
@@ -232,7 +233,7 @@ int render_restart(const json_t *reply, const struct render *to)
 
 int render_version(const json_t *reply, const struct render *to)
 {
-	fputs("alwayson  " ALWAYSON_VERSION "\nalwaysond ", to->out);
+	fprintf(to->out, "alwayson  %s\nalwaysond ", alwayson_version);
 	print_safe(to->out, field_text(reply, "version"));
 	fprintf(to->out, " (pid " NUMBER ", protocol " NUMBER ")\n", field_number(reply, "pid"),
 		field_number(reply, "protocol"));
