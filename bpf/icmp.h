@@ -114,16 +114,6 @@ static __always_inline enum verdict icmp_tell(struct packet *p, enum verdict why
 	return icmp_send4(p, big ? ICMP_DEST_UNREACH : ICMP_TIME_EXCEEDED, big ? ICMP_FRAG_NEEDED : 0, mtu, told);
 }
 
-static __noinline int tell4(struct packet *p, enum verdict why, __u32 mtu)
-{
-	return icmp_tell(p, why, mtu, false);
-}
-
-static __noinline int tell6(struct packet *p, enum verdict why, __u32 mtu)
-{
-	return icmp_tell(p, why, mtu, true);
-}
-
 /* The reply to an echo request, in place: of the same length, so it amplifies nothing. */
 static __always_inline enum verdict icmp_echo(struct packet *p, const bool v6)
 {

@@ -4,6 +4,7 @@
  * for a service of ours and where does it go, then act and account. Each stage answers with one verdict
  * (alwayson/abi.h); CONTINUE means that the next one decides.
  */
+#include "fragment.h"
 #include "trace.h"
 #include "transparent.h"
 
@@ -31,16 +32,57 @@ static __always_inline bool is_nat_port(__be16 port)
 	return c && p >= c->nat_low && p <= c->nat_high;
 }
 
+/* What our own answers need of stack is theirs alone: they are called, and from here only. */
+static __noinline int reject4(struct packet *p, enum verdict sent)
+{
+	return reject(p, sent, false);
+}
+
+static __noinline int reject6(struct packet *p, enum verdict sent)
+{
+	return reject(p, sent, true);
+}
+
+static __noinline int tell4(struct packet *p, enum verdict why)
+{
+	return icmp_tell(p, why, p->mtu, false);
+}
+
+static __noinline int tell6(struct packet *p, enum verdict why)
+{
+	return icmp_tell(p, why, p->mtu, true);
+}
+
+/* Whose packet goes no further is told why. */
+static __always_inline enum verdict handle_refused(struct packet *p, enum verdict verdict, const bool v6)
+{
+	switch (verdict) {
+	case VERDICT_REJECTED:
+	case VERDICT_NO_FLOW:
+	case VERDICT_ACCESS_DENIED:
+	case VERDICT_RATE_LIMITED:
+		return v6 ? reject6(p, verdict) : reject4(p, verdict);
+	case VERDICT_TOO_BIG:
+	case VERDICT_TTL_EXCEEDED:
+		return v6 ? tell6(p, verdict) : tell4(p, verdict);
+	default:
+		return verdict;
+	}
+}
+
 /* A TCP or UDP packet, or the first fragment of one. */
 static __always_inline enum verdict handle_flow(struct packet *p, __u64 word, const bool v6)
 {
-	if (with_nat && is_nat_port(p->dport)) {
-		enum verdict verdict = nat_reply(p, word, v6);
+	enum verdict verdict = VERDICT_CONTINUE;
 
-		if (verdict)
-			return verdict;
+	if (with_nat && is_nat_port(p->dport))
+		verdict = nat_reply(p, word, v6);
+	if (!verdict) {
+		verdict = steer(p, word, v6);
+		if (with_transparent && verdict == VERDICT_NO_SERVICE)
+			verdict = v6 ? transparent6(p, word) : transparent4(p, word);
 	}
-	return steer(p, word, v6);
+	return handle_refused(p, verdict, v6);
 }
 
 static __always_inline enum verdict handle(struct packet *p, __u64 word, const bool v6)
@@ -52,7 +94,7 @@ static __always_inline enum verdict handle(struct packet *p, __u64 word, const b
 	if (packet_fragment(p) == FRAGMENT_LATER)
 		return v6 ? fragment_later6(p, word) : fragment_later4(p, word);
 	if (p->protocol == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
-		return VERDICT_OTHER_PROTOCOL;
+		return related(p, word, v6);
 	if (packet_fragment(p) && !(v6 ? fragment_first6(p) : fragment_first4(p)))
 		return VERDICT_INTERNAL;
 	verdict = handle_flow(p, word, v6);
@@ -67,54 +109,37 @@ static __always_inline enum verdict handle(struct packet *p, __u64 word, const b
 	return verdict;
 }
 
-static __noinline int handle4(struct packet *p, __u64 word)
-{
-	return handle(p, word, false);
-}
-
-static __noinline int handle6(struct packet *p, __u64 word)
-{
-	return handle(p, word, true);
-}
-
-static __noinline int related4(struct packet *p, __u64 word)
-{
-	return related(p, word, false);
-}
-
-static __noinline int related6(struct packet *p, __u64 word)
-{
-	return related(p, word, true);
-}
-
 static __always_inline enum verdict handle_link(struct packet *p, __u64 word)
 {
 	const __be16 proto = packet_parse_link(p);
 
-	enum verdict verdict = proto ? VERDICT_NOT_IP : VERDICT_TRUNCATED;
-
-	if (proto == bpf_htons(ETH_P_IP)) {
-		verdict = handle4(p, word);
-		if (verdict == VERDICT_OTHER_PROTOCOL && p->protocol == IPPROTO_ICMP)
-			verdict = related4(p, word);
-		else if (with_transparent && verdict == VERDICT_NO_SERVICE)
-			verdict = transparent4(p, word);
-	} else if (with_ipv6 && proto == bpf_htons(ETH_P_IPV6)) {
-		verdict = handle6(p, word);
-		if (verdict == VERDICT_OTHER_PROTOCOL && p->protocol == IPPROTO_ICMPV6)
-			verdict = related6(p, word);
-		else if (with_transparent && verdict == VERDICT_NO_SERVICE)
-			verdict = transparent6(p, word);
-	} else if (proto == bpf_htons(ETH_P_IPV6)) {
-		verdict = VERDICT_NO_SERVICE;
-	}
-	return verdict;
+	if (proto == bpf_htons(ETH_P_IP))
+		return handle(p, word, false);
+	if (proto == bpf_htons(ETH_P_IPV6))
+		return with_ipv6 ? handle(p, word, true) : VERDICT_NO_SERVICE;
+	return proto ? VERDICT_NOT_IP : VERDICT_TRUNCATED;
 }
 
 /* on-agent-death pass. An agent that becomes another program gives itself some time ahead: hence signed. */
 static __always_inline bool agent_is_dead(const struct control *c)
 {
 	return c && (__s32)((__u32)bpf_jiffies64() - *(const volatile __u32 *)&c->heartbeat) > (__s32)death_jiffies;
+}
+
+/* Is a frame ours to look at: does the agent live, and is it for this host? */
+static __always_inline enum verdict handle_frame(struct packet *p, const struct control *c, __u64 word)
+{
+	p->eth = (void *)(long)p->ctx->data;
+	p->end = (void *)(long)p->ctx->data_end;
+	p->length = p->end - (void *)p->eth;
+	if (death_jiffies && agent_is_dead(c))
+		return VERDICT_AGENT_DEAD;
+	if ((void *)(p->eth + 1) > p->end)
+		return VERDICT_TRUNCATED;
+	if (c && !service_knows_mac(c, p->eth) &&
+	    !service_owns_mac(word, *(__be32 *)p->eth, *(__be16 *)((void *)p->eth + 4)))
+		return VERDICT_OTHER_HOST;
+	return VERDICT_CONTINUE;
 }
 
 SEC("xdp.frags")
@@ -124,21 +149,12 @@ int lb(struct xdp_md *ctx)
 	__u32 zero = 0;
 	struct control *c = bpf_map_lookup_elem(&control, &zero);
 	__u64 word = c ? load_u64(&c->word) : 0;
-	/* Asked first: `c` is not kept on the stack then. */
-	enum verdict verdict = death_jiffies && agent_is_dead(c) ? VERDICT_AGENT_DEAD : VERDICT_CONTINUE;
+	enum verdict verdict = handle_frame(&p, c, word);
 	int action;
 
-	p.eth = (void *)(long)ctx->data;
-	p.end = (void *)(long)ctx->data_end;
-	if (!verdict && (void *)(p.eth + 1) > p.end)
-		verdict = VERDICT_TRUNCATED;
-	if (!verdict && c && !service_knows_mac(c, p.eth) &&
-	    !service_owns_mac(word, *(__be32 *)p.eth, *(__be16 *)((void *)p.eth + 4)))
-		verdict = VERDICT_OTHER_HOST;
-	p.length = p.end - (void *)p.eth;
 	p.haze = word >> 32;
 	p.trace = word;
-	asm volatile("" : : "r"(&p) : "memory"); /* what p holds is read there, not kept beside it: 96 bytes is all lb() has */
+	asm volatile("" : : "r"(&p) : "memory"); /* what p holds is read there, not kept beside it: that would take more stack */
 	if (trace_is_on(&p))
 		trace_came(ctx);
 	if (!verdict)

@@ -219,9 +219,10 @@ static __always_inline enum verdict nat_reply(struct packet *p, __u64 word, cons
 		return VERDICT_CONTINUE;
 	explain_reply(f.value);
 	fields_load(f.record, &r, v6);
-	v = forward_check(p, hop_mtu(r.hop), v6);
+	p->mtu = hop_mtu(r.hop);
+	v = forward_check(p, p->mtu, v6);
 	if (v)
-		return v6 ? tell6(p, v, hop_mtu(r.hop)) : tell4(p, v, hop_mtu(r.hop));
+		return v;
 	if (!nat_load_address(r.from, t.from))
 		return VERDICT_INTERNAL;
 	nat_note_reply(p, &f, &r, v6);

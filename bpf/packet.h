@@ -74,6 +74,7 @@ struct packet {
 	__u8 tcp_flags;    /* of TCP, its 14th byte; else 0 */
 	__u16 header;      /* IP bytes before L4: options and extension headers included */
 	__u32 way_out;     /* ifindex of the NIC to send by; set by forwarding */
+	__u32 mtu;         /* of the way that it is too big for */
 	__u8 link;         /* bytes before IP: the Ethernet header and its VLAN tags */
 	__u8 fragment;     /* enum fragment */
 	__u16 server;      /* id of the server it is steered to */

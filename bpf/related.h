@@ -3,6 +3,9 @@
  * ICMP to a service's or an own address. An error about a steered flow goes to the side that it speaks to: the server,
  * or (nat) the client, with what it quotes as that side knows it (RFC 5508, section 4, for the translation). An echo
  * request to a service's address that the host does not own is answered. All else is the host's.
+ *
+ * In stages, which lb.bpf.c calls one after the other (related_*4, related_*6): together they would take more stack than a
+ * chain of calls has. What one hands to the next is in `struct related`; packet and quote are found anew by each.
  */
 #ifndef BPF_RELATED_H
 #define BPF_RELATED_H
@@ -169,196 +172,36 @@ static __always_inline __u32 related_slot_server(const struct quote *q, const st
 	return before ? before : SLOT_CURRENT(slot);
 }
 
-/* From the network, about a packet from a service's address to a client: to the server that sent it. */
-static __always_inline enum verdict related_to_server(struct packet *p, struct quote *q, __u64 word, const bool v6)
-{
-	struct translation t = {};
-	struct steer s = { .word = word };
-	__u64 client[2], outer_from[2];
-	struct fields fields = {};
-	enum verdict verdict;
-	struct flow f;
+/* What a stage hands to the next. Each CPU has one. */
+struct related {
+	struct translation t;    /* what the quoted packet's addresses become */
+	struct flow_key key;     /* of the flow */
+	__u64 hash;
+	__u64 server[2];         /* the server's own address, which the quoted packet was sent to */
+	__u64 server_word;
+	__u32 server_id;
+	__u32 hop;               /* towards the client */
+	__u8 forward;
+};
 
-	if (v6)
-		service_of6(&s.place, word, (const __u64 *)&q->ip6->saddr, q->ports[0], q->protocol);
-	else
-		service_of4(&s.place, word, q->ip4->saddr, q->ports[0], q->protocol);
-	if (!s.place.address)
-		return VERDICT_OTHER_PROTOCOL;
-	explain_service(s.place.service);
-	s.service = service_get(word, s.place.service);
-	if (!s.service)
-		return VERDICT_INTERNAL;
-	related_addr(v6 ? (void *)&q->ip6->daddr : (void *)&q->ip4->daddr, client, v6);
-	s.key = flow_key_of(client, q->ports[1], q->ports[0], s.place.address, q->protocol, v6);
-	s.hash = flow_hash(&s.key, v6);
-	f = flow_find(&s.key, s.hash, v6);
-	explain_record(f.tag, f.value);
-	if (!f.tag && s.service->flags & SERVICE_RECORDS)
-		return VERDICT_OTHER_PROTOCOL;
-	if (!steer_load_server(&s, f.tag ? FLOW_SERVER(f.value) : related_slot_server(q, s.service, v6)))
-		return VERDICT_OTHER_PROTOCOL;
-	if (f.tag && SERVER_GENERATION(s.server_word) != FLOW_GENERATION(f.value))
-		return VERDICT_OTHER_PROTOCOL;
-	explain_server(s.server_id);
-	p->way_out = s.server->ifindex;
-	if (with_dsr && s.service->forward == FORWARD_IPIP) {
-		verdict = tunnel_forward(p, s.server, s.server_word, s.hash, v6);
-		return verdict == VERDICT_IPIP ? VERDICT_ICMP_ERROR : verdict;
-	}
-	if (with_dsr && s.service->forward == FORWARD_DSR) {
-		verdict = dsr_forward(p, s.server, s.server_word, v6);
-		return verdict == VERDICT_DSR ? VERDICT_ICMP_ERROR : verdict;
-	}
-	if (!f.tag || !(SERVER_FLAGS(s.server_word) & SERVER_RESOLVED))
-		return VERDICT_OTHER_PROTOCOL;
-	verdict = forward_check(p, s.server->mtu, v6);
-	if (verdict)
-		return verdict;
-	fields_load(f.record, &fields, v6);
-	if (with_transparent && s.service->forward == FORWARD_TRANSPARENT) {
-		t.to[0] = client[0];
-		t.to[1] = client[1];
-		t.to_port = q->ports[1];
-	} else {
-		if (!nat_load_address(fields.from, t.to))
-			return VERDICT_INTERNAL;
-		t.to_port = fields.from_port;
-	}
-	t.from[0] = fields.to[0];
-	t.from[1] = fields.to[1];
-	t.from_port = fields.to_port;
-	related_addr(v6 ? (void *)&p->ip6->saddr : (void *)&p->ip4->saddr, outer_from, v6);
-	related_write(p, q, &t, outer_from, t.from, v6);
-	forward_frame(p, s.server, s.server_word);
-	return VERDICT_ICMP_ERROR;
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct related);
+} relateds SEC(".maps");
+
+static __always_inline struct related *related_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&relateds, &zero);
 }
 
-/* From the servers' side, about a packet to `server`: on to the client whose packet it was. */
-static __always_inline enum verdict related_send_back(struct packet *p, struct quote *q, const struct translation *t,
-						      const __u64 server[2], __u32 hop, const bool v6)
+/* First stage: is it an error about what the address that it came to has sent? Echo requests are answered here. */
+static __always_inline enum verdict related_ask(struct packet *p, __u64 word, const bool v6)
 {
-	__u64 outer_from[2];
-	enum verdict verdict;
-	struct hop *h;
-
-	/* The server itself is known to the client by the service's address; a router by its own. */
-	related_addr(v6 ? (void *)&p->ip6->saddr : (void *)&p->ip4->saddr, outer_from, v6);
-	if (outer_from[0] == server[0] && outer_from[1] == server[1]) {
-		outer_from[0] = t->to[0];
-		outer_from[1] = t->to[1];
-	}
-	related_write(p, q, t, outer_from, t->from, v6);
-	h = bpf_map_lookup_elem(&hops, &hop);
-	if (!hop || !h) {
-		verdict = hop_look_up(p, v6);
-		return verdict ? verdict : VERDICT_ICMP_ERROR;
-	}
-	mac_store(p->eth->h_dest, h->peer);
-	mac_store(p->eth->h_source, h->own);
-	p->way_out = h->ifindex;
-	return VERDICT_ICMP_ERROR;
-}
-
-/* From the servers' side, about a packet from an own address to a server: to the client whose packet it was. */
-static __always_inline enum verdict related_to_client(struct packet *p, struct quote *q, __u32 own, const bool v6)
-{
-	struct translation t = {};
-	struct flow_key key;
-	struct fields fields;
-	enum verdict verdict;
-	__u64 server[2];
-	struct flow f;
-
-	related_addr(v6 ? (void *)&q->ip6->daddr : (void *)&q->ip4->daddr, server, v6);
-	key = flow_key_of(server, q->ports[1], q->ports[0], own, FLOW_REPLY | q->protocol, v6);
-	f = flow_find(&key, flow_hash(&key, v6), v6);
-	if (!f.tag)
-		return VERDICT_OTHER_PROTOCOL;
-	explain_reply(f.value);
-	verdict = forward_check(p, ~0U, v6);
-	if (verdict)
-		return verdict;
-	fields_load(f.record, &fields, v6);
-	if (!nat_load_address(fields.from, t.to))
-		return VERDICT_INTERNAL;
-	t.to_port = fields.from_port;
-	t.from[0] = fields.to[0];
-	t.from[1] = fields.to[1];
-	t.from_port = fields.to_port;
-	return related_send_back(p, q, &t, server, fields.hop, v6);
-}
-
-/* The same where the client's address was kept (FORWARD_TRANSPARENT): it came to the client's own address. */
-static __always_inline enum verdict related_to_kept_client(struct packet *p, struct quote *q, __u64 word, const bool v6)
-{
-	struct translation t = {};
-	struct flow_key key;
-	struct fields fields;
-	struct place served;
-	enum verdict verdict;
-	__u64 server[2];
-	struct flow f;
-
-	related_addr(v6 ? (void *)&q->ip6->saddr : (void *)&q->ip4->saddr, t.from, v6);
-	related_addr(v6 ? (void *)&q->ip6->daddr : (void *)&q->ip4->daddr, server, v6);
-	if (v6)
-		service_served6(&served, word, server[0], server[1], q->ports[1] | (__u32)q->protocol << 16);
-	else
-		service_served4(&served, word, server[0], q->ports[1], q->protocol);
-	if (!served.address)
-		return VERDICT_OTHER_PROTOCOL;
-	t.from_port = q->ports[0];
-	t.to_port = ENTRY_SERVED_PORT(served.service) ? ENTRY_SERVED_PORT(served.service) : q->ports[1];
-	key = flow_key_of(t.from, t.from_port, t.to_port, served.address, q->protocol, v6);
-	f = flow_find(&key, flow_hash(&key, v6), v6);
-	if (!f.tag)
-		return VERDICT_OTHER_PROTOCOL;
-	fields_load(f.record, &fields, v6);
-	if (fields.to[0] != server[0] || fields.to[1] != server[1] || fields.to_port != q->ports[1])
-		return VERDICT_OTHER_PROTOCOL;
-	explain_reply(f.value);
-	verdict = forward_check(p, ~0U, v6);
-	if (verdict)
-		return verdict;
-	if (!nat_load_address(served.address, t.to))
-		return VERDICT_INTERNAL;
-	return related_send_back(p, q, &t, server, fields.hop, v6);
-}
-
-static __noinline int related_to_server4(struct packet *p, struct quote *q, __u64 word)
-{
-	return related_to_server(p, q, word, false);
-}
-
-static __noinline int related_to_server6(struct packet *p, struct quote *q, __u64 word)
-{
-	return related_to_server(p, q, word, true);
-}
-
-static __noinline int related_to_client4(struct packet *p, struct quote *q, __u32 own)
-{
-	return related_to_client(p, q, own, false);
-}
-
-static __noinline int related_to_client6(struct packet *p, struct quote *q, __u32 own)
-{
-	return related_to_client(p, q, own, true);
-}
-
-static __noinline int related_to_kept_client4(struct packet *p, struct quote *q, __u64 word)
-{
-	return related_to_kept_client(p, q, word, false);
-}
-
-static __noinline int related_to_kept_client6(struct packet *p, struct quote *q, __u64 word)
-{
-	return related_to_kept_client(p, q, word, true);
-}
-
-static __always_inline enum verdict related(struct packet *p, __u64 word, const bool v6)
-{
-	struct place service, own;
+	struct place service;
 	struct quote q = {};
 	__u8 type;
 
@@ -370,34 +213,288 @@ static __always_inline enum verdict related(struct packet *p, __u64 word, const 
 	if (p->l4 + ICMP_HEADER > p->end)
 		return VERDICT_TRUNCATED;
 	type = *(__u8 *)p->l4;
-	service = v6 ? service_find6(word, (const __u64 *)&p->ip6->daddr, 0, 0, ENTRY_ADDRESS) :
-		       service_find4(word, p->ip4->daddr, 0, 0, ENTRY_ADDRESS);
-	if (service.address && service.service && type == (v6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO))
-		return icmp_echo(p, v6);
+	if (type == (v6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO)) {
+		service = v6 ? service_find6(word, (const __u64 *)&p->ip6->daddr, 0, 0, ENTRY_ADDRESS) :
+			       service_find4(word, p->ip4->daddr, 0, 0, ENTRY_ADDRESS);
+		return service.address && service.service ? icmp_echo(p, v6) : VERDICT_OTHER_PROTOCOL;
+	}
 	if (!related_is_error(type, v6) || !related_quote(p, &q, v6))
 		return VERDICT_OTHER_PROTOCOL;
 	explain(EXPLAIN_ERROR);
-	/* Only about what the address it came to has sent. */
 	if (v6 ? ((__u64 *)&q.ip6->saddr)[0] != ((__u64 *)&p->ip6->daddr)[0] ||
 			 ((__u64 *)&q.ip6->saddr)[1] != ((__u64 *)&p->ip6->daddr)[1] :
 		 q.ip4->saddr != p->ip4->daddr)
 		return VERDICT_OTHER_PROTOCOL;
-	if (with_nat) {
-		enum verdict verdict;
+	return VERDICT_CONTINUE;
+}
 
-		own = v6 ? service_find6(word, (const __u64 *)&p->ip6->daddr, 0, 0, ENTRY_OWN) :
-			   service_find4(word, p->ip4->daddr, 0, 0, ENTRY_OWN);
-		verdict = !own.address ? VERDICT_OTHER_PROTOCOL :
-			  v6	       ? related_to_client6(p, &q, own.address) :
-					 related_to_client4(p, &q, own.address);
-		if (verdict != VERDICT_OTHER_PROTOCOL)
-			return verdict;
-	}
-	if (with_transparent && !service.address)
-		return v6 ? related_to_kept_client6(p, &q, word) : related_to_kept_client4(p, &q, word);
-	if (!service.address)
+/* From the servers' side, about a packet from an own address to a server: the client whose packet it was. */
+static __always_inline enum verdict related_find_client(struct packet *p, __u64 word, const bool v6)
+{
+	struct related *r = related_get();
+	struct quote q = {};
+	struct fields fields;
+	struct place own;
+	struct flow f;
+
+	if (!r || !related_quote(p, &q, v6))
+		return VERDICT_INTERNAL;
+	own = v6 ? service_find6(word, (const __u64 *)&p->ip6->daddr, 0, 0, ENTRY_OWN) :
+		   service_find4(word, p->ip4->daddr, 0, 0, ENTRY_OWN);
+	if (!own.address)
 		return VERDICT_OTHER_PROTOCOL;
-	return v6 ? related_to_server6(p, &q, word) : related_to_server4(p, &q, word);
+	related_addr(v6 ? (void *)&q.ip6->daddr : (void *)&q.ip4->daddr, r->server, v6);
+	r->key = flow_key_of(r->server, q.ports[1], q.ports[0], own.address, FLOW_REPLY | q.protocol, v6);
+	f = flow_find(&r->key, flow_hash(&r->key, v6), v6);
+	if (!f.tag)
+		return VERDICT_OTHER_PROTOCOL;
+	explain_reply(f.value);
+	fields_load(f.record, &fields, v6);
+	if (!nat_load_address(fields.from, r->t.to))
+		return VERDICT_INTERNAL;
+	r->t.to_port = fields.from_port;
+	r->t.from[0] = fields.to[0];
+	r->t.from[1] = fields.to[1];
+	r->t.from_port = fields.to_port;
+	r->hop = fields.hop;
+	return VERDICT_CONTINUE;
+}
+
+/* The same where the client's address was kept (FORWARD_TRANSPARENT): it came to the client's own address. */
+static __always_inline enum verdict related_find_kept_client(struct packet *p, __u64 word, const bool v6)
+{
+	struct related *r = related_get();
+	struct quote q = {};
+	struct fields fields;
+	struct place served;
+	struct flow f;
+
+	if (!r || !related_quote(p, &q, v6))
+		return VERDICT_INTERNAL;
+	related_addr(v6 ? (void *)&q.ip6->saddr : (void *)&q.ip4->saddr, r->t.from, v6);
+	related_addr(v6 ? (void *)&q.ip6->daddr : (void *)&q.ip4->daddr, r->server, v6);
+	if (v6)
+		service_served6(&served, word, r->server[0], r->server[1], q.ports[1] | (__u32)q.protocol << 16);
+	else
+		service_served4(&served, word, r->server[0], q.ports[1], q.protocol);
+	if (!served.address)
+		return VERDICT_OTHER_PROTOCOL;
+	r->t.from_port = q.ports[0];
+	r->t.to_port = ENTRY_SERVED_PORT(served.service) ? ENTRY_SERVED_PORT(served.service) : q.ports[1];
+	r->key = flow_key_of(r->t.from, r->t.from_port, r->t.to_port, served.address, q.protocol, v6);
+	f = flow_find(&r->key, flow_hash(&r->key, v6), v6);
+	if (!f.tag)
+		return VERDICT_OTHER_PROTOCOL;
+	fields_load(f.record, &fields, v6);
+	if (fields.to[0] != r->server[0] || fields.to[1] != r->server[1] || fields.to_port != q.ports[1])
+		return VERDICT_OTHER_PROTOCOL;
+	explain_reply(f.value);
+	r->hop = fields.hop;
+	return nat_load_address(served.address, r->t.to) ? VERDICT_CONTINUE : VERDICT_INTERNAL;
+}
+
+/* Towards the client that one of the two has found. */
+static __always_inline enum verdict related_send_client(struct packet *p, const bool v6)
+{
+	struct related *r = related_get();
+	struct quote q = {};
+	__u64 outer_from[2];
+	enum verdict verdict;
+	struct hop *h;
+	__u32 hop;
+
+	if (!r || !related_quote(p, &q, v6))
+		return VERDICT_INTERNAL;
+	verdict = forward_check(p, ~0U, v6);
+	if (verdict)
+		return verdict;
+	/* The server itself is known to the client by the service's address; a router by its own. */
+	related_addr(v6 ? (void *)&p->ip6->saddr : (void *)&p->ip4->saddr, outer_from, v6);
+	if (outer_from[0] == r->server[0] && outer_from[1] == r->server[1]) {
+		outer_from[0] = r->t.to[0];
+		outer_from[1] = r->t.to[1];
+	}
+	related_write(p, &q, &r->t, outer_from, r->t.from, v6);
+	hop = r->hop;
+	h = bpf_map_lookup_elem(&hops, &hop);
+	if (!hop || !h) {
+		verdict = hop_look_up(p, v6);
+		return verdict ? verdict : VERDICT_ICMP_ERROR;
+	}
+	mac_store(p->eth->h_dest, h->peer);
+	mac_store(p->eth->h_source, h->own);
+	p->way_out = h->ifindex;
+	return VERDICT_ICMP_ERROR;
+}
+
+/* From the network, about a packet from a service's address to a client: the server that sent it. */
+static __always_inline enum verdict related_find_server(struct packet *p, __u64 word, const bool v6)
+{
+	struct related *r = related_get();
+	struct fields fields = {};
+	struct service *service;
+	struct server *server;
+	struct quote q = {};
+	struct place place;
+	struct flow f;
+	__u64 state;
+	__u32 id;
+
+	if (!r || !related_quote(p, &q, v6))
+		return VERDICT_INTERNAL;
+	if (v6)
+		service_of6(&place, word, (const __u64 *)&q.ip6->saddr, q.ports[0], q.protocol);
+	else
+		service_of4(&place, word, q.ip4->saddr, q.ports[0], q.protocol);
+	if (!place.address)
+		return VERDICT_OTHER_PROTOCOL;
+	explain_service(place.service);
+	service = service_get(word, place.service);
+	if (!service)
+		return VERDICT_INTERNAL;
+	related_addr(v6 ? (void *)&q.ip6->daddr : (void *)&q.ip4->daddr, r->t.to, v6);
+	r->t.to_port = q.ports[1];
+	r->key = flow_key_of(r->t.to, q.ports[1], q.ports[0], place.address, q.protocol, v6);
+	r->hash = flow_hash(&r->key, v6);
+	f = flow_find(&r->key, r->hash, v6);
+	explain_record(f.tag, f.value);
+	if (!f.tag && service->flags & SERVICE_RECORDS)
+		return VERDICT_OTHER_PROTOCOL;
+	id = f.tag ? FLOW_SERVER(f.value) : related_slot_server(&q, service, v6);
+	server = server_get(word, id);
+	if (!id || !server)
+		return VERDICT_OTHER_PROTOCOL;
+	state = load_u64(&server->word);
+	if (f.tag && SERVER_GENERATION(state) != FLOW_GENERATION(f.value))
+		return VERDICT_OTHER_PROTOCOL;
+	explain_server(id);
+	r->server_id = id;
+	r->server_word = state;
+	r->forward = service->forward;
+	if (r->forward == FORWARD_IPIP || r->forward == FORWARD_DSR)
+		return VERDICT_CONTINUE;
+	if (!f.tag)
+		return VERDICT_OTHER_PROTOCOL;
+	fields_load(f.record, &fields, v6);
+	r->t.from[0] = fields.to[0];
+	r->t.from[1] = fields.to[1];
+	r->t.from_port = fields.to_port;
+	if (r->forward == FORWARD_TRANSPARENT)
+		return VERDICT_CONTINUE;
+	r->t.to_port = fields.from_port;
+	return nat_load_address(fields.from, r->t.to) ? VERDICT_CONTINUE : VERDICT_INTERNAL;
+}
+
+/* Towards the server that was found: by its service's way of forwarding. */
+static __always_inline enum verdict related_send_server(struct packet *p, __u64 word, const bool v6)
+{
+	struct related *r = related_get();
+	struct server *server = r ? server_get(word, r->server_id) : NULL;
+	struct quote q = {};
+	__u64 outer_from[2];
+	enum verdict verdict;
+
+	if (!server || !related_quote(p, &q, v6))
+		return VERDICT_INTERNAL;
+	p->way_out = server->ifindex;
+	if (with_dsr && r->forward == FORWARD_IPIP) {
+		verdict = tunnel_forward(p, server, r->server_word, r->hash, v6);
+		return verdict == VERDICT_IPIP ? VERDICT_ICMP_ERROR : verdict;
+	}
+	if (with_dsr && r->forward == FORWARD_DSR) {
+		verdict = dsr_forward(p, server, r->server_word, v6);
+		return verdict == VERDICT_DSR ? VERDICT_ICMP_ERROR : verdict;
+	}
+	if (!(SERVER_FLAGS(r->server_word) & SERVER_RESOLVED))
+		return VERDICT_OTHER_PROTOCOL;
+	verdict = forward_check(p, server->mtu, v6);
+	if (verdict)
+		return verdict;
+	related_addr(v6 ? (void *)&p->ip6->saddr : (void *)&p->ip4->saddr, outer_from, v6);
+	related_write(p, &q, &r->t, outer_from, r->t.from, v6);
+	forward_frame(p, server, r->server_word);
+	return VERDICT_ICMP_ERROR;
+}
+
+static __noinline int related_ask4(struct packet *p, __u64 word)
+{
+	return related_ask(p, word, false);
+}
+
+static __noinline int related_ask6(struct packet *p, __u64 word)
+{
+	return related_ask(p, word, true);
+}
+
+static __noinline int related_find_client4(struct packet *p, __u64 word)
+{
+	return related_find_client(p, word, false);
+}
+
+static __noinline int related_find_client6(struct packet *p, __u64 word)
+{
+	return related_find_client(p, word, true);
+}
+
+static __noinline int related_find_kept_client4(struct packet *p, __u64 word)
+{
+	return related_find_kept_client(p, word, false);
+}
+
+static __noinline int related_find_kept_client6(struct packet *p, __u64 word)
+{
+	return related_find_kept_client(p, word, true);
+}
+
+static __noinline int related_send_client4(struct packet *p)
+{
+	return related_send_client(p, false);
+}
+
+static __noinline int related_send_client6(struct packet *p)
+{
+	return related_send_client(p, true);
+}
+
+static __noinline int related_find_server4(struct packet *p, __u64 word)
+{
+	return related_find_server(p, word, false);
+}
+
+static __noinline int related_find_server6(struct packet *p, __u64 word)
+{
+	return related_find_server(p, word, true);
+}
+
+static __noinline int related_send_server4(struct packet *p, __u64 word)
+{
+	return related_send_server(p, word, false);
+}
+
+static __noinline int related_send_server6(struct packet *p, __u64 word)
+{
+	return related_send_server(p, word, true);
+}
+
+/* The stages in their order. */
+static __always_inline enum verdict related(struct packet *p, __u64 word, const bool v6)
+{
+	enum verdict verdict = v6 ? related_ask6(p, word) : related_ask4(p, word);
+
+	if (verdict)
+		return verdict;
+	verdict = VERDICT_OTHER_PROTOCOL;
+	if (with_nat)
+		verdict = v6 ? related_find_client6(p, word) : related_find_client4(p, word);
+	if (with_transparent && verdict == VERDICT_OTHER_PROTOCOL)
+		verdict = v6 ? related_find_kept_client6(p, word) : related_find_kept_client4(p, word);
+	if (!verdict)
+		return v6 ? related_send_client6(p) : related_send_client4(p);
+	if (verdict == VERDICT_OTHER_PROTOCOL)
+		verdict = v6 ? related_find_server6(p, word) : related_find_server4(p, word);
+	if (verdict)
+		return verdict;
+	return v6 ? related_send_server6(p, word) : related_send_server4(p, word);
 }
 
 #endif

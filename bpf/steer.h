@@ -416,24 +416,10 @@ static __always_inline enum verdict steer_by_slot(struct packet *p, struct steer
 	return VERDICT_CONTINUE;
 }
 
-static __noinline int reject4(struct packet *p, enum verdict sent)
-{
-	return reject(p, sent, false);
-}
-
-static __noinline int reject6(struct packet *p, enum verdict sent)
-{
-	return reject(p, sent, true);
-}
-
-static __always_inline enum verdict steer_refuse(struct packet *p, const struct steer *s, enum verdict verdict,
-						 const bool v6)
+static __always_inline enum verdict steer_refuse(const struct packet *p, const struct steer *s, enum verdict verdict)
 {
 	if (!packet_is_tcp(p) || packet_opens(p))
 		account_refused(s->place.service);
-	if (verdict == VERDICT_REJECTED || verdict == VERDICT_NO_FLOW ||
-	    verdict == VERDICT_ACCESS_DENIED || verdict == VERDICT_RATE_LIMITED)
-		return v6 ? reject6(p, verdict) : reject4(p, verdict);
 	return verdict;
 }
 
@@ -461,12 +447,12 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 	    (packet_opens(p) || (!packet_is_tcp(p) && !(s.service->flags & SERVICE_RECORDS)))) {
 		verdict = steer_guard(p, &s, v6);
 		if (verdict)
-			return steer_refuse(p, &s, verdict, v6);
+			return steer_refuse(p, &s, verdict);
 	}
 	verdict = s.service->flags & SERVICE_RECORDS || !with_dsr ? steer_by_record(p, &s, v6) :
 								    steer_by_slot(p, &s, v6);
 	if (verdict)
-		return steer_refuse(p, &s, verdict, v6);
+		return steer_refuse(p, &s, verdict);
 	if (steer_translates(&s))
 		verdict = nat_send_request(p, &s.fields, s.server, s.server_word,
 					   with_transparent && s.service->forward == FORWARD_TRANSPARENT, v6);
@@ -477,11 +463,11 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 	else
 		verdict = VERDICT_INTERNAL;
 	p->server = s.server_id;
-	if (verdict == VERDICT_TOO_BIG || verdict == VERDICT_TTL_EXCEEDED)
-		return v6 ? tell6(p, verdict, s.server->mtu) : tell4(p, verdict, s.server->mtu);
 	if (verdict <= VERDICT_IPIP) { /* the first verdicts are those that leave */
 		account_request(s.place.service, s.server_id, p->length);
 		p->way_out = s.server->ifindex;
+	} else {
+		p->mtu = s.server->mtu;
 	}
 	return verdict;
 }

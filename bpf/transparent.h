@@ -10,7 +10,7 @@
 #ifndef BPF_TRANSPARENT_H
 #define BPF_TRANSPARENT_H
 
-#include "fragment.h"
+#include "related.h"
 
 /* What a server's packet tells of the connection. UDP has no handshake: answered twice is proven. */
 static __always_inline void transparent_note_reply(const struct packet *p, struct flow *f)
@@ -60,36 +60,39 @@ static __always_inline void transparent_account(const struct packet *p, __u32 se
 
 static __always_inline enum verdict transparent_reply(struct packet *p, __u64 word, const bool v6)
 {
-	struct translation t = {};
-	struct flow_key key;
-	struct fields r;
+	struct related *r = related_get();
+	struct translation *t;
 	struct place served;
+	struct fields fields;
 	struct server *server;
 	enum verdict v;
 	struct flow f;
 
+	if (!r)
+		return VERDICT_INTERNAL;
 	if (!answer_headers(p, v6))
 		return VERDICT_TRUNCATED;
 	p->l4 = (void *)p->ip4 + (p->header & 1023);
 	if (p->l4 + (packet_is_tcp(p) ? sizeof(struct tcphdr) : sizeof(struct udphdr)) > p->end)
 		return VERDICT_TRUNCATED;
-	related_addr(v6 ? (void *)&p->ip6->saddr : (void *)&p->ip4->saddr, t.from, v6);
-	related_addr(v6 ? (void *)&p->ip6->daddr : (void *)&p->ip4->daddr, t.to, v6);
+	t = &r->t;
+	related_addr(v6 ? (void *)&p->ip6->saddr : (void *)&p->ip4->saddr, r->server, v6);
+	related_addr(v6 ? (void *)&p->ip6->daddr : (void *)&p->ip4->daddr, t->to, v6);
 	if (v6)
-		service_served6(&served, word, t.from[0], t.from[1], p->sport | (__u32)p->protocol << 16);
+		service_served6(&served, word, r->server[0], r->server[1], p->sport | (__u32)p->protocol << 16);
 	else
-		service_served4(&served, word, t.from[0], p->sport, p->protocol);
+		service_served4(&served, word, r->server[0], p->sport, p->protocol);
 	if (!served.address)
 		return VERDICT_NO_SERVICE;
-	t.to_port = p->dport;
-	t.from_port = ENTRY_SERVED_PORT(served.service) ? ENTRY_SERVED_PORT(served.service) : p->sport;
-	key = flow_key_of(t.to, t.to_port, t.from_port, served.address, p->protocol, v6);
-	f = flow_find(&key, flow_hash(&key, v6), v6);
+	t->to_port = p->dport;
+	t->from_port = ENTRY_SERVED_PORT(served.service) ? ENTRY_SERVED_PORT(served.service) : p->sport;
+	r->key = flow_key_of(t->to, t->to_port, t->from_port, served.address, p->protocol, v6);
+	f = flow_find(&r->key, flow_hash(&r->key, v6), v6);
 	if (!f.tag)
 		return VERDICT_NO_SERVICE;
 	/* Another server than the one that the client's packets go to: none of that connection. */
-	fields_load(f.record, &r, v6);
-	if (r.to[0] != t.from[0] || r.to[1] != t.from[1] || r.to_port != p->sport)
+	fields_load(f.record, &fields, v6);
+	if (fields.to[0] != r->server[0] || fields.to[1] != r->server[1] || fields.to_port != p->sport)
 		return VERDICT_NO_SERVICE;
 	explain_reply(f.value);
 	server = server_get(word, FLOW_SERVER(f.value));
@@ -98,24 +101,19 @@ static __always_inline enum verdict transparent_reply(struct packet *p, __u64 wo
 	/* The connection was ended, and its client is told so as well. */
 	if (SERVER_GENERATION(load_u64(&server->word)) != FLOW_GENERATION(f.value) && packet_is_tcp(p) &&
 	    !packet_fragment(p))
-		return v6 ? reject6(p, VERDICT_NO_FLOW) : reject4(p, VERDICT_NO_FLOW);
-	v = forward_check(p, hop_mtu(r.hop), v6);
+		return VERDICT_NO_FLOW;
+	p->mtu = hop_mtu(fields.hop);
+	v = forward_check(p, p->mtu, v6);
 	if (v)
-		return v6 ? tell6(p, v, hop_mtu(r.hop)) : tell4(p, v, hop_mtu(r.hop));
-	if (!nat_load_address(served.address, t.from))
+		return v;
+	if (!nat_load_address(served.address, t->from))
 		return VERDICT_INTERNAL;
 	transparent_note_reply(p, &f);
-	nat_write(p, &t, v6);
-	v = transparent_hop(p, r.hop, v6);
+	nat_write(p, t, v6);
+	v = transparent_hop(p, fields.hop, v6);
 	if (v)
 		return v;
 	transparent_account(p, ENTRY_SERVED_SERVICE(served.service), FLOW_SERVER(f.value));
-	if (packet_fragment(p)) {
-		if (v6)
-			fragment_remember6(p, word, VERDICT_TRANSPARENT_REPLY);
-		else
-			fragment_remember4(p, word, VERDICT_TRANSPARENT_REPLY);
-	}
 	return VERDICT_TRANSPARENT_REPLY;
 }
 
