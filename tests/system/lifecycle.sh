@@ -93,6 +93,17 @@ check "it says that connections end" logged 'connections?'
 check "the host has its port back" expect "answer" "$(client curl -s --http0.9 -m 3 "http://$VIP4/")" = host
 
 start
+kill -USR2 "$(agent_pid)"
+check "SIGUSR2 ends it" ended
+check "and says what becomes of the connections" logged 'event=stopping .*goes on steering'
+check "after SIGUSR2 the kernel goes on steering" expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2
+check "SIGUSR2: VLAN tags stay in the frames" vlan_offload_is off
+start
+check "SIGUSR2: the next agent takes over" logged 'event=loaded .*taken_over=yes'
+check "and ends all when it is told to" agent_stop
+check "nothing is steered any more" expect "answer" "$(client curl -s --http0.9 -m 3 "http://$VIP4/")" = host
+
+start
 kill -9 "$(agent_pid)"
 check "kill -9" ended
 check "after kill -9 the kernel goes on steering" expect "answers by" "$(answers "http://$VIP4/" 10)" = node1,node2

@@ -129,7 +129,7 @@ check "a program that refuses" refused 3 'tables of another kind'
 cp "$INSTALLED/tests/system/other_layout/alwaysond" "$LAB_DIR/bin/alwaysond.new"
 mv "$LAB_DIR/bin/alwaysond.new" "$LAB_DIR/bin/alwaysond"
 check "a program whose tables are laid out in another way says so before the old one is stopped" \
-	refused 3 'lays its tables out in another way.*systemctl restart.*ends them'
+	refused 3 'lays its tables out in another way.*systemctl stop and start.*end them'
 rm "$LAB_DIR/bin/alwaysond"
 check "no program" refused 1 'No such file'
 # The check passes; the exec does not.
@@ -147,9 +147,9 @@ check "what it says of itself and others is in the log" wait_until 10 "all of it
 
 tells() {
 	ALWAYSON_SUCCESSOR=$1 "$INSTALLED/alwaysond" -c -f "$CONFIG" >"$LAB_DIR/out" 2>&1
-	expect "exit code" $? -eq 1 && grep -q "$2.*systemctl restart" "$LAB_DIR/out"
+	expect "exit code" $? -eq 1 && grep -q "$2" "$LAB_DIR/out"
 }
-check "other tables: a program says so itself" tells "1 1" 'lays its tables out in another way'
+check "other tables: a program says so itself" tells "1 1" 'lays its tables out in another way.*systemctl stop and start'
 
 # Started all the same, where the old one was killed: it leaves all as it is, unless it is told that it may not.
 install_programs 2>/dev/null

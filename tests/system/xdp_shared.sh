@@ -106,7 +106,7 @@ first_by_reload() {
 	XDP="xdp shared"
 	config
 	check "a reload with the first xdp shared: refused" exit_code_is 3 reload
-	check "and says what to do" grep -q 'interface eth0: the first .xdp shared. takes a process.*kill -9' "$LAB_DIR/out"
+	check "and says what to do" grep -q 'interface eth0: the first .xdp shared. takes a process.*kill -USR2' "$LAB_DIR/out"
 	check "nothing has changed" expect "modes" "$(mode_of eth0), $(mode_of eth1)" = "native, native"
 	check "so is a restart" exit_code_is 3 lab_ctl restart
 	check "which says the same" grep -q 'interface eth0: the first .xdp shared.' "$LAB_DIR/out"

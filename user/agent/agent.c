@@ -326,6 +326,8 @@ static int start_loop(struct agent *a)
 		r = add_signal(a, 1, SIGTERM, stop_asked);
 	if (r == 0)
 		r = add_signal(a, 2, SIGINT, stop_asked);
+	if (r == 0)
+		r = add_signal(a, 3, SIGUSR2, leave_asked);
 	return r;
 }
 

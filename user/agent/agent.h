@@ -118,7 +118,7 @@ struct agent {
 	struct watchdog *watchdog; /* NULL before the loop turns, and after */
 	struct tracer *tracer; /* NULL until one is asked for */
 	struct explainer *explainer; /* NULL until a packet is to be explained */
-	struct event *run_event, *beat, *first_round_timer, *stop_timer, *signals[3];
+	struct event *run_event, *beat, *first_round_timer, *stop_timer, *signals[4];
 	struct vec(struct agent_interface) interfaces;
 	struct vec(struct vlan_offloads) vlan_offloads; /* vlan.c */
 	struct vec(char *) notices;
@@ -136,6 +136,7 @@ struct agent {
 	bool attaching;         /* the first round is over, interfaces are attached ... */
 	bool running;           /* ... and packets are steered */
 	bool detach;            /* asked to stop: nothing is left in the kernel */
+	bool leave;             /* asked to make room for the next agent: all is */
 	int exit_code;
 };
 
@@ -153,8 +154,9 @@ void agent_attach_failed(struct agent *a, const char *text);
 
 /* stop.c */
 void agent_stop(struct agent *a);
-/* Of SIGTERM and SIGINT: `ctx` is the agent. */
+/* Of SIGTERM and SIGINT, and of SIGUSR2: `ctx` is the agent. */
 void stop_asked(evutil_socket_t fd, short what, void *ctx);
+void leave_asked(evutil_socket_t fd, short what, void *ctx);
 
 /* interfaces.c */
 /* Takes those of the model and of -i. 0 or -ENOMEM. */

@@ -82,12 +82,13 @@ int restart_check_successor(void)
 		return 0;
 	if (sscanf(asked, "%llx %x", &layout, &protocol) != 2 || layout != dataplane_layout()) {
 		fprintf(stderr, "version %s lays its tables out in another way: it can't take over the connections that there "
-			"are. systemctl restart changes over to it, and ends them\n", alwayson_version);
+			"are. systemctl stop and start change over to it, and end them\n", alwayson_version);
 		return -EINVAL;
 	}
 	if (protocol != plugins_protocol()) {
 		fprintf(stderr, "version %s talks in another way to the processes that make the checks: it can't go on with "
-			"those that there are. systemctl restart changes over to it; connections end\n", alwayson_version);
+			"those that there are. systemctl restart changes over to it: packets are steered meanwhile\n",
+			alwayson_version);
 		return -EINVAL;
 	}
 	return 0;

@@ -183,7 +183,7 @@ int shared_check(const struct agent *a, const struct model *m, char *error, size
 		return 0;
 	snprintf(error, size, "interface %s: the first `xdp shared` takes a process with CAP_SYS_ADMIN, which this agent has "
 			      "given up and can't start any more; nothing has changed. Let another agent take over, and no "
-			      "connection ends: kill -9 %d, and start it (systemd does so by itself; the unit needs a drop-in, "
-			      "see \"An interface that others share\" in the manual)", name, (int)getpid());
+			      "connection ends: kill -USR2 %d, and start it (systemctl restart; the unit needs a drop-in, see "
+			      "\"An interface that others share\" in the manual)", name, (int)getpid());
 	return -EPERM;
 }

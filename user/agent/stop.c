@@ -59,6 +59,18 @@ void stop_asked(evutil_socket_t fd, short what, void *ctx)
 	terminate(a);
 }
 
+/* For who starts it again at once. Before it is ready there is nothing of its own to leave. */
+void leave_asked(evutil_socket_t fd, short what, void *ctx)
+{
+	struct agent *a = ctx;
+
+	a->leave = a->running;
+	log_event(a->log, LOG_NOTICE, "stopping", "text=%s",
+		  log_quoted("the program goes on steering; the next agent takes over"));
+	ready_stopping("the program goes on steering");
+	event_base_loopbreak(a->base);
+}
+
 void agent_stop(struct agent *a)
 {
 	bool leave;
@@ -93,7 +105,9 @@ void agent_stop(struct agent *a)
 	reconcile_free(a->reconcile);
 	grace_free(a->grace);
 	/* A start that failed leaves what it found: it goes on steering. */
-	leave = !a->detach && a->dataplane && dataplane_maps(a->dataplane)->taken_over;
+	leave = a->dataplane && !a->detach && (a->leave || dataplane_maps(a->dataplane)->taken_over);
+	if (leave && a->leave)
+		dataplane_beat(a->dataplane, AGENT_RESTART_LEAVE_MS);
 	dataplane_close(a->dataplane, leave);
 	if (!leave)
 		vlan_give_back_all(a);
