@@ -142,6 +142,7 @@ install: all ## copy programs, manual and service files below $(PREFIX)
 	install -D -m 644 tools/systemd/alwayson.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/alwayson.conf
 	install -D -m 644 tools/systemd/alwayson.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/alwayson.conf
 	install -D -m 644 tools/alwayson.cfg.example $(DESTDIR)$(PREFIX)/share/doc/alwayson/alwayson.cfg.example
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/alwayson/examples tools/systemd/xdp-shared.conf
 	install -m 644 README.md docs/*.md docs/*.png $(DESTDIR)$(PREFIX)/share/doc/alwayson/
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/alwayson/prometheus tools/prometheus/*
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/alwayson/grafana tools/grafana/*
