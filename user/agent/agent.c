@@ -371,6 +371,14 @@ static int start_sharing(const struct dataplane_options *o, int *ret_fd)
 	return sharing_start(o->name, ret_fd);
 }
 
+/* Before anything is let go for the dispatcher. Where it can't be used, the program is none for it. */
+static void try_sharing(struct dataplane_options *o, int fd, char refused[DATAPLANE_ERROR_MAX])
+{
+	refused[0] = '\0';
+	if (fd >= 0 && sharing_try(fd, refused) < 0)
+		o->switches.shared = false;
+}
+
 static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 {
 	struct dataplane_options options = {
@@ -387,6 +395,7 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 					 .on_slice = on_slice, .ctx = a };
 	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .on_claim = on_claim, .ctx = a };
 	struct interfaces_ports ports = {};
+	char refused[DATAPLANE_ERROR_MAX];
 	int sharing, r = net_new(a->base, &net, &a->net);
 
 	if (r < 0) {
@@ -398,6 +407,7 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 		snprintf(error, AGENT_ERROR_MAX, "cannot start the process that asks libxdp: %s", strerror(-r));
 		return r;
 	}
+	try_sharing(&options, sharing, refused);
 	interfaces_ports(a->net, &ports);
 	options.bond_ports = ports.items;
 	options.bond_port_count = ports.count;
@@ -407,7 +417,7 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 		cleanup_close(&sharing);
 		return r;
 	}
-	dataplane_set_sharing(a->dataplane, sharing);
+	dataplane_set_sharing(a->dataplane, sharing, refused);
 	r = shared_new(a, &a->shared);
 	if (r < 0) {
 		snprintf(error, AGENT_ERROR_MAX, "out of memory");

@@ -59,6 +59,9 @@ struct agent_interface {
 	char renamed[16];       /* to this, as was told; "" = it is not */
 	bool wanted;            /* false: `alwayson unload` took it away */
 	bool refused;           /* by libxdp: it is not asked again before something changes */
+	bool let_go;            /* for libxdp's dispatcher, which it may not come into ... */
+	bool kept_alone;        /* ... and did not: it is not let go again for the same configuration */
+	bool told_unshared;     /* it is steered on otherwise than the configuration says */
 	unsigned priority;      /* SHARED: in libxdp's dispatcher */
 };
 

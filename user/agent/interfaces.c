@@ -49,7 +49,7 @@ static void forget_unconfigured(struct agent *a)
 int interfaces_configure(struct agent *a)
 {
 	for (size_t i = 0; i < a->interfaces.count; i++)
-		a->interfaces.items[i].configured = false;
+		a->interfaces.items[i].configured = a->interfaces.items[i].kept_alone = a->interfaces.items[i].told_unshared = false;
 	for (size_t i = 0; i < a->options->interface_count; i++) {
 		struct agent_interface *new = add(a, a->options->interfaces[i], MODEL_XDP_AUTO);
 
@@ -105,13 +105,22 @@ static void follow_name(struct agent *a, const struct dataplane_attachment *at, 
 	}
 }
 
-/* It is attached in one way and ought to be in another, and that is possible: libxdp can be asked (shared.h). */
-static bool is_to_change(struct agent *a, const struct agent_interface *i, const struct dataplane_attachment *at)
+static bool ought_to_change(const struct agent_interface *i, const struct dataplane_attachment *at)
 {
 	const bool shared = i->mode == MODEL_XDP_SHARED;
-	const bool elsewhere = at->shared && shared && at->priority_known && at->priority != i->priority;
 
-	return (at->shared != shared || elsewhere) && dataplane_sharing(a->dataplane) >= 0;
+	return at->shared != shared || (shared && at->priority_known && at->priority != i->priority);
+}
+
+/*
+ * It is attached in one way and ought to be in another, and that is possible: libxdp can be asked (shared.h), and will not
+ * refuse what it would be let go for.
+ */
+static bool is_to_change(struct agent *a, const struct agent_interface *i, const struct dataplane_attachment *at)
+{
+	if (i->kept_alone || !ought_to_change(i, at))
+		return false;
+	return i->mode == MODEL_XDP_SHARED ? !dataplane_sharing_refused(a->dataplane) : dataplane_sharing(a->dataplane) >= 0;
 }
 
 /* One attached NIC's fate: still the same NIC, and wanted? Its name may have gone to another. */
@@ -181,11 +190,14 @@ static void leave_unwanted(struct agent *a)
 	size_t count = dataplane_attachments(a->dataplane, &all);
 
 	for (size_t i = 0; i < count; i++) {
+		struct agent_interface *in = interfaces_find(a, all[i].name);
 		unsigned ifindex = all[i].ifindex;
 
 		if (is_to_stay(a, &all[i]))
 			continue;
 		log_event(a->log, LOG_NOTICE, "detached", "interface=%s", all[i].name);
+		if (in)
+			in->let_go = !all[i].shared && in->wanted && in->mode == MODEL_XDP_SHARED;
 		dataplane_detach(a->dataplane, ifindex);
 		vlan_give_back(a, ifindex);
 		net_interfaces(a->net, give_port_back, a);
@@ -240,12 +252,27 @@ static int attach(struct agent *a, const struct agent_interface *i, const struct
 	return r;
 }
 
+/* It was steered on before it was let go for libxdp's dispatcher: better alone than not at all. */
+static void attach_alone(struct agent *a, struct agent_interface *i, unsigned ifindex)
+{
+	char error[DATAPLANE_ERROR_MAX];
+
+	i->kept_alone = i->told_unshared = true;
+	if (dataplane_attach(a->dataplane, ifindex, i->name, must_be_generic(a) ? MODEL_XDP_GENERIC : MODEL_XDP_AUTO, error) == 0)
+		note_attached(a, ifindex, i->name);
+	else
+		agent_attach_failed(a, error);
+}
+
 void interfaces_heard(struct agent *a, const struct dataplane_heard *h)
 {
 	struct agent_interface *i = interfaces_find(a, h->name);
+	const bool let_go = i && h->add && i->let_go && i->wanted && i->mode == MODEL_XDP_SHARED;
 
 	if (h->add && h->r == 0)
 		note_attached(a, h->ifindex, h->name);
+	if (i && h->add)
+		i->let_go = false;
 	if (h->r == 0)
 		return;
 	if (i)
@@ -253,6 +280,8 @@ void interfaces_heard(struct agent *a, const struct dataplane_heard *h)
 	if (h->add) {
 		a->attach_failures++;
 		agent_attach_failed(a, h->error);
+		if (let_go)
+			attach_alone(a, i, h->ifindex);
 	} else {
 		log_event(a->log, LOG_WARNING, "detach_failed", "interface=%s error=%s", h->name, log_quoted(h->error));
 	}
@@ -327,12 +356,33 @@ static void attach_wanted(struct agent *a)
 		agent_attach_failed(a, first);
 }
 
+/* What libxdp would not take stays as it is: that is told, once for each configuration, and counted. */
+static void tell_unshared(struct agent *a)
+{
+	const char *why = dataplane_sharing_refused(a->dataplane);
+	char text[DATAPLANE_ERROR_MAX];
+
+	for (size_t i = 0; why && i < a->interfaces.count; i++) {
+		struct agent_interface *in = &a->interfaces.items[i];
+		const struct dataplane_attachment *at = attachment(a, in->name);
+
+		if (!at || !in->wanted || in->told_unshared || in->mode != MODEL_XDP_SHARED || !ought_to_change(in, at))
+			continue;
+		in->told_unshared = true;
+		snprintf(text, sizeof(text), "%s: packets are steered as before (%s), for %.400s", in->name,
+			 dataplane_mode_name(at), why);
+		a->attach_failures++;
+		agent_attach_failed(a, text);
+	}
+}
+
 void interfaces_go_on(struct agent *a)
 {
 	notice_removed(a);
 	follow_names(a);
 	leave_unwanted(a);
 	attach_wanted(a);
+	tell_unshared(a);
 	unify_modes(a);
 	net_interfaces(a->net, add_port, a);
 	probing_follow(a);

@@ -377,7 +377,7 @@ static void go_on(void *ctx)
 	switches.without_quic &= now->without_quic;
 	switches.without_access &= now->without_access;
 	switches.without_rates &= now->without_rates;
-	switches.shared |= now->shared;
+	switches.shared = now->shared || (switches.shared && !dataplane_sharing_refused(a->dataplane));
 	if (slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&switches, now, sizeof(*now)) == 0) {
 		later(l, take_and_tell);
 		return;

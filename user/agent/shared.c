@@ -177,10 +177,14 @@ static const char *first_shared(const struct model *m)
 
 int shared_check(const struct agent *a, const struct model *m, char *error, size_t size)
 {
-	const char *name = first_shared(m);
+	const char *name = first_shared(m), *refused = dataplane_sharing_refused(a->dataplane);
 
-	if (!name || first_shared(a->model) || dataplane_sharing(a->dataplane) >= 0)
+	if (!name || first_shared(a->model) || !refused)
 		return 0;
+	if (dataplane_sharing(a->dataplane) >= 0) {
+		snprintf(error, size, "interface %s: %.400s; nothing has changed", name, refused);
+		return -EPERM;
+	}
 	snprintf(error, size, "interface %s: the first `xdp shared` takes a process with CAP_SYS_ADMIN, which this agent has "
 			      "given up and can't start any more; nothing has changed. Let another agent take over, and no "
 			      "connection ends: kill -USR2 %d, and start it (systemctl restart; the unit needs a drop-in, see "

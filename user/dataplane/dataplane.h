@@ -200,8 +200,13 @@ struct dataplane_heard {
 int dataplane_hear(struct dataplane *d, struct dataplane_heard *ret);
 /* Is libxdp being asked for any NIC? */
 bool dataplane_is_asking(const struct dataplane *d);
-/* Who asks it from now on: sharing_start()'s descriptor, the dataplane's. Before the loop: it waits for some answers. */
-void dataplane_set_sharing(struct dataplane *d, int fd);
+/*
+ * Who asks it from now on: sharing_start()'s descriptor, the dataplane's. Before the loop: it waits for some answers.
+ * refused: why sharing_try() failed; "" = it did not.
+ */
+void dataplane_set_sharing(struct dataplane *d, int fd, const char *refused);
+/* Why what is attached otherwise would be let go for nothing, or NULL: libxdp can be asked, and would take it. */
+const char *dataplane_sharing_refused(const struct dataplane *d);
 /* The same, for the loop, and for the program that this one becomes; -1: nobody asks it. */
 int dataplane_sharing(const struct dataplane *d);
 /* 0 or -ENOENT. */

@@ -3,8 +3,10 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <cap-ng.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -193,11 +195,19 @@ static int pin_entry(const char *dir, unsigned ifindex, struct shared_bpf *entry
 	return bpf_obj_pin(bpf_program__fd(entry->progs.alwayson), path) < 0 ? -errno : 0;
 }
 
+static bool may_ask_libxdp(void)
+{
+	return capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+}
+
 static int fail_add(int r, char error[DATAPLANE_ERROR_MAX])
 {
+	if ((r == -EPERM || r == -EACCES) && !may_ask_libxdp())
+		return dataplane_fail(r, error, "`xdp shared` is not permitted: it takes CAP_SYS_ADMIN; under systemd the unit "
+						"needs a drop-in (see \"An interface that others share\" in the manual)");
 	if (r == -EPERM || r == -EACCES)
-		return dataplane_fail(r, error, "`xdp shared` is not permitted: it takes CAP_SYS_ADMIN and a kernel that loads "
-						"extension programs");
+		return dataplane_fail(r, error, "`xdp shared` is not possible: this kernel loads no extension programs "
+						"(freplace), of which libxdp's dispatcher is made; leave `xdp shared` out");
 	return dataplane_fail(r, error, "libxdp's dispatcher can't be used: %s%s%s", strerror(-r), said[0] ? ": " : "", said);
 }
 
@@ -249,6 +259,34 @@ int dispatcher_add(const char *dir, unsigned ifindex, unsigned priority, char er
 	entry = shared_bpf__open();
 	r = target && entry ? add_entry(dir, ifindex, priority, target, entry, error) :
 			      dataplane_fail(-ENOMEM, error, "out of memory");
+	shared_bpf__destroy(entry);
+	shared_bpf__destroy(target);
+	return r;
+}
+
+/* The rights of libxdp's look-ups too, which a kernel asks for that loads the entry without. */
+static int try_entry(struct shared_bpf *target, struct shared_bpf *entry)
+{
+	_cleanup_close_ int fd = -1;
+	int r = load_entry(target, entry);
+
+	if (r < 0)
+		return r;
+	fd = bpf_prog_get_fd_by_id(id_of(bpf_program__fd(entry->progs.alwayson)));
+	return fd < 0 ? -errno : 0;
+}
+
+int dispatcher_try(char error[DATAPLANE_ERROR_MAX])
+{
+	struct shared_bpf *target, *entry;
+	int r;
+
+	begin_with_libxdp();
+	target = shared_bpf__open();
+	entry = shared_bpf__open();
+	r = target && entry ? try_entry(target, entry) : -ENOMEM;
+	if (r < 0)
+		fail_add(r, error);
 	shared_bpf__destroy(entry);
 	shared_bpf__destroy(target);
 	return r;

@@ -23,6 +23,8 @@ enum { DISPATCHER_PATH_MAX = 256 };
  * without dispatcher is there; -ECANCELED: its pins have been removed meanwhile, so that it is gone too; -errno; with error.
  */
 int dispatcher_add(const char *dir, unsigned ifindex, unsigned priority, char error[DATAPLANE_ERROR_MAX]);
+/* Would one be taken? Loads what is loaded for one, and attaches nothing. Takes CAP_SYS_ADMIN. 0 or -errno with error. */
+int dispatcher_try(char error[DATAPLANE_ERROR_MAX]);
 /* Takes it out again; the others stay. Its pins go whatever becomes of it. Takes CAP_SYS_ADMIN. 0, -ENOENT or -errno. */
 int dispatcher_remove(const char *dir, unsigned ifindex);
 /* What it was added with. Takes CAP_SYS_ADMIN. 0, -ENOENT or -errno. */

@@ -37,6 +37,7 @@ struct dataplane {
 	struct dataplane_maps maps;
 	int instance_fd, ids_fd;  /* maps of the agent's own */
 	int sharing_fd;           /* sharing.h; -1: that process does not run */
+	char sharing_refused[DATAPLANE_ERROR_MAX]; /* why it could add no entry; "" = it can */
 	bool closing;             /* no loop any more: what libxdp is to do is waited for */
 	unsigned verified;
 	struct instance instance;

@@ -44,15 +44,23 @@ static int ask(struct dataplane *d, bool add, unsigned ifindex, const char *name
 }
 
 /* An entry that was taken over does not say with which priority it was added; libxdp does. */
-void dataplane_set_sharing(struct dataplane *d, int fd)
+void dataplane_set_sharing(struct dataplane *d, int fd, const char *refused)
 {
 	d->sharing_fd = fd;
+	snprintf(d->sharing_refused, sizeof(d->sharing_refused), "%s", refused);
 	for (size_t i = 0; i < d->links.count; i++) {
 		struct dataplane_attachment *at = &d->links.items[i].shown;
 
 		if (at->shared && !at->priority_known)
 			at->priority_known = sharing_priority(fd, at->ifindex, &at->priority) == 0;
 	}
+}
+
+const char *dataplane_sharing_refused(const struct dataplane *d)
+{
+	if (d->sharing_fd < 0)
+		return "the process that asks libxdp (alwaysond-xdp) does not run";
+	return d->sharing_refused[0] ? d->sharing_refused : NULL;
 }
 
 int dataplane_share(struct dataplane *d, unsigned ifindex, const char *name, unsigned priority,
@@ -64,7 +72,8 @@ int dataplane_share(struct dataplane *d, unsigned ifindex, const char *name, uns
 		return dataplane_fail(-EALREADY, error, "%s: already attached", name);
 	if (shared_is_asked(d, ifindex))
 		return 0;
-	if (!d->switches.shared)
+	/* Nothing is let go for it: who was refused may ask again, and hears why. */
+	if (!d->switches.shared && !d->sharing_refused[0])
 		return dataplane_fail(-EINVAL, error, "%s: the program is not loaded for libxdp's dispatcher: write "
 						      "`xdp shared` in the configuration", name);
 	r = ask(d, true, ifindex, name, priority);

@@ -19,7 +19,10 @@
 #include "dataplane/dispatcher.h"
 #include "dataplane/internal.h"
 
-enum { ANSWER_MS = 3000 }; /* sharing_remove() and sharing_priority() wait no longer */
+enum {
+	ANSWER_MS = 3000, /* sharing_remove() and sharing_priority() wait no longer */
+	TRY_MS = 20000,   /* nor sharing_try(), which waits for the verifier alone */
+};
 
 struct request {
 	uint32_t number; /* of the answer too: one that came too late is passed over */
@@ -46,6 +49,9 @@ static void serve_one(const char *dir, const struct request *q, struct answer *a
 		break;
 	case SHARING_REMOVE:
 		a->r = dispatcher_remove(dir, q->ifindex);
+		break;
+	case SHARING_TRY:
+		a->r = dispatcher_try(a->error);
 		break;
 	default:
 		a->r = dispatcher_priority(dir, q->ifindex, &a->priority);
@@ -152,9 +158,9 @@ static int ask(int fd, struct request *q)
 	return send(fd, q, sizeof(*q), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-static int ask_and_wait(int fd, struct request *q, struct answer *a)
+static int ask_and_wait(int fd, int ms, struct request *q, struct answer *a)
 {
-	const long until = now_ms() + ANSWER_MS;
+	const long until = now_ms() + ms;
 	int r = ask(fd, q);
 
 	while (r == 0) {
@@ -205,15 +211,28 @@ int sharing_remove(int fd, const char *dir, unsigned ifindex)
 
 	if (fd < 0)
 		return dispatcher_remove(dir, ifindex);
-	r = ask_and_wait(fd, &q, &a);
+	r = ask_and_wait(fd, ANSWER_MS, &q, &a);
 	return r < 0 ? r : a.r;
+}
+
+int sharing_try(int fd, char error[DATAPLANE_ERROR_MAX])
+{
+	struct request q = { .verb = SHARING_TRY };
+	struct answer a;
+	int r = ask_and_wait(fd, TRY_MS, &q, &a);
+
+	if (r < 0)
+		return dataplane_fail(r, error, "the process that asks libxdp (alwaysond-xdp) does not answer: %s", strerror(-r));
+	if (a.r < 0)
+		snprintf(error, DATAPLANE_ERROR_MAX, "%.*s", (int)sizeof(a.error) - 1, a.error);
+	return a.r;
 }
 
 int sharing_priority(int fd, unsigned ifindex, unsigned *ret)
 {
 	struct request q = { .verb = SHARING_PRIORITY, .ifindex = ifindex };
 	struct answer a;
-	int r = fd < 0 ? -EPIPE : ask_and_wait(fd, &q, &a);
+	int r = fd < 0 ? -EPIPE : ask_and_wait(fd, ANSWER_MS, &q, &a);
 
 	if (r == 0)
 		r = a.r;

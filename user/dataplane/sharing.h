@@ -10,7 +10,7 @@
 
 #include "dataplane/dataplane.h"
 
-enum sharing_verb { SHARING_ADD, SHARING_REMOVE, SHARING_PRIORITY };
+enum sharing_verb { SHARING_ADD, SHARING_REMOVE, SHARING_PRIORITY, SHARING_TRY };
 
 /* Starts it, for the pins of an instance. *ret_fd: its socket, which keeps it alive. 0 or -errno. */
 int sharing_start(const char *name, int *ret_fd);
@@ -30,8 +30,10 @@ int sharing_next(int fd, struct sharing_answer *ret);
 /*
  * Before the loop and after it: these wait. -ETIMEDOUT: not done within some seconds, because another tool holds libxdp's
  * lock or its dispatcher is large; the process does it when it can. sharing_remove() is done by this process where fd is -1.
+ * sharing_try(): would an entry be taken (dispatcher_try())? 0 or -errno with error.
  */
 int sharing_remove(int fd, const char *dir, unsigned ifindex);
+int sharing_try(int fd, char error[DATAPLANE_ERROR_MAX]);
 int sharing_priority(int fd, unsigned ifindex, unsigned *ret);
 
 #endif
