@@ -138,7 +138,6 @@ install: all ## copy programs, manual and service files below $(PREFIX)
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/lib/alwayson/plugins $(PLUGINS)
 	install -D -m 644 include/alwayson/check.h $(DESTDIR)$(PREFIX)/include/alwayson/check.h
 	install -D -m 644 tools/systemd/alwaysond.service $(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
-	sed -i 's,@PREFIX@,$(PREFIX),g' $(DESTDIR)$(PREFIX)/lib/systemd/system/alwaysond.service
 	install -D -m 644 tools/systemd/alwayson.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/alwayson.conf
 	install -D -m 644 tools/systemd/alwayson.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/alwayson.conf
 	install -D -m 644 tools/alwayson.cfg.example $(DESTDIR)$(PREFIX)/share/doc/alwayson/alwayson.cfg.example
