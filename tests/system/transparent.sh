@@ -39,16 +39,27 @@ nginx_signal() {
 
 # Backend $1's kernel has $2 established connections of the client's.
 has_connections() {
-	[ "$(lab_in "backend$1" ss -Hatn state established "sport = :80 and ( dst 10.0.0.0/24 or dst [fd00:2::]/64 )" | wc -l)" = "$2" ]
+	[ "$(lab_in "backend$1" ss -Hatn state established "sport = :80 and ( dst 10.0.0.0/24 or dst [fd00:2::/64] )" | wc -l)" = "$2" ]
 }
 
 connection() {
 	lab_ctl -j show flows | jq -r "$1" | sort -u
 }
 
+# How often the whole flow table has been looked through.
+passes() {
+	lab_in balancer curl -sf -m 5 http://127.0.0.1:9599/metrics | awk '$1 == "alwayson_sweep_passes_total" { print $2 }'
+}
+
+passes_reached() {
+	(($(passes) >= $1))
+}
+
 # With $1 as the web backend's servers.
 config() {
 	cat <<CFG
+global
+	metrics 127.0.0.1:9599
 $(quick_defaults)
 	source 0.0.0.0 usesrc clientip
 	option httpchk GET /status/200
@@ -135,5 +146,21 @@ check "... so is the server's end, frozen as it is" wait_until 3 "no connection"
 nginx_signal CONT 1
 wait_up web/node1
 check "it serves again" expect "address" "$(seen 10.0.0.4 "http://$VIP4")" = 10.0.0.4
+
+# Nothing but the program can tell the server's end here: the balancer is no router for what it does not know.
+lab_in balancer sysctl -q -w net.ipv4.ip_forward=0
+slow_download "$LAB_DIR/late" "http://$VIP4/slow/8M"
+nginx_signal STOP 1
+ip -n "$(lab_netns backend1)" route add blackhole 10.0.0.0/24
+wait_down web/node1
+check "shutdown-sessions, and nothing comes from the server: the client is reset" wait_until 3 "curl" curl_ended_with "$LAB_DIR/late" 56
+seen=$(passes)
+wait_until 10 "the table to be looked through twice" passes_reached $((seen + 2))
+check "... the server's end knows nothing of it" has_connections 1 1
+ip -n "$(lab_netns backend1)" route del blackhole 10.0.0.0/24
+nginx_signal CONT 1
+check "... and is reset as soon as it is heard of again" wait_until 5 "no connection" has_connections 1 0
+lab_in balancer sysctl -q -w net.ipv4.ip_forward=1
+wait_up web/node1
 check "silent for too long: the client is reset" wait_until 30 "the reset" was_reset "$LAB_DIR/idle"
 check "... and the server's end" wait_until 3 "no connection" has_connections 3 0
