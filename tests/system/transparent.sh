@@ -154,8 +154,8 @@ nginx_signal STOP 1
 ip -n "$(lab_netns backend1)" route add blackhole 10.0.0.0/24
 wait_down web/node1
 check "shutdown-sessions, and nothing comes from the server: the client is reset" wait_until 3 "curl" curl_ended_with "$LAB_DIR/late" 56
-seen=$(passes)
-wait_until 10 "the table to be looked through twice" passes_reached $((seen + 2))
+looked=$(passes)
+wait_until 10 "the table to be looked through twice" passes_reached $((looked + 2))
 check "... the server's end knows nothing of it" has_connections 1 1
 ip -n "$(lab_netns backend1)" route del blackhole 10.0.0.0/24
 nginx_signal CONT 1
