@@ -94,7 +94,7 @@ check "thawed: back" wait_until 15 "three ways" cluster_has_ways 3
 
 mark
 cluster_ctl 1 restart >/dev/null
-more $RATE
+more $ENOUGH
 check "restarted: nobody notices" expect "requests that failed at first" "$(failed_since "$since")" -eq 0
 
 mark

@@ -6,12 +6,14 @@
  *
  *     BEGAN_MS KIND RESULT MICROSECONDS SERVER RETRY      (RETRY: - where the first try was good)
  *     BEGAN_MS hold CAUSE AGE_MS                          (a connection that lasted so long and broke)
+ *     BEGAN_MS kept NUMBER                                (`keep`: a request that connection NUMBER of the kept ones answered)
  *
  * RESULT, CAUSE, RETRY: ok, refused, reset, closed, timeout, unreachable, wrong (answered, but not what was asked).
  * Run by the system tests and tests/chaos; knows nothing of balancers.
  *
  *     steady_load SECONDS KIND:RATE:ADDRESS:PORT ...      KIND http, https, mysql, dns; RATE a second
  *     steady_load SECONDS hold:COUNT:ADDRESS:PORT         COUNT connections kept, a request each 250 ms
+ *     steady_load SECONDS keep:COUNT:ADDRESS:PORT         the same, and each answer is told of
  * An IPv6 address stands in brackets.
  */
 #include <arpa/inet.h>
@@ -31,10 +33,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS = 96, LIMIT_MS = 3000, DNS_LIMIT_MS = 1000, RETRY_AFTER_MS = 250, HOLD_MS = 250, LOADS_MAX = 16, NAME_MAX_BYTES = 32 };
+enum { THREADS = 256, LIMIT_MS = 3000, DNS_LIMIT_MS = 1000, RETRY_AFTER_MS = 250, HOLD_MS = 250, LOADS_MAX = 16, NAME_MAX_BYTES = 32 };
 
-enum kind { HTTP, HTTPS, MYSQL_KIND, DNS, HOLD, KINDS };
-static const char *const kind_names[KINDS] = { "http", "https", "mysql", "dns", "hold" };
+enum kind { HTTP, HTTPS, MYSQL_KIND, DNS, HOLD, KEEP, KINDS };
+static const char *const kind_names[KINDS] = { "http", "https", "mysql", "dns", "hold", "keep" };
 
 struct load {
 	enum kind kind;
@@ -46,7 +48,7 @@ struct load {
 	} at;
 	char address[INET6_ADDRSTRLEN];
 	unsigned port;
-	atomic_ullong next; /* number of the next request */
+	atomic_ullong next; /* number of the next request, or of the next connection that is kept */
 };
 
 static uint64_t start_us, end_us, wall_ms;
@@ -274,6 +276,7 @@ static void *requests(void *ctx)
 static void *hold(void *ctx)
 {
 	struct load *l = ctx;
+	const unsigned long long number = atomic_fetch_add(&l->next, 1);
 	uint64_t next = now_us() + (uint64_t)rand() % (HOLD_MS * 1000), since = 0;
 	int fd = -1;
 
@@ -289,8 +292,11 @@ static void *hold(void *ctx)
 		if (fd < 0)
 			continue;
 		result = talk(fd, NULL, request_again, name);
-		if (!strcmp(result, "ok"))
+		if (!strcmp(result, "ok")) {
+			if (l->kind == KEEP)
+				printf("%llu kept %llu\n", (unsigned long long)(wall_ms + (next - start_us) / 1000), number);
 			continue;
+		}
 		printf("%llu hold %s %llu\n", (unsigned long long)(wall_ms + (now_us() - start_us) / 1000), result,
 		       (unsigned long long)((now_us() - since) / 1000));
 		close(fd);
@@ -346,11 +352,13 @@ int main(int argc, char **argv)
 	for (int i = 2; i < argc; i++) {
 		struct load *l = &loads[i - 2];
 		unsigned wanted;
+		bool held;
 
 		parse(argv[i], l);
-		wanted = l->kind != HOLD ? THREADS : l->rate < 4096 / LOADS_MAX ? l->rate : 4096 / LOADS_MAX;
+		held = l->kind == HOLD || l->kind == KEEP;
+		wanted = !held ? THREADS : l->rate < 4096 / LOADS_MAX ? l->rate : 4096 / LOADS_MAX;
 		for (unsigned t = 0; t < wanted; t++)
-			if (pthread_create(&threads[count], &small, l->kind == HOLD ? hold : requests, l) == 0)
+			if (pthread_create(&threads[count], &small, held ? hold : requests, l) == 0)
 				count++;
 	}
 	for (size_t i = 0; i < count; i++)
