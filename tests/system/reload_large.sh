@@ -7,7 +7,7 @@
 . "$(dirname "$0")/faults_lib.sh"
 
 readonly PORT=7000
-# A table takes 0.3 s, or 2 s with thousands of servers, which take their time themselves.
+# A table takes 0.1 s, or 2 s with thousands of servers, which take their time themselves.
 if [ -n "${LONG:-}" ]; then
 	readonly TABLES=4 SERVERS=4000 LONGEST_MS=5000
 else
@@ -52,22 +52,27 @@ ask_on() {
 		lab_ctl version >/dev/null
 		took=$(($(now_ms) - from))
 		((took <= longest)) || longest=$took
+		sleep 0.02 # who asks takes time from who is asked
 	done
 	echo "$longest"
 }
 
+# Everybody has an answer soon, however long the command takes; on a busy machine both take longer.
 asked_during() {
-	local asker failed=0
+	local asker failed=0 from limit
 
 	rm -f "$LAB_DIR/asked-enough"
 	ask_on >"$LAB_DIR/longest" &
 	asker=$!
+	from=$(now_ms)
 	"$@" >/dev/null || failed=1
+	limit=$((($(now_ms) - from) / 4))
+	((limit > LONGEST_MS)) || limit=$LONGEST_MS
 	touch "$LAB_DIR/asked-enough"
 	wait "$asker"
 	[ "$failed" = 0 ] || { echo "it fails"; return 1; }
 	echo "# $*: the longest answer took $(<"$LAB_DIR/longest") ms; $(grep event=reloaded "$LAB_DIR/agent.log" | tail -n 1)" >&3
-	expect "ms that the longest answer took" "$(<"$LAB_DIR/longest")" -le "$LONGEST_MS"
+	expect "ms that the longest answer took" "$(<"$LAB_DIR/longest")" -le "$limit"
 }
 
 has_slots() {
