@@ -120,7 +120,7 @@ has_told() {
 }
 
 ended_well() {
-	[ "$(cat "$LAB_DIR/down.code" 2>/dev/null)" = 0 ] && cmp -s "$LAB_DIR/down" "$LAB_DIR/files/2M"
+	[ "$(cat "$LAB_DIR/down.code" 2>/dev/null)" = 0 ] && cmp -s "$LAB_DIR/down" "$LAB_DIR/files/1M"
 }
 
 was_told_again() {
@@ -145,7 +145,8 @@ has_addresses() {
 	[[ $(cluster_holders) = *$1* ]]
 }
 
-# Takes the balancer that has the addresses away; what became of the connections.
+# Takes the balancer that has the addresses away; what became of the connections. $3, where there is one, is there when a
+# download has ended, which must not be before.
 dies() {
 	local master=$1 when=$2 name alone
 	local -A before
@@ -155,6 +156,7 @@ dies() {
 	done
 	alone=$(broken alone)
 	cut_off "balancer$master" # frozen or dead: it says nothing any more
+	[ -z "${3:-}" ] || check "$when: a download is under way" test ! -e "$3"
 	kill -STOP "$(cluster_agent_pid "$master")"
 	check "$when: the addresses move" wait_until 10 "the other balancer to have them" has_addresses "$(other "$master")"
 	check "$when: without peers no connection survives" wait_until 20 "all of them to break" all_broken alone \
@@ -224,9 +226,9 @@ check "nothing was refused" expect "refused" \
 ip -n "$(lab_netns client)" address add "$LONELY/32" dev lo
 ip -n "$(lab_netns router)" route add "$LONELY/32" via 10.0.0.2
 nsenter --net="$(lab_netns_path client)" bash -c 'curl -sf -m 60 --interface "$3" -o "$1" "$2"; echo $? >"$1.code"' download \
-	"$LAB_DIR/down" "http://$CLUSTER_VIP4:82/slow/$(server_file 2M)" "$LONELY" &
+	"$LAB_DIR/down" "http://$CLUSTER_VIP4:82/slow/$(server_file 1M)" "$LONELY" &
 wait_until 10 "the download to be told of" knows "$(other "$master")" nat $((CONNECTIONS + 1))
-dies "$master" dead
+dies "$master" dead "$LAB_DIR/down.code"
 check "dead: a download in nat ends as it ought to" wait_until 40 "its end" ended_well
 check "a peer that is gone is noticed" wait_until 10 "it to be down" peer_is_down "$(other "$master")"
 check "... and logged" wait_until 10 "the log to tell" grep -q 'event=peer_down peer=lb' "$LAB_DIR/balancer$(other "$master")/agent.log"
