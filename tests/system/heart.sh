@@ -42,7 +42,7 @@ stream_wait_more "$FLOW" 200 10
 server_start 1
 check "the check notices that node1 is back" wait_up nodes/node1
 up_ms=$(server_since_ms nodes/node1)
-check "the stream goes on to its end" wait_until 20 "the 2000th answer" stream_has "$FLOW" 2000
+check "the stream goes on to its end" wait_until 60 "the 2000th answer" stream_has "$FLOW" 2000
 wait "$STREAM_PID"
 end_ms=$(now_ms)
 
