@@ -348,16 +348,27 @@ static __always_inline __u32 flow_free_ways(__u64 hash, const int choice, const 
 	return (ways >> home | ways << (FLOW_WAYS - home)) & 15;
 }
 
+/* May no more flows of this line stand elsewhere? Asked before they are counted: CPUs at once may go above by a few. */
+static __always_inline bool flow_is_crowded(__u64 hash, const bool v6)
+{
+	void *first = v6 ? NULL : flow_bucket(hash, 0, v6);
+
+	return first && flow_away(flow_entry(first, flow_home(hash, v6), v6), v6) >= FLOW_AWAY_MAX;
+}
+
 /*
  * Claims an entry, writes the record, publishes the tag. Of the first bucket while half of it is free, so that most flows
  * are found there and the second is not looked at; then of the one with more room. The caller holds the key's lock and has
- * found it absent. False = both buckets are full.
+ * found it absent. False = both buckets are full, or the line is crowded and full.
  */
 static __always_inline bool flow_insert(__u64 hash, const struct flow_words *record, __u64 tag, const bool v6)
 {
+	const bool crowded = flow_is_crowded(hash, v6);
 	__u32 ways = flow_free_ways(hash, 0, v6), swapped = 0;
 
-	if (flow_count(ways) <= FLOW_WAYS / 2) {
+	if (crowded) {
+		ways &= 3; /* the flow's own line */
+	} else if (flow_count(ways) <= FLOW_WAYS / 2) {
 		const __u32 other = flow_free_ways(hash, 1, v6);
 
 		swapped = flow_count(other) > flow_count(ways);
@@ -379,7 +390,7 @@ static __always_inline bool flow_insert(__u64 hash, const struct flow_words *rec
 		}
 		ways &= ways - 1;
 	}
-	return flow_evict(hash, record, tag, v6);
+	return !crowded && flow_evict(hash, record, tag, v6);
 }
 
 static __always_inline __u64 flow_new_tag(__u64 hash, __u8 state, __u32 server, __u64 server_word)

@@ -306,14 +306,15 @@ struct hop {
  * That line of the first bucket counts in `away` its flows that stand elsewhere: where there is none, the line alone tells
  * that a flow is not known. Whoever publishes an entry elsewhere counts it before, whoever frees or reuses it takes it off
  * after: a count too high makes look-ups slower, one too low would lose connections.
- * 8 bits are enough of it: even in a table without a free entry a line has two flows on average, wherever these stand, and
- * the hash has a key that nobody knows.
+ * It has 8 bits in IPv4: even in a table without a free entry a line has two flows on average, wherever these stand, and the
+ * hash has a key that nobody knows. For the flow that comes after all the same there is no room but in the line itself.
  * A tag is the published word of an entry:
  *   bits 0-15 tick last seen, 16-31 server id, 32-39 the server id's generation, 40-47 state, 48-63 fingerprint.
  * Ticks are jiffies >> tick_shift, about 4 s. The tick is stored alone (16 bits); all else of a live tag changes by
  * compare-and-swap; the rest of an entry never changes while it is live, but for `hop`.
  */
 #define FLOW_WAYS 4
+#define FLOW_AWAY_MAX 128 /* flows of a line that may stand elsewhere, IPv4; the rest of 8 bits is for CPUs that count at once */
 #define FLOW_LIFE     0x03
 #define FLOW_EMPTY    0x00
 #define FLOW_BUSY     0x01 /* claimed, being written */

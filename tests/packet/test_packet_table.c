@@ -18,6 +18,7 @@ enum {
 	LARGE_FLOWS = 10 << 20,
 	LOOKED_AT = 1 << 19,       /* keys among which two of one line and fingerprint are sought */
 	CHURN_ROUNDS = 12,
+	CROWD = FLOW_AWAY_MAX + 3, /* two in the line itself */
 };
 
 /* A client's packet without a text for its address: millions of them are built. */
@@ -150,6 +151,59 @@ static void most_flows_stand_in_their_own_line(void **state)
 	rig_catch_up(r);
 }
 
+/*
+ * Flows of one line, as only who knows the key can choose them: as many as may stand elsewhere do, and are found; the one
+ * after is refused and counted, and those before lose nothing, proven or not.
+ */
+static void a_line_counts_no_more_flows_than_it_can(void **state)
+{
+	static struct frame out;
+	struct rig *r = *state;
+	const uint32_t mask = r->m->bucket4_count - 1;
+	uint8_t server[CROWD];
+	uint32_t chosen[CROWD];
+	const uint8_t *away = NULL;
+	uint64_t unknown, full;
+	unsigned sent = 0;
+	uint16_t local;
+
+	world_lay(r, &(struct world){ .forward = FORWARD_DSR, .servers = 3 });
+	local = world_address(r, VIP4);
+	full = rig_verdicts(r, VERDICT_FLOW_TABLE_FULL);
+	for (uint32_t n = 0; sent < CROWD && (!away || *away < FLOW_AWAY_MAX); n++) {
+		const uint64_t hash = hash_with(&r->m->flow_key, n >> 12 & 0xffffff, 1024 + (n & 0xfff), local);
+
+		if ((hash & mask) != 1 || flow_home(hash, false) != 0)
+			continue;
+		away = &r->m->flows4[1].entries[0].flow.away;
+		chosen[sent] = n;
+		send_from(r, n >> 12, 1024 + (n & 0xfff), SYN, &out);
+		server[sent] = out.bytes[5];
+		if (sent++ % 2 == 0)
+			send_from(r, n >> 12, 1024 + (n & 0xfff), ACK, &out);
+	}
+	assert_non_null(away);
+	assert_int_equal(*away, FLOW_AWAY_MAX);
+	assert_int_equal(rig_verdicts(r, VERDICT_FLOW_TABLE_FULL), full);
+	for (uint32_t n = chosen[sent - 1] + 1, more = 0; more < 3; n++) {
+		const uint64_t hash = hash_with(&r->m->flow_key, n >> 12 & 0xffffff, 1024 + (n & 0xfff), local);
+
+		if ((hash & mask) != 1 || flow_home(hash, false) != 0)
+			continue;
+		send_from(r, n >> 12, 1024 + (n & 0xfff), SYN, &out);
+		more++;
+		assert_int_equal(rig_verdicts(r, VERDICT_FLOW_TABLE_FULL), full + more);
+	}
+	assert_int_equal(*away, FLOW_AWAY_MAX);
+	unknown = rig_verdicts(r, VERDICT_NO_FLOW);
+	for (unsigned i = 0; i < sent; i++) {
+		send_from(r, chosen[i] >> 12, 1024 + (chosen[i] & 0xfff), ACK, &out);
+		assert_int_equal(rig_verdicts(r, VERDICT_NO_FLOW), unknown);
+		assert_int_equal(out.bytes[5], server[i]);
+	}
+	rig_catch_up(r);
+}
+
 struct place {
 	uint64_t where; /* fingerprint, first bucket, line */
 	uint32_t n;
@@ -278,6 +332,7 @@ int main(void)
 		rig_test(a_flood_takes_no_established_connections_place),
 		rig_test(chosen_keys_fill_no_bucket),
 		rig_test(two_of_one_fingerprint_in_a_line),
+		rig_test(a_line_counts_no_more_flows_than_it_can),
 		rig_test(none_is_lost_as_others_come_and_go),
 	};
 	const struct CMUnitTest large[] = {
