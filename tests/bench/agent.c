@@ -15,6 +15,7 @@
 
 #include "agent/reconcile.h"
 #include "base/cleanup.h"
+#include "base/loop.h"
 #include "config/config.h"
 
 #include "../namespaces.h"
@@ -127,7 +128,7 @@ static void open_stand(struct stand *s, const char *balance, const char *forward
 						   .fresh = true };
 
 	snprintf(name, sizeof(name), "bench-agent-%d", (int)getpid());
-	s->base = event_base_new();
+	s->base = loop_new();
 	s->health = health_new(s->base, &health);
 	s->model = build_model(balance, forward, servers, weights);
 	if (dataplane_open(&options, &s->dataplane, error) < 0 ||

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "base/cleanup.h"
 #include "health/health.h"
 
@@ -294,7 +295,7 @@ static json_t *bench_kind(const struct kind *k, size_t servers, unsigned seconds
 
 	if (pid < 0)
 		return NULL;
-	b.base = event_base_new();
+	b.base = loop_new();
 	b.late = calloc(LATE_MAX_US, sizeof(*b.late));
 	b.health = b.base ? health_new(b.base, &ops) : NULL;
 	tick_event = b.base ? event_new(b.base, -1, 0, on_tick, &b) : NULL;

@@ -502,9 +502,11 @@ static void an_answer_that_came_while_the_loop_was_busy_counts(void **state)
 {
 	struct world *w = *state;
 	struct timespec busy = { .tv_nsec = 150 * 1000 * 1000 };
+	struct model_backend *b = backend_new(w, "web", MODEL_CHECK_HTTP);
 	struct peer *p = peer_new(w, ANSWER, "HTTP/1.1 200 OK\r\n\r\n");
 
-	server_new(backend_new(w, "web", MODEL_CHECK_HTTP), "s1", p)->inter_ms = 100;
+	b->check_timeout_ms = 100;
+	server_new(b, "s1", p);
 	world_configure(w);
 	/* The answer is on its way; now the loop stands still until long after the deadline. */
 	while (!p->asked)

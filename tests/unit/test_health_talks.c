@@ -347,14 +347,17 @@ struct fake_way {
 	uint64_t sent;
 	bool in_place;          /* packets with the mark are sent that way */
 	unsigned asked;
+	unsigned slow_ms;       /* to say the mark */
 	struct attempt_via via;
 };
 
 static uint32_t fake_mark(const struct attempt_target *t, void *ctx)
 {
 	struct fake_way *f = ctx;
+	const struct timespec slow = { .tv_nsec = (long)f->slow_ms * 1000 * 1000 };
 
 	f->asked++;
+	nanosleep(&slow, NULL);
 	return f->mark;
 }
 
@@ -374,7 +377,7 @@ static void check_via(struct world *w, struct fake_way *f)
 	f->via = (struct attempt_via){ .mark = fake_mark, .sent = fake_sent, .ctx = f };
 	health_set_via(w->h, &f->via);
 	s = server_new(backend_new(w, "b", MODEL_CHECK_TCP), "s", peer_new(w, ANSWER, ""));
-	s->inter_ms = 500;
+	s->inter_ms = f->slow_ms ? f->slow_ms / 2 : 500;
 	s->via.service = loopback("127.0.0.9", 0).addr;
 	world_configure(w);
 	world_until(w, view(w, 0, 0).checks >= 1);
@@ -397,6 +400,16 @@ static void a_check_that_went_its_way_counts(void **state)
 	assert_string_equal(view(w, 0, 0).last_result, "L4OK");
 	assert_int_equal(view(w, 0, 0).check, HEALTH_UP);
 	assert_int_equal(f.asked, 1);
+}
+
+/* The time of a check is over before it is first waited for: its server is none the worse for that. */
+static void a_connection_that_stands_by_then_counts(void **state)
+{
+	struct fake_way f = { .mark = 0xa1050001, .in_place = true, .slow_ms = 200 };
+	struct world *w = *state;
+
+	check_via(w, &f);
+	assert_string_equal(view(w, 0, 0).last_result, "L4OK");
 }
 
 /* Connected, but no packet was sent via the service's address: it was the server's own that answered. */
@@ -444,6 +457,7 @@ int main(void)
 		TALK_TEST(dns_refused_is_an_answer_where_nothing_was_asked_for),
 		TALK_TEST(dns_noise_is_l7rsp),
 		TALK_TEST(a_check_that_went_its_way_counts),
+		TALK_TEST(a_connection_that_stands_by_then_counts),
 		TALK_TEST(a_check_that_went_astray_says_nothing),
 		TALK_TEST(without_a_way_nothing_is_sent),
 	};

@@ -98,6 +98,25 @@ static void attempt_expire(struct attempt *a)
 
 static void attempt_on_io(evutil_socket_t fd, short what, void *arg);
 
+static bool is_ready(int fd, short what)
+{
+	struct pollfd p = { .fd = fd, .events = what & EV_READ ? POLLIN : POLLOUT };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/*
+ * Time is over before anybody has looked: the loop was busy, or the process stood still. What is there may have come in
+ * time. Once in each limit, or who sends without end would never be late.
+ */
+static bool attempt_is_served_late(struct attempt *a, short what)
+{
+	if (!what || a->late || !is_ready(a->wire.fd, what))
+		return false;
+	a->late = true;
+	return true;
+}
+
 /* Waits for the wire, or, with what 0, for pause_ms to be over; in either case no longer than there is time. */
 static bool attempt_wait(struct attempt *a, short what, uint64_t pause_ms)
 {
@@ -105,6 +124,8 @@ static bool attempt_wait(struct attempt *a, short what, uint64_t pause_ms)
 	struct timeval delay;
 
 	if (now >= a->deadline_ms) {
+		if (attempt_is_served_late(a, what))
+			return true;
 		attempt_expire(a);
 		return false;
 	}
@@ -120,13 +141,6 @@ static bool attempt_wait(struct attempt *a, short what, uint64_t pause_ms)
 	if (event_add(&a->io, &delay) < 0)
 		attempt_finish_as(a, CHECK_SOCKERR, "cannot wait for the socket");
 	return false;
-}
-
-static bool is_ready(int fd, short what)
-{
-	struct pollfd p = { .fd = fd, .events = what & EV_READ ? POLLIN : POLLOUT };
-
-	return poll(&p, 1, 0) > 0;
 }
 
 static void attempt_on_io(evutil_socket_t fd, short what, void *arg)
@@ -147,7 +161,8 @@ static void attempt_on_io(evutil_socket_t fd, short what, void *arg)
 		attempt_go_on(a);
 		return;
 	}
-	attempt_wait(a, a->waits, 0);
+	if (attempt_wait(a, a->waits, 0))
+		attempt_go_on(a);
 }
 
 /* What came of an operation on the wire other than WIRE_DONE. */
@@ -164,8 +179,10 @@ static bool attempt_hold(struct attempt *a, enum wire_outcome o, const struct ch
 static void attempt_established(struct attempt *a)
 {
 	/* A script's further connections share the answer's time. */
-	if (!a->connected)
+	if (!a->connected) {
 		a->deadline_ms = schedule_answer_deadline_ms(a->schedule, a->started_ms, next_whole_ms());
+		a->late = false;
+	}
 	a->connected = true;
 	a->phase = ATTEMPT_TALKING;
 	talk_connected(&a->talk);

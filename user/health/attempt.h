@@ -80,6 +80,7 @@ struct attempt {
 	enum attempt_phase phase;
 	short waits;             /* for EV_READ or EV_WRITE; 0 = for the end of a pause */
 	bool connected;          /* once: the answer's time has begun */
+	bool late;               /* its time was over, and it was looked once whether something is there */
 	unsigned reads, datagrams;
 	uint64_t started_ms, deadline_ms;
 	uint64_t again_ms;       /* of a datagram: when it is sent once more */
