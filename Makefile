@@ -89,11 +89,14 @@ demo: ## install what is missing, build, run the reference configuration in a la
 	@$(MAKE) $(QUICKLY) all
 	@BUILD=$(BUILD) tools/lab demo
 
+# Most of a suite is waiting: for a check, a timeout, another process. Twice as many as there are cores, eight at most.
+JOBS ?= $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
+
 check: ## install what is missing, build, run every test that this machine can run
 	@tools/deps --for check
 	@$(MAKE) $(QUICKLY) all tests fuzzers
 	@$(BUILD)/tests/bench/verified $(BPF_OBJ)
-	@BUILD=$(BUILD) tests/run --jobs 2
+	@BUILD=$(BUILD) tests/run --jobs $(JOBS)
 
 check-long: ## as check, and the long forms of the tests
 	@tools/deps --for check,vm

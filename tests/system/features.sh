@@ -62,7 +62,15 @@ is_guarded() {
 		"$(client curl -s -m 3 "http://$VIP4:83/" >/dev/null || echo $?)" = 7
 }
 
-replaced() { grep -c 'event=program_replaced' "$LAB_DIR/agent.log"; }
+# How many programs the first $1 reloads have put in place: a thread writes the log, and a reload's own line is its last.
+replaced() {
+	wait_until 5 "$1 reloads in the log" reloads_are_logged "$1"
+	grep -c 'event=program_replaced' "$LAB_DIR/agent.log"
+}
+
+reloads_are_logged() {
+	(($(grep -c 'event=reloaded' "$LAB_DIR/agent.log") >= $1))
+}
 
 begin --dsr
 DSR4=$(lab_state dsr4)
@@ -74,7 +82,7 @@ stream "$LAB_DIR/stream" 50 100000 "http://$VIP4/"
 wait_until 5 "answers" stream_has "$LAB_DIR/stream" 5
 
 check "a reload that uses nothing more" reload
-check "it is the same program" expect "programs put in place" "$(replaced)" -eq 0
+check "it is the same program" expect "programs put in place" "$(replaced 1)" -eq 0
 for table in services6 access4 access6 rates; do
 	check "nobody uses $table" is_spared "$table"
 done
@@ -82,7 +90,7 @@ check "own ports are used" is_whole ports
 
 config < <(printf 'listen closed\n\tbind [%s]:80\n' "$VIP6")
 check "a reload that uses IPv6 for a service without a server" reload
-check "another program is in its place" expect "programs put in place" "$(replaced)" -eq 1
+check "another program is in its place" expect "programs put in place" "$(replaced 2)" -eq 1
 check "which refuses, in IPv6" refused_at_once "http://[$VIP6]/"
 config <<CFG
 listen six
@@ -91,7 +99,7 @@ listen six
 $(listen_direct)
 CFG
 check "a reload that uses IPv6 and dsr" reload
-check "and another" expect "programs put in place" "$(replaced)" -eq 2
+check "and another" expect "programs put in place" "$(replaced 3)" -eq 2
 wait_up six/node1
 wait_up direct/node1
 check "IPv6 is served" client curl -sf -m 3 "http://[$VIP6]/"
@@ -100,7 +108,7 @@ check "services of IPv6 have a table" is_whole services6
 
 config </dev/null
 check "a reload that uses less" reload
-check "what was used stays" expect "programs put in place" "$(replaced)" -eq 2
+check "what was used stays" expect "programs put in place" "$(replaced 4)" -eq 2
 config < <(guarded)
 check "a reload that uses a list and a rate" reload
 is_guarded "after a reload"

@@ -137,6 +137,7 @@ listen orders
 listen command
 	bind *:85
 	option external-check
+	timeout check 2s
 	external-check command $LAB_DIR/command
 	external-check path /usr/bin:/bin
 $(servers 2)
