@@ -99,6 +99,7 @@ check "no types" with finds_under unshare -m sh -c 'mount -t tmpfs none /sys/ker
 check "no BPF file system" with finds_under unshare -m sh -c 'mount -t tmpfs none /sys/fs/bpf && exec "$@"' sh -- \
 	fail bpffs host 'mount -t bpf'
 check "a right is missing" with finds_under setpriv --bounding-set -bpf -- fail capabilities host 'lacks CAP_BPF'
+check "another" with finds_under setpriv --bounding-set -net_raw -- fail capabilities host 'lacks CAP_NET_RAW'
 check "few files" with finds_under prlimit --nofile=128:128 setpriv --bounding-set -sys_resource -- \
 	warn limits host 'LimitNOFILE=58'
 check "little memory to lock, on an old kernel" with finds_under setarch "$(uname -m)" --uname-2.6 prlimit \

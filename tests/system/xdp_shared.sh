@@ -135,6 +135,7 @@ kept_for_nothing() {
 	check "the interface was never without a program" expect "link" "$(link_number)" = "$link"
 	check "it is counted" has_failed 1
 	check "the program is the next one's" expect "program" "$(attached_program)" != "$program"
+	check "doctor says it too" says_alone
 	check "a reload changes nothing" reload
 	check "and tells it again" wait_until 10 "it" has_failed 2
 	load_passes
@@ -143,6 +144,11 @@ kept_for_nothing() {
 
 link_number() {
 	bpftool -j link show pinned "/sys/fs/bpf/alwayson/$LAB_NAME/link-$(index_of eth0)" | jq .id
+}
+
+says_alone() {
+	jq -e '.findings[] | select(.check == "program" and .where == "eth0" and .level == "warn") | .text | contains("alone")' \
+		<<<"$(lab_ctl -j doctor)"
 }
 
 attached_program() {

@@ -247,8 +247,10 @@ static void judge_mode(struct doctor *d, struct doctor_nic *n)
 		const char *name = json_string_value(json_object_get(item, "name"));
 		const char *mode = json_string_value(json_object_get(item, "mode"));
 
-		if (name && mode && strcmp(name, n->device.name) == 0 && strcmp(mode, "detached") != 0)
+		if (name && mode && strcmp(name, n->device.name) == 0 && strcmp(mode, "detached") != 0) {
 			n->ours = true;
+			n->shared = strcmp(mode, "shared") == 0;
+		}
 	}
 	if (n->device.xdp != DEVICE_XDP_NONE) {
 		n->generic = n->device.xdp == DEVICE_XDP_GENERIC;

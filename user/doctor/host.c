@@ -59,6 +59,7 @@ void doctor_capabilities(struct doctor *d)
 		{ CAP_BPF, "CAP_BPF", "load the program" },
 		{ CAP_PERFMON, "CAP_PERFMON", "pass the verifier as a trusted program" },
 		{ CAP_NET_ADMIN, "CAP_NET_ADMIN", "attach, and ask for neighbours" },
+		{ CAP_NET_RAW, "CAP_NET_RAW", "reset connections that it ends" },
 	};
 	const int pid = doctor_agent_pid(d);
 	const char *who = pid ? "the agent" : "this process";
@@ -69,13 +70,15 @@ void doctor_capabilities(struct doctor *d)
 			continue;
 		all = false;
 		doctor_say(d, DOCTOR_FAIL, pid ? "agent" : "host",
-			   pid ? "start it as root, or give the unit AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_NET_ADMIN" :
-				 "run this as root; in a container give it CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
+			   pid ? "start it as root, or give the unit AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_NET_ADMIN "
+				 "CAP_NET_RAW" :
+				 "run this as root; in a container give it CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW",
 			   "%s lacks %s: it can't %s; an alwaysond started like this does not run", who, needed[i].name,
 			   needed[i].why);
 	}
 	if (all)
-		doctor_say(d, DOCTOR_OK, pid ? "agent" : "host", "", "%s has CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN", who);
+		doctor_say(d, DOCTOR_OK, pid ? "agent" : "host", "", "%s has CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW",
+			   who);
 	if (!pid && all && !doctor_has_capability(0, CAP_SYS_ADMIN))
 		doctor_say(d, DOCTOR_NOTE, "host", "run this as root with all of its rights to have it all looked at",
 			   "without CAP_SYS_ADMIN other people's programs and the peers of veths can't be looked at");

@@ -92,6 +92,12 @@ void doctor_program(struct doctor *d, struct doctor_nic *n)
 			doctor_say(d, DOCTOR_OK, at->name, "", "no XDP program is attached: free to take");
 		return;
 	}
+	if (n->ours && is_shared(d, at->name) && !n->shared) {
+		doctor_say(d, DOCTOR_WARN, at->name,
+			   doctor_remedy("`attach_failed` in the agent's log says why; or `interface %s` without `xdp shared`", at->name),
+			   "our program is attached alone (id %u), though the configuration says `xdp shared`", at->program);
+		return;
+	}
 	if (n->ours && is_shared(d, at->name) && inspect_instance(at->ifindex, at->program, instance) == -ENOENT) {
 		doctor_say(d, DOCTOR_FAIL, at->name, doctor_remedy("alwayson unload %s; alwayson load %s", at->name, at->name),
 			   "the agent takes itself for attached, but is not in the dispatcher that is there (id %u)", at->program);

@@ -16,7 +16,8 @@
 struct doctor_nic {
 	struct device device;
 	bool generic;            /* runs or would run in generic mode */
-	bool ours;               /* an agent that answers is attached there */
+	bool ours;               /* an agent that answers is attached there, ... */
+	bool shared;             /* ... in libxdp's dispatcher */
 	struct devices *there;   /* the peer's namespace, where it was found; NULL */
 	struct device peer;      /* of a veth; ifindex 0 = not seen */
 };
