@@ -35,7 +35,7 @@ bool shared_wait(struct shared *s, const struct shared_wait *w);
 
 /*
  * Who asks libxdp can be started only while there are rights, so with the agent. -EPERM with a line for people: the model
- * brings the first `xdp shared` to an agent that was started without.
+ * brings the first `xdp shared` to an agent that was started without, or whose libxdp would not take it.
  */
 int shared_check(const struct agent *a, const struct model *m, char *error, size_t size);
 
