@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "agent/bases.h"
+#include "agent/ids.h"
 #include "agent/reconcile.h"
 #include "agent/sweep.h"
 #include "config/config.h"
@@ -33,12 +34,14 @@
 
 enum {
 	SERVERS_MAX = 24,
+	BACKENDS_MAX = 8,  /* each has all servers, and a service of its own */
 	BACKUPS_FROM = 22, /* these stand in when no other takes connections */
 	FLOWS = 600,
 	WINDOW_MS = 300,       /* X: timeout client and server */
 	LRU_ENTRIES = FLOWS / 2, /* of the simulated one: a flood, or its size, leaves no more to these connections */
 	SILENCE_MS = 120,      /* an active connection sends at least this often */
 	LOOPBACK = 1,
+	PORT = 80,             /* of the first service; the others' follow */
 	CLIENT_MAC = 0xfe,     /* last byte; no server's */
 	SETTLE_MS = 20000,     /* far beyond what it takes */
 };
@@ -83,12 +86,13 @@ void net_addresses(const struct net *n, unsigned ifindex,
 struct site {
 	bool configured;
 	unsigned weight;
-	bool drained;
+	bool drained[BACKENDS_MAX];
 	uint64_t left_ms;      /* when it was taken out of the configuration; 0 = it is in */
 };
 
 struct flow_state {
 	bool open;
+	unsigned service;
 	uint16_t sport;
 	uint32_t host;         /* last bits of the client's address */
 	unsigned server;       /* where it was opened */
@@ -104,6 +108,8 @@ struct world {
 	struct grace *grace;
 	struct reconcile *reconcile;
 	struct bases *bases;   /* being laid out, while events go on; NULL = none */
+	struct event *more;    /* the next slice */
+	bool held_up;          /* it does not come */
 	struct sweep *sweep;
 	struct health *health;
 	struct model *model;
@@ -113,6 +119,9 @@ struct world {
 	char name[64];
 	uint64_t seed;
 	unsigned weight;       /* the least: it makes the table a small one, or one that is changed by its cache */
+	unsigned backends;
+	uint32_t slice_us;     /* 0: all tables in one turn */
+	const char *balance;
 	unsigned opened, packets, broken, late, misplaced, refused, stateless, lru, lru_entries, events, laid;
 };
 
@@ -152,19 +161,21 @@ static void no_reset(const struct endpoint *client, const struct endpoint *servi
 
 static struct model *build_model(void)
 {
-	char text[8192];
+	static char text[1 << 16];
 	struct config_report report = {};
 	struct model *m = NULL;
-	int n = snprintf(text, sizeof(text),
-			 "defaults\n timeout connect 5s\n timeout client %dms\n timeout server %dms\n"
-			 "frontend f\n bind 192.0.2.10:80\n default_backend b\n"
-			 "backend b\n forward dsr\n balance maglev\n",
+	int n = snprintf(text, sizeof(text), "defaults\n timeout connect 5s\n timeout client %dms\n timeout server %dms\n",
 			 WINDOW_MS, WINDOW_MS);
 
-	for (unsigned i = 0; i < SERVERS_MAX; i++)
-		if (w.servers[i].configured)
-			n += snprintf(text + n, sizeof(text) - n, " server s%u 10.0.0.%u:80 weight %u%s\n", i, i + 1,
-				      w.servers[i].weight, i >= BACKUPS_FROM ? " backup" : "");
+	for (unsigned b = 0; b < w.backends; b++) {
+		n += snprintf(text + n, sizeof(text) - n,
+			      "frontend f%u\n bind 192.0.2.10:%u\n default_backend b%u\n"
+			      "backend b%u\n forward dsr\n balance %s\n", b, PORT + b, b, b, w.balance);
+		for (unsigned i = 0; i < SERVERS_MAX; i++)
+			if (w.servers[i].configured)
+				n += snprintf(text + n, sizeof(text) - n, " server s%u 10.0.0.%u:%u weight %u%s\n", i, i + 1,
+					      PORT + b, w.servers[i].weight, i >= BACKUPS_FROM ? " backup" : "");
+	}
 	if (config_load_text("test", text, n, &m, &report) < 0) {
 		config_report_print(&report, stderr);
 		fail_msg("the configuration is bad");
@@ -218,10 +229,25 @@ static void on_slow(struct bases *b, void *ctx)
 	assert_int_equal(bases_start(b, w.base, on_bases, NULL), 0);
 }
 
+static void on_more_turn(evutil_socket_t fd, short what, void *ctx)
+{
+	reconcile_go_on(w.reconcile);
+}
+
+static void on_more(void *ctx)
+{
+	const struct timeval at_once = {};
+
+	if (!w.held_up)
+		evtimer_add(w.more, &at_once);
+}
+
 static void open_agent(bool first)
 {
 	const struct sweep_ops sweep = { .on_pass = nothing, .on_reset = no_reset };
-	const struct reconcile_ops reconcile = { .on_error = on_error, .on_slow = on_slow };
+	const struct reconcile_ops reconcile = {
+		.on_error = on_error, .on_slow = on_slow, .on_more = w.slice_us ? on_more : NULL, .slice_us = w.slice_us,
+	};
 	const struct dataplane_options options = {
 		.name = w.name, .slots = 1 << 18, .ports = 1 << 10, .buckets4 = 1 << 16, .buckets6 = 8, .fresh = first,
 	};
@@ -232,6 +258,7 @@ static void open_agent(bool first)
 	assert_int_equal(dataplane_maps(w.dataplane)->taken_over, !first);
 	if (first && dataplane_attach(w.dataplane, LOOPBACK, "lo", MODEL_XDP_GENERIC, error) < 0)
 		fail_msg("%s", error);
+	w.more = evtimer_new(w.base, on_more_turn, NULL);
 	assert_int_equal(grace_new(w.base, &w.grace), 0);
 	assert_int_equal(reconcile_new(w.dataplane, w.grace, NULL, &reconcile, &w.reconcile), 0);
 	assert_int_equal(sweep_new(w.base, w.dataplane, w.grace, w.reconcile, &sweep, &w.sweep), 0);
@@ -242,6 +269,7 @@ static void close_agent(bool leave)
 {
 	bases_free(w.bases);
 	w.bases = NULL;
+	event_free(w.more);
 	sweep_free(w.sweep);
 	reconcile_free(w.reconcile);
 	grace_free(w.grace);
@@ -256,7 +284,8 @@ static int send_packet(const struct flow_state *f, uint8_t flags)
 	static struct frame in, out;
 	char from[ADDR_TEXT_MAX];
 	const struct packet p = {
-		.l2_from = CLIENT_MAC, .l2_to = 1, .from = from, .to = "192.0.2.10", .sport = f->sport, .dport = 80,
+		.l2_from = CLIENT_MAC, .l2_to = 1, .from = from, .to = "192.0.2.10", .sport = f->sport,
+		.dport = PORT + f->service,
 		.protocol = TCP, .flags = flags,
 	};
 	struct xdp_md ctx = { .ingress_ifindex = LOOPBACK };
@@ -273,17 +302,19 @@ static int send_packet(const struct flow_state *f, uint8_t flags)
 	return opts.retval == XDP_TX && out.bytes[5] != p.l2_from ? out.bytes[5] - 1 : -1;
 }
 
-static bool is_fit(unsigned server)
+static bool is_fit(unsigned service, unsigned server)
 {
-	return w.servers[server].configured && w.servers[server].weight && !w.servers[server].drained;
+	const struct site *s = &w.servers[server];
+
+	return s->configured && s->weight && !s->drained[service];
 }
 
-static bool takes_new(unsigned server)
+static bool takes_new(unsigned service, unsigned server)
 {
 	for (unsigned i = 0; server >= BACKUPS_FROM && i < server; i++)
-		if (is_fit(i))
+		if (is_fit(service, i))
 			return false;
-	return is_fit(server);
+	return is_fit(service, server);
 }
 
 /* Would a table without memory, the slots' current owners, send it elsewhere? */
@@ -291,7 +322,7 @@ static bool is_moved_stateless(const struct flow_state *f)
 {
 	struct dataplane_maps *m = dataplane_maps(w.dataplane);
 	const uint64_t half = m->control->word & CONTROL_HALF;
-	const uint32_t id = reconcile_service_id(w.reconcile, 0);
+	const uint32_t id = reconcile_service_id(w.reconcile, f->service);
 	const struct service *s = &m->services[half * MAX_SERVICES + id];
 	const struct hash_key key = { { s->key[0], s->key[1] } };
 	uint8_t source[4] = { 198, 51, f->host >> 8 & 255, f->host & 255 }, vip[4] = { 192, 0, 2, 10 };
@@ -300,7 +331,7 @@ static bool is_moved_stateless(const struct flow_state *f)
 
 	memcpy(&from, source, 4);
 	memcpy(&to, vip, 4);
-	slot = m->slots[(s->slots >> 32) + hash_slot(hash_tuple4(&key, from, to, htons(f->sport), htons(80), TCP),
+	slot = m->slots[(s->slots >> 32) + hash_slot(hash_tuple4(&key, from, to, htons(f->sport), htons(PORT + f->service), TCP),
 						      s->slots)];
 	word = m->servers[half * MAX_SERVERS + SLOT_CURRENT(slot)].word;
 	return (word >> 40 & 0xff) != f->server + 1;
@@ -331,6 +362,7 @@ static void open_flow(struct flow_state *f)
 {
 	int server;
 
+	f->service = random_below(w.backends);
 	f->sport = 1024 + random_below(60000);
 	f->host = random_below(65536);
 	f->moved_stateless = f->moved_lru = false;
@@ -341,7 +373,8 @@ static void open_flow(struct flow_state *f)
 		return;
 	}
 	w.opened++;
-	w.misplaced += !takes_new(server);
+	/* A table may wait for its turn. */
+	w.misplaced += !takes_new(f->service, server) && !reconcile_has_more(w.reconcile);
 	f->server = server;
 	/* A handshake in flight across a change is no connection yet: it is finished before anything happens. */
 	if (send_packet(f, ACK) != server)
@@ -402,25 +435,30 @@ static unsigned count_configured(void)
 	return n;
 }
 
-static void admin(unsigned i, enum health_admin_state state)
+static void set_state(unsigned backend, unsigned i, enum health_admin_state state)
 {
 	char path[32];
 
-	snprintf(path, sizeof(path), "b/s%u", i);
+	snprintf(path, sizeof(path), "b%u/s%u", backend, i);
 	if (health_set_admin(w.health, path, state) == 0)
-		w.servers[i].drained = state != HEALTH_READY;
+		w.servers[i].drained[backend] = state != HEALTH_READY;
+}
+
+static void admin(unsigned backend, unsigned i, enum health_admin_state state)
+{
+	set_state(backend, i, state);
 	reconcile_run(w.reconcile, w.health);
 }
 
 /* Nobody takes a new connection, as when the balancer itself is cut off; then they come back one after the other. */
-static void eclipse(unsigned first)
+static void eclipse(unsigned backend, unsigned first)
 {
 	for (unsigned i = 0; i < SERVERS_MAX; i++)
-		admin(i, HEALTH_DRAIN);
+		admin(backend, i, HEALTH_DRAIN);
 	turn();
 	traffic();
 	for (unsigned i = 0; i < SERVERS_MAX; i++) {
-		admin((first + i * 5) % SERVERS_MAX, HEALTH_READY);
+		admin(backend, (first + i * 5) % SERVERS_MAX, HEALTH_READY);
 		turn();
 		traffic();
 	}
@@ -432,11 +470,11 @@ static void add_or_remove(unsigned i)
 
 	if (s->configured && count_configured() > 2) {
 		s->configured = false;
-		s->drained = false;
+		memset(s->drained, 0, sizeof(s->drained));
 	} else if (!s->configured) {
 		s->configured = true;
 		s->weight = w.weight + random_below(3);
-		s->drained = false;
+		memset(s->drained, 0, sizeof(s->drained));
 	}
 	reload();
 }
@@ -455,21 +493,21 @@ static void restart(void)
 
 static void event(void)
 {
-	unsigned i = random_below(SERVERS_MAX);
+	unsigned b = random_below(w.backends), i = random_below(SERVERS_MAX);
 
 	w.events++;
 	switch (random_below(16)) {
 	case 0 ... 4:
-		admin(i, HEALTH_DRAIN);
+		admin(b, i, HEALTH_DRAIN);
 		break;
 	case 5 ... 9:
-		admin(i, HEALTH_READY);
+		admin(b, i, HEALTH_READY);
 		break;
 	case 10:
 		if (random_below(3) == 0)
-			eclipse(i);
+			eclipse(b, i);
 		else
-			admin(i, HEALTH_MAINT);
+			admin(b, i, HEALTH_MAINT);
 		break;
 	case 11 ... 12:
 		add_or_remove(i);
@@ -491,12 +529,12 @@ static void event(void)
 
 /* ---- another balancer ---- */
 
-/* Which server each slot of the service has now, by the last byte of its address. Returns how many slots. */
-static uint32_t read_slots(struct dataplane *d, const struct reconcile *r, uint8_t **ret)
+/* Which server each slot of a service has now, by the last byte of its address. Returns how many slots. */
+static uint32_t read_slots(struct dataplane *d, const struct reconcile *r, unsigned service, uint8_t **ret)
 {
 	const struct dataplane_maps *m = dataplane_maps(d);
 	const uint64_t half = m->control->word & CONTROL_HALF;
-	const uint64_t region = m->services[half * MAX_SERVICES + reconcile_service_id(r, 0)].slots;
+	const uint64_t region = m->services[half * MAX_SERVICES + reconcile_service_id(r, service)].slots;
 	uint8_t *owners = calloc((uint32_t)region + 1, 1);
 
 	assert_non_null(owners);
@@ -524,27 +562,32 @@ static void until_nothing_moves(void)
 static void another_balancer_has_the_same_slots(void)
 {
 	struct world before;
-	uint8_t *mine, *others;
-	uint32_t count;
+	uint8_t *mine[BACKENDS_MAX], *others;
+	uint32_t count[BACKENDS_MAX];
 
 	until_nothing_moves();
 	before = w;
-	count = read_slots(w.dataplane, w.reconcile, &mine);
-	assert_true(count > 0);
+	for (unsigned b = 0; b < w.backends; b++) {
+		count[b] = read_slots(w.dataplane, w.reconcile, b, &mine[b]);
+		assert_true(count[b] > 0);
+	}
 	snprintf(w.name, sizeof(w.name), "consistent-other-%d", getpid());
 	w.model = NULL;
 	w.health = health_new(w.base, &(struct health_ops){ .on_change = on_change, .on_first_round = nothing });
 	assert_int_equal(dataplane_detach(before.dataplane, LOOPBACK), 0); /* there is one NIC for both */
 	open_agent(true);
 	settle();
-	for (unsigned i = SERVERS_MAX; i-- > 0;)
-		if (w.servers[i].configured && w.servers[i].drained)
-			admin(i, HEALTH_DRAIN);
+	for (unsigned b = w.backends; b-- > 0;)
+		for (unsigned i = SERVERS_MAX; i-- > 0;)
+			if (w.servers[i].configured && w.servers[i].drained[b])
+				admin(b, i, HEALTH_DRAIN);
 	settle();
-	assert_int_equal(read_slots(w.dataplane, w.reconcile, &others), count);
-	assert_memory_equal(others, mine, count);
-	free(mine);
-	free(others);
+	for (unsigned b = 0; b < w.backends; b++) {
+		assert_int_equal(read_slots(w.dataplane, w.reconcile, b, &others), count[b]);
+		assert_memory_equal(others, mine[b], count[b]);
+		free(mine[b]);
+		free(others);
+	}
 	close_agent(false);
 	health_free(w.health);
 	model_free(w.model);
@@ -558,12 +601,18 @@ static unsigned from_environment(const char *name, unsigned otherwise)
 	return text ? strtoul(text, NULL, 10) : otherwise;
 }
 
+static const struct world plain = { .backends = 1, .balance = "maglev" };
+/* A turn is over after each table. */
+static const struct world sliced = { .backends = BACKENDS_MAX, .balance = "maglev", .slice_us = 1 };
+
 /* The first `count` servers are configured. */
-static void begin(unsigned weight, unsigned count)
+static void begin_as(const struct world *kind, unsigned weight, unsigned count)
 {
 	const struct health_ops ops = { .on_change = on_change, .on_first_round = nothing };
 
-	w = (struct world){ .seed = from_environment("SEED", 1), .weight = weight };
+	w = *kind;
+	w.seed = from_environment("SEED", 1);
+	w.weight = weight;
 	w.secret = (struct hash_key){ { 1, 2 } };
 	snprintf(w.name, sizeof(w.name), "consistent-test-%d", getpid());
 	assert_int_equal(namespaces_enter(), 0);
@@ -575,6 +624,11 @@ static void begin(unsigned weight, unsigned count)
 	settle();
 }
 
+static void begin(unsigned weight, unsigned count)
+{
+	begin_as(&plain, weight, count);
+}
+
 static void end(void)
 {
 	close_agent(false);
@@ -583,12 +637,12 @@ static void end(void)
 	event_base_free(w.base);
 }
 
-static void change_for_a_while(unsigned weight, unsigned percent)
+static void change_for_a_while(const struct world *kind, unsigned weight, unsigned percent)
 {
 	const unsigned events = from_environment("EVENTS", getenv("LONG") ? 5000 : 360) * percent / 100;
 	unsigned still = 0;
 
-	begin(weight, 12);
+	begin_as(kind, weight, 12);
 	for (unsigned round = 0; w.events < events; round++) {
 		if (random_below(3) == 0)
 			event();
@@ -622,13 +676,18 @@ static void change_for_a_while(unsigned weight, unsigned percent)
 
 static void no_change_breaks_a_connection(void **state)
 {
-	change_for_a_while(1, 70);
+	change_for_a_while(&plain, 1, 50);
 }
 
 static void nor_in_a_large_table(void **state)
 {
-	change_for_a_while(12, 30);
+	change_for_a_while(&plain, 12, 20);
 	assert_true(w.laid > 0); /* beside the loop */
+}
+
+static void nor_where_tables_wait_for_their_turn(void **state)
+{
+	change_for_a_while(&sliced, 1, 30);
 }
 
 static unsigned slots_in(uint64_t state)
@@ -651,7 +710,7 @@ static void a_connection_outlives_the_window_of_its_slot(void **state)
 	begin(1, 4);
 	for (unsigned i = 0; i < FLOWS; i++)
 		open_flow(&w.flows[i]);
-	admin(0, HEALTH_DRAIN);
+	admin(0, 0, HEALTH_DRAIN);
 	settle();
 	assert_true(slots_in(SLOT_DIRTY) > 0);
 	for (until_ms = now_ms() + 3 * WINDOW_MS; now_ms() < until_ms; usleep(WINDOW_MS * 1000 / 10)) {
@@ -671,7 +730,7 @@ static void a_connection_outlives_the_window_of_its_slot(void **state)
 static uint32_t slots_now(void)
 {
 	uint8_t *owners;
-	uint32_t count = read_slots(w.dataplane, w.reconcile, &owners);
+	uint32_t count = read_slots(w.dataplane, w.reconcile, 0, &owners);
 
 	free(owners);
 	return count;
@@ -717,7 +776,7 @@ static void a_table_keeps_its_size_while_nobody_takes_connections(void **state)
 	for (unsigned i = 0; i < FLOWS; i++)
 		open_flow(&w.flows[i]);
 	for (unsigned i = SERVERS_MAX; i-- > 0;) /* the backups first: they never stand in */
-		admin(i, HEALTH_DRAIN);
+		admin(0, i, HEALTH_DRAIN);
 	settle();
 	assert_int_equal(slots_now(), before);
 	for (unsigned i = 0; i < FLOWS; i++)
@@ -726,11 +785,270 @@ static void a_table_keeps_its_size_while_nobody_takes_connections(void **state)
 	end();
 }
 
+/* ---- many tables ---- */
+
+/* How many slots of a service a server has. */
+static unsigned owned(unsigned service, unsigned server)
+{
+	uint8_t *owners;
+	uint32_t count = read_slots(w.dataplane, w.reconcile, service, &owners);
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		n += owners[i] == server + 1;
+	free(owners);
+	return n;
+}
+
+/* The first server's weight, such that no table changes its size. All tables wait but one. */
+static void reload_weight(unsigned weight)
+{
+	w.servers[0].weight = weight;
+	reload();
+	assert_true(reconcile_has_more(w.reconcile));
+}
+
+static void a_table_that_changes_does_not_wait_behind_others(void **state)
+{
+	const unsigned last = BACKENDS_MAX - 1;
+	unsigned before[BACKENDS_MAX];
+
+	begin_as(&sliced, 1, 4);
+	for (unsigned b = 0; b < BACKENDS_MAX; b++)
+		before[b] = owned(b, 0);
+	w.held_up = true;
+	reload_weight(2);
+	assert_true(owned(0, 0) > before[0]);
+	assert_int_equal(owned(last, 0), before[last]);
+	admin(last, 1, HEALTH_DRAIN);
+	assert_int_equal(owned(last, 1), 0);
+	assert_true(owned(last, 0) > before[last]);
+	/* One of the others goes on meanwhile, not all of them. */
+	assert_true(owned(1, 0) > before[1]);
+	assert_int_equal(owned(last - 1, 0), before[last - 1]);
+	assert_true(reconcile_has_more(w.reconcile));
+	assert_false(reconcile_is_settled(w.reconcile));
+	w.held_up = false;
+	reconcile_go_on(w.reconcile);
+	settle();
+	assert_true(owned(last - 1, 0) > before[last - 1]);
+	another_balancer_has_the_same_slots();
+	end();
+}
+
+static void no_table_waits_for_ever(void **state)
+{
+	const unsigned last = BACKENDS_MAX - 1;
+	unsigned before;
+
+	begin_as(&sliced, 1, 4);
+	before = owned(last, 0);
+	w.held_up = true;
+	reload_weight(2);
+	for (unsigned i = 0; i < BACKENDS_MAX; i++)
+		admin(0, 1, i % 2 ? HEALTH_READY : HEALTH_DRAIN);
+	assert_true(owned(last, 0) > before);
+	w.held_up = false;
+	reconcile_go_on(w.reconcile);
+	settle();
+	end();
+}
+
+static void nor_where_all_change_all_the_time(void **state)
+{
+	begin_as(&sliced, 1, 4);
+	w.held_up = true;
+	for (unsigned b = 0; b < BACKENDS_MAX; b++)
+		set_state(b, 0, HEALTH_DRAIN);
+	for (unsigned i = 0; i < 2 * BACKENDS_MAX; i++) {
+		for (unsigned b = 0; b < BACKENDS_MAX; b++)
+			set_state(b, 1, i % 2 ? HEALTH_READY : HEALTH_DRAIN);
+		reconcile_run(w.reconcile, w.health);
+	}
+	for (unsigned b = 0; b < BACKENDS_MAX; b++)
+		assert_int_equal(owned(b, 0), 0);
+	w.held_up = false;
+	reconcile_go_on(w.reconcile);
+	settle();
+	another_balancer_has_the_same_slots();
+	end();
+}
+
+static void all_go_on(void)
+{
+	for (unsigned i = 0; i < FLOWS; i++)
+		if (w.flows[i].open)
+			go_on(&w.flows[i]);
+}
+
+/* X counts from the moment on at which packets go by the new table, not from its laying out. */
+static void a_window_begins_when_the_table_is_read(void **state)
+{
+	uint64_t until_ms;
+
+	begin_as(&sliced, 1, 8);
+	for (unsigned i = 0; i < FLOWS; i++)
+		open_flow(&w.flows[i]);
+	w.held_up = true;
+	w.secret.k[0] = hash_mix(w.secret.k[0]);
+	reload();
+	for (unsigned i = 0; i < 2 * BACKENDS_MAX && reconcile_has_more(w.reconcile); i++) {
+		all_go_on();
+		until_ms = now_ms() + 2 * WINDOW_MS / BACKENDS_MAX;
+		while (now_ms() < until_ms)
+			usleep(1000);
+		reconcile_go_on(w.reconcile);
+	}
+	assert_false(reconcile_has_more(w.reconcile));
+	for (unsigned i = 0; i < 5; i++) {
+		settle();
+		sweep_finish(w.sweep);
+	}
+	all_go_on();
+	assert_int_equal(w.broken, 0);
+	w.held_up = false;
+	another_balancer_has_the_same_slots();
+	end();
+}
+
+/* A table that needs no record of most connections takes the place of one that has one of each. */
+static void records_are_needed_until_the_table_is_read(void **state)
+{
+	struct world dealing = sliced;
+
+	dealing.balance = "roundrobin";
+	begin_as(&dealing, 1, 8);
+	for (unsigned i = 0; i < FLOWS; i++)
+		open_flow(&w.flows[i]);
+	w.held_up = true;
+	w.balance = "maglev";
+	reload();
+	assert_true(reconcile_has_more(w.reconcile));
+	for (unsigned i = 0; i < 5; i++)
+		sweep_finish(w.sweep);
+	all_go_on();
+	assert_int_equal(w.broken, 0);
+	w.held_up = false;
+	reconcile_go_on(w.reconcile);
+	settle();
+	all_go_on();
+	assert_int_equal(w.broken, 0);
+	end();
+}
+
+/* A service that leaves is there until the last table has had its turn, and goes by its own slots. */
+static void slots_are_not_used_again_while_they_are_named(void **state)
+{
+	struct world dealing = sliced;
+	struct dataplane_maps *m;
+	uint64_t half, region, before[64];
+	uint32_t id;
+
+	dealing.balance = "roundrobin";
+	begin_as(&dealing, 1, 8);
+	m = dataplane_maps(w.dataplane);
+	half = m->control->word & CONTROL_HALF;
+	id = reconcile_service_id(w.reconcile, BACKENDS_MAX - 1);
+	region = m->services[half * MAX_SERVICES + id].slots;
+	assert_true((uint32_t)region > 0 && (uint32_t)region <= 64);
+	memcpy(before, (const uint64_t *)&m->slots[region >> 32], (uint32_t)region * sizeof(*before));
+	w.held_up = true;
+	w.backends--;
+	w.servers[7].configured = false;
+	reload();
+	for (unsigned i = 0; i < BACKENDS_MAX - 2; i++) {
+		for (unsigned t = 0; t < 100; t++) {
+			turn(); /* grace periods are over */
+			usleep(1000);
+		}
+		assert_true(reconcile_has_more(w.reconcile));
+		assert_int_equal(m->control->word & CONTROL_HALF, half);
+		assert_memory_equal((const uint64_t *)&m->slots[region >> 32], before, (uint32_t)region * sizeof(*before));
+		reconcile_go_on(w.reconcile);
+	}
+	w.held_up = false;
+	reconcile_go_on(w.reconcile);
+	settle();
+	assert_int_not_equal(m->control->word & CONTROL_HALF, half);
+	end();
+}
+
+static unsigned generation_of(unsigned backend, unsigned server)
+{
+	const struct dataplane_maps *m = dataplane_maps(w.dataplane);
+	const uint64_t half = m->control->word & CONTROL_HALF;
+
+	return SERVER_GENERATION(m->servers[half * MAX_SERVERS + reconcile_server_id(w.reconcile, backend, server)].word);
+}
+
+/* Its id may be another's afterwards. */
+static void a_server_leaves_when_its_tables_have_had_their_turn(void **state)
+{
+	const unsigned last = BACKENDS_MAX - 1;
+	uint32_t id;
+
+	begin_as(&sliced, 1, 4);
+	id = reconcile_server_id(w.reconcile, last, 3);
+	w.held_up = true;
+	w.servers[3].configured = false;
+	reload();
+	for (unsigned i = 0; i < 8; i++) {
+		turn();
+		usleep(20000);
+		sweep_finish(w.sweep);
+	}
+	assert_true(owned(last, 3) > 0);
+	assert_int_equal(dataplane_maps(w.dataplane)->server_ids[id].state, ID_LEAVING);
+	w.held_up = false;
+	reconcile_go_on(w.reconcile);
+	until_nothing_moves();
+	assert_int_equal(owned(last, 3), 0);
+	assert_int_equal(dataplane_maps(w.dataplane)->server_ids[id].identity, 0);
+	end();
+}
+
+/* Else a connection could begin behind the end of the others. */
+static void connections_end_when_their_table_has_had_its_turn(void **state)
+{
+	const unsigned last = BACKENDS_MAX - 1;
+	unsigned before;
+
+	begin_as(&sliced, 1, 4);
+	before = generation_of(last, 0);
+	w.held_up = true;
+	for (unsigned b = 0; b < BACKENDS_MAX; b++) {
+		reconcile_end_connections(w.reconcile, reconcile_server_id(w.reconcile, b, 0));
+		set_state(b, 0, HEALTH_DRAIN);
+	}
+	reconcile_run(w.reconcile, w.health);
+	for (unsigned t = 0; t < 200; t++) {
+		turn();
+		usleep(1000);
+	}
+	assert_true(owned(last, 0) > 0);
+	assert_int_equal(generation_of(last, 0), before);
+	w.held_up = false;
+	reconcile_go_on(w.reconcile);
+	settle();
+	assert_int_equal(owned(last, 0), 0);
+	assert_int_not_equal(generation_of(last, 0), before);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_change_breaks_a_connection),
 		cmocka_unit_test(nor_in_a_large_table),
+		cmocka_unit_test(nor_where_tables_wait_for_their_turn),
+		cmocka_unit_test(a_table_that_changes_does_not_wait_behind_others),
+		cmocka_unit_test(no_table_waits_for_ever),
+		cmocka_unit_test(nor_where_all_change_all_the_time),
+		cmocka_unit_test(a_window_begins_when_the_table_is_read),
+		cmocka_unit_test(records_are_needed_until_the_table_is_read),
+		cmocka_unit_test(slots_are_not_used_again_while_they_are_named),
+		cmocka_unit_test(a_server_leaves_when_its_tables_have_had_their_turn),
+		cmocka_unit_test(connections_end_when_their_table_has_had_its_turn),
 		cmocka_unit_test(a_connection_outlives_the_window_of_its_slot),
 		cmocka_unit_test(a_size_that_had_to_wait_comes_in_the_end),
 		cmocka_unit_test(a_table_keeps_its_size_while_nobody_takes_connections),

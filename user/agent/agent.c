@@ -30,6 +30,8 @@
 #include "base/loop.h"
 #include "dataplane/sharing.h"
 
+enum { MORE_MS = 1 };
+
 static uint64_t clock_ms(clockid_t clock)
 {
 	struct timespec ts;
@@ -129,7 +131,9 @@ static void begin(struct agent *a)
 		return;
 	a->running = true;
 	reconcile_addresses_changed(a->reconcile);
-	reconcile_run(a->reconcile, a->health);
+	/* Who announces the services' addresses, or waits for the start, counts on all tables. */
+	for (reconcile_run(a->reconcile, a->health); reconcile_has_more(a->reconcile);)
+		reconcile_go_on(a->reconcile);
 	/* Not before the entries are known: flows of no service are not given their service's time. */
 	sweep_set_model(a->sweep, a->model);
 	peers_commit(a, a->peers_next);
@@ -237,6 +241,22 @@ static void on_ended(void *ctx)
 	sweep_hurry(a->sweep);
 }
 
+static void on_more_turn(evutil_socket_t fd, short what, void *ctx)
+{
+	const struct agent *a = ctx;
+
+	reconcile_go_on(a->reconcile);
+}
+
+/* Others have their turn before. */
+static void on_more(void *ctx)
+{
+	const struct timeval soon = { .tv_usec = MORE_MS * 1000 };
+	struct agent *a = ctx;
+
+	evtimer_add(a->more, &soon);
+}
+
 static void on_short(void *ctx)
 {
 	program_grow(ctx);
@@ -319,7 +339,8 @@ static int start_loop(struct agent *a)
 	a->run_event = event_new(a->base, -1, 0, on_run, a);
 	a->first_round_timer = evtimer_new(a->base, on_start_late, a);
 	a->beat = event_new(a->base, -1, EV_PERSIST, on_beat, a);
-	if (!a->run_event || !a->first_round_timer || !a->beat || event_add(a->beat, &beat))
+	a->more = evtimer_new(a->base, on_more_turn, a);
+	if (!a->run_event || !a->more || !a->first_round_timer || !a->beat || event_add(a->beat, &beat))
 		return -ENOMEM;
 	r = add_signal(a, 0, SIGHUP, on_hangup);
 	if (r == 0)
@@ -390,7 +411,8 @@ static int start_dataplane(struct agent *a, char error[AGENT_ERROR_MAX])
 		.slots = reconcile_slots_at_start(a->model),
 	};
 	const struct reconcile_ops reconcile = { .on_error = on_reconcile_error, .on_ended = on_ended,
-						 .on_short = on_short, .on_slow = on_slow, .ctx = a };
+						 .on_short = on_short, .on_slow = on_slow,
+						 .on_more = on_more, .slice_us = RECONCILE_SLICE_US, .ctx = a };
 	const struct sweep_ops sweep = { .on_pass = on_pass, .on_reset = on_reset, .on_live = on_live,
 					 .on_slice = on_slice, .ctx = a };
 	const struct net_ops net = { .on_links = on_links, .on_hop = on_hop, .on_claim = on_claim, .ctx = a };

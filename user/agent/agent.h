@@ -121,7 +121,7 @@ struct agent {
 	struct watchdog *watchdog; /* NULL before the loop turns, and after */
 	struct tracer *tracer; /* NULL until one is asked for */
 	struct explainer *explainer; /* NULL until a packet is to be explained */
-	struct event *run_event, *beat, *first_round_timer, *stop_timer, *signals[4];
+	struct event *run_event, *more, *beat, *first_round_timer, *stop_timer, *signals[4];
 	struct vec(struct agent_interface) interfaces;
 	struct vec(struct vlan_offloads) vlan_offloads; /* vlan.c */
 	struct vec(char *) notices;

@@ -156,13 +156,14 @@ static int release_others(struct reconcile *r, const struct model *m, const stru
 			ids_free(&r->services, id);
 	for (uint32_t id = 0; id < MAX_BACKENDS; id++)
 		if (r->backends.table[id].identity && !backends[id]) {
-			struct region *given = vec_push(&r->next_garbage);
+			struct region *given = vec_push(&r->named);
 
 			if (given)
 				*given = r->held[id].region;
-			given = vec_push(&r->next_garbage);
+			given = vec_push(&r->named);
 			if (given)
 				*given = r->held[id].old_region;
+			r->unread -= r->held[id].unread;
 			held_done(&r->held[id]);
 			ids_free(&r->backends, id);
 		}
@@ -233,6 +234,7 @@ int reconcile_set_model(struct reconcile *r, const struct model *m, const struct
 		assignment_done(&a);
 		return e;
 	}
+	queue_drop(&r->queue);
 	assignment_done(&r->at);
 	r->at = a;
 	r->model = m;

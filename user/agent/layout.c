@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <alwayson/hash.h>
+
 #include "base/cleanup.h"
 #include "table/smooth.h"
 
@@ -57,6 +59,20 @@ bool layout_equal(const struct layout *a, const struct layout *b)
 			return false;
 	}
 	return true;
+}
+
+uint64_t layout_digest(const struct layout *l)
+{
+	uint64_t digest = 1;
+
+	for (size_t i = 0; i < l->members.count; i++) {
+		const struct layout_member *m = &l->members.items[i];
+
+		digest = hash_mix(digest ^ m->key);
+		digest = hash_mix(digest ^ ((uint64_t)m->id << 32 | m->weight));
+		digest = hash_mix(digest ^ (m->chosen ? 1 + m->share : 0));
+	}
+	return digest | 1;
 }
 
 static struct maglev_server *maglev_members(const struct layout *l)

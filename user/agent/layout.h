@@ -36,6 +36,8 @@ struct layout {
 int layout_choose(const struct model_backend *b, const struct health_view *views, const uint32_t *ids,
 		  const uint64_t *keys, struct layout *ret);
 bool layout_equal(const struct layout *a, const struct layout *b);
+/* Of what layout_equal() compares; never 0. */
+uint64_t layout_digest(const struct layout *l);
 /*
  * How many slots it wants. Round robin: 0 when nobody is chosen. The hashes: by the configured weights alone, so that
  * the size stays when servers come and go; with nobody chosen every slot is 0.

@@ -178,7 +178,9 @@ void reconcile_free(struct reconcile *r)
 	acls_done(&r->acls);
 	region_done(&r->slots);
 	bases_free(r->bases);
+	queue_drop(&r->queue);
 	vec_done(&r->entries);
+	vec_done(&r->named);
 	vec_done(&r->garbage);
 	vec_done(&r->next_garbage);
 	free(r->held);
@@ -328,7 +330,9 @@ static void begin_waiting(struct reconcile *r)
 {
 	struct vec_regions swap = r->garbage;
 
-	if (r->waiting || (!r->flipped && !r->next_garbage.count && !r->ending))
+	const bool ending = r->ending && !r->untrue;
+
+	if (r->waiting || (!r->flipped && !r->next_garbage.count && !ending))
 		return;
 	r->garbage = r->next_garbage;
 	r->next_garbage = swap;
@@ -336,7 +340,7 @@ static void begin_waiting(struct reconcile *r)
 	if (grace_call(r->grace, on_grace, r) == 0) {
 		r->waiting = true;
 		r->waiting_for_flip = r->flipped;
-		for (uint32_t id = 1; r->ending && id < MAX_SERVERS; id++)
+		for (uint32_t id = 1; ending && id < MAX_SERVERS; id++)
 			if (r->tracked[id].ending == ENDING_ASKED)
 				r->tracked[id].ending = ENDING_WAITING;
 	}
@@ -373,9 +377,9 @@ static void on_grace(void *ctx)
 	if (r->waiting_for_flip) {
 		r->flipped = r->waiting_for_flip = false;
 		r->epoch++;
-		if (!r->again)
+		if (!r->untrue)
 			pools_free_unwanted(&r->pools);
-		if (!r->again)
+		if (!r->untrue)
 			acls_free_unwanted(&r->acls);
 	}
 	if (r->again) {
@@ -386,39 +390,113 @@ static void on_grace(void *ctx)
 	}
 }
 
-static int run(struct reconcile *r, const struct health *h, struct layout *layouts)
+/* Services whose table is another; one word where no more than that is. *ret_structural: it takes a flip. 0 or -errno. */
+static int put_services(struct reconcile *r, bool *ret_structural)
 {
-	bool structural, stale;
-	int slots_error;
-	int e = image_servers(r, h, layouts);
+	const int e = image_services(r);
+
+	if (e == 0)
+		*ret_structural = put_service_words(r);
+	return e;
+}
+
+/* All else follows the tables: what they name must be there before them, and is there after them. */
+static int put_rest(struct reconcile *r, bool structural)
+{
+	int e = 0;
+
+	if (!r->entries_stale && !structural)
+		return 0;
+	if (r->flipped) {
+		r->again = true;
+		return -EAGAIN;
+	}
+	if (r->entries_stale)
+		e = entries_collect(r);
+	if (e < 0)
+		return e;
+	r->entries_stale = false;
+	return flip(r);
+}
+
+/* The active half names nothing any more that was thrown away. */
+static int is_true(struct reconcile *r)
+{
+	for (size_t i = 0; i < r->named.count; i++) {
+		struct region *old = vec_push(&r->next_garbage);
+
+		if (!old) {
+			r->named.count -= i;
+			memmove(r->named.items, r->named.items + i, r->named.count * sizeof(*r->named.items));
+			return -ENOMEM;
+		}
+		*old = r->named.items[i];
+	}
+	r->named.count = 0;
+	r->untrue = false;
+	slots_are_read(r);
+	return 0;
+}
+
+/* Looks at the tables, and puts as many as there is time for; takes the layouts over, unless it is -ENOMEM. */
+static int put_tables(struct reconcile *r, struct layout **layouts, int *ret_error)
+{
+	const int e = queue_renew(r, *layouts);
+
+	if (e < 0)
+		return e;
+	*layouts = NULL;
+	*ret_error = queue_put(r);
+	return 0;
+}
+
+/* `last`: all tables have had their turn. */
+static int run(struct reconcile *r, const struct health *h, bool last, struct layout **layouts)
+{
+	bool structural, structural_services = false;
+	int slots_error = 0;
+	int e = image_servers(r, h, *layouts);
 
 	if (e < 0)
 		return e;
 	structural = put_servers(r, true);
-	slots_error = slots_put(r, layouts);
-	e = image_services(r);
+	if (!last)
+		e = put_tables(r, layouts, &slots_error);
+	if (e == 0)
+		e = put_services(r, &structural_services);
 	if (e < 0)
 		return e;
-	structural |= put_service_words(r);
 	structural |= put_servers(r, false);
-	stale = r->entries_stale;
-	if (stale || structural) {
-		if (r->flipped) {
-			r->again = true;
-			return slots_error;
-		}
-		if (stale) {
-			e = entries_collect(r);
-			if (e < 0)
-				return e;
-			r->entries_stale = false;
-		}
-		e = flip(r);
-	}
-	return e < 0 ? e : slots_error;
+	if (!queue_is_empty(&r->queue))
+		return slots_error;
+	e = put_rest(r, structural || structural_services);
+	if (e == 0)
+		e = is_true(r);
+	return e < 0 && e != -EAGAIN ? e : slots_error;
 }
 
-void reconcile_run(struct reconcile *r, const struct health *h)
+static void tell_error(struct reconcile *r, int e)
+{
+	char text[RECONCILE_ERROR_MAX];
+
+	r->entries_stale = true;
+	snprintf(text, sizeof(text), "the tables could not be brought up to date: %s",
+		 e == -ENOSPC ? "one of them is full (see docs/limits.md)" : strerror(-e));
+	r->ops.on_error(text, r->ops.ctx);
+}
+
+static void end_turn(struct reconcile *r, int e, bool more)
+{
+	if (e < 0)
+		tell_error(r, e);
+	begin_waiting(r);
+	bases_hand_over(r);
+	r->more = more;
+	if (more)
+		r->ops.on_more(r->ops.ctx);
+}
+
+static void run_turn(struct reconcile *r, const struct health *h, bool last)
 {
 	struct layout *layouts;
 	int e;
@@ -427,26 +505,46 @@ void reconcile_run(struct reconcile *r, const struct health *h)
 	r->now_ms = monotonic_ms();
 	if (!r->model)
 		return;
+	r->untrue = true;
 	layouts = calloc(r->model->backends.count + 1, sizeof(*layouts));
-	e = layouts ? run(r, h, layouts) : -ENOMEM;
+	e = layouts ? run(r, h, last, &layouts) : -ENOMEM;
 	for (size_t b = 0; layouts && b < r->model->backends.count; b++)
 		layout_done(&layouts[b]);
 	free(layouts);
-	if (e < 0) {
-		char text[RECONCILE_ERROR_MAX];
+	end_turn(r, e, !queue_is_empty(&r->queue));
+}
 
-		r->entries_stale = true;
-		snprintf(text, sizeof(text), "the tables could not be brought up to date: %s",
-			 e == -ENOSPC ? "one of them is full (see docs/limits.md)" : strerror(-e));
-		r->ops.on_error(text, r->ops.ctx);
+void reconcile_run(struct reconcile *r, const struct health *h)
+{
+	run_turn(r, h, false);
+}
+
+void reconcile_go_on(struct reconcile *r)
+{
+	bool structural;
+	int e;
+
+	if (!r->more)
+		return;
+	/* What is known of the servers is newer than the run that it began with. */
+	if (queue_is_empty(&r->queue)) {
+		run_turn(r, r->health, true);
+		return;
 	}
-	begin_waiting(r);
-	bases_hand_over(r);
+	r->now_ms = monotonic_ms();
+	e = queue_put(r);
+	put_services(r, &structural); /* a failure is told of by the last turn */
+	end_turn(r, e, true);
+}
+
+bool reconcile_has_more(const struct reconcile *r)
+{
+	return r->more;
 }
 
 bool reconcile_is_settled(const struct reconcile *r)
 {
-	return !r->waiting && !r->again;
+	return !r->waiting && !r->again && !r->more;
 }
 
 uint32_t reconcile_server_id(const struct reconcile *r, size_t backend, size_t server)

@@ -27,6 +27,7 @@ struct reconcile;
 
 enum reconcile_limit {
 	RECONCILE_ERROR_MAX = 512,
+	RECONCILE_SLICE_US = 5000, /* what the tables of thousands of services that change may take in one turn of the loop */
 };
 
 struct reconcile_ops {
@@ -44,6 +45,12 @@ struct reconcile_ops {
 	 * reconcile_run() the weights of before are in force. From the end of a run. NULL: nobody does, the run does it itself.
 	 */
 	void (*on_slow)(struct bases *b, void *ctx);
+	/*
+	 * Tables wait for their turn: reconcile_go_on() is to be called in a later turn of the loop. From the end of a run. NULL:
+	 * a run puts all of them.
+	 */
+	void (*on_more)(void *ctx);
+	uint32_t slice_us; /* no further table is begun after so long */
 	void *ctx;
 };
 
@@ -65,6 +72,10 @@ int reconcile_set_model(struct reconcile *r, const struct model *m, const struct
 			char error[RECONCILE_ERROR_MAX]);
 /* Makes the maps true. May be called at any time after reconcile_set_model(). */
 void reconcile_run(struct reconcile *r, const struct health *h);
+/* The next slice of a run that had more to do than a turn of the loop has time for; then all that waits for the tables. */
+void reconcile_go_on(struct reconcile *r);
+/* Is there a next one? Until there is none, what came with the model is only partly in force. */
+bool reconcile_has_more(const struct reconcile *r);
 /* dataplane_maps()->slot_count has grown: the further ones may be used. Or there is no way to have more. 0 or -ENOMEM. */
 int reconcile_slots_grown(struct reconcile *r);
 /* Slots that there are to be at the start with a model: what its tables take, and some to spare. */
@@ -77,7 +88,7 @@ uint32_t reconcile_slots_for(struct reconcile *r, const struct model *m, const s
 			     const struct hash_key *secret);
 /* How many there should be when they are short. */
 uint32_t reconcile_slots_more(const struct reconcile *r);
-/* True when nothing waits for a grace period: the maps say what was asked for. */
+/* True when nothing waits for its turn or a grace period: the maps say what was asked for. */
 bool reconcile_is_settled(const struct reconcile *r);
 
 /*

@@ -6,6 +6,7 @@
  *   image.c     what the program's tables ought to hold
  *   entries.c   the service table's entries
  *   slots.c     the backends' slots
+ *   queue.c     whose turn it is
  *   room.c      room for them
  *   shares.c    who has how many of them
  *   bases.c     what of them is built beside the loop
@@ -41,6 +42,16 @@ struct assignment {
 	uint32_t *servers;       /* ids */
 	uint64_t *keys;
 	uint32_t *services, *backends;
+};
+
+/* Whose tables are not as wanted. */
+struct queue {
+	struct layout *wanted;   /* by the model's backends; NULL: nothing waits */
+	uint8_t *states;
+	uint64_t *seen;          /* digests of what was wanted when their tables were found to differ; 0 = they did not */
+	size_t backends;
+	size_t changed, waiting; /* tables: new since the run before; others */
+	size_t next;             /* here the search for the next one begins */
 };
 
 struct vec_entries vec(struct services_entry);
@@ -81,7 +92,12 @@ struct reconcile {
 	bool ending;                     /* some server's connections are to end */
 	bool waiting_for_flip;           /* the one under way began after the flip */
 	bool again;                      /* run once more when it is over */
-	struct vec_regions garbage, next_garbage; /* slots */
+	bool untrue;                     /* the active half, and what it names, are not all that is wanted */
+	bool more;                       /* a further turn was asked for: ops.on_more was called */
+	struct queue queue;
+	size_t unread;                   /* tables that are held[].unread */
+	/* Slots: named by the active half until it is true; by what the program may still be reading; by what it will be. */
+	struct vec_regions named, next_garbage, garbage;
 	uint64_t epoch;
 	uint64_t now_ms;                 /* monotonic, of this turn */
 	uint64_t next_pass;              /* of the sweep: the first that begins a grace period from now or later */
@@ -132,8 +148,19 @@ bool room_wanted(struct reconcile *r);
 int bases_add(struct reconcile *r, uint64_t backend, enum model_balance balance, const struct layout *l, uint32_t size);
 /* bases.c: a run is over. */
 void bases_hand_over(struct reconcile *r);
-/* slots.c: every backend whose members changed; `layouts` are image_servers()'s. 0 or the first -errno; the others are done all the same. */
-int slots_put(struct reconcile *r, struct layout *layouts);
+/* slots.c: is backend b's table not what is wanted? */
+bool slots_differ(struct reconcile *r, size_t b, const struct layout *wanted);
+/* slots.c: makes it so, as far as it goes at once; `wanted` is another layout then. 0 or -errno. */
+int slots_put(struct reconcile *r, size_t b, struct layout *wanted);
+/* slots.c: the program reads all tables that there are. */
+void slots_are_read(struct reconcile *r);
+/* queue.c: by the model's backends, what is wanted now; taken over, unless it is -ENOMEM. */
+int queue_renew(struct reconcile *r, struct layout *wanted);
+/* queue.c: a slice of it: one table at least. 0 or the first -errno; the others are done all the same. */
+int queue_put(struct reconcile *r);
+bool queue_is_empty(const struct queue *q);
+/* queue.c: there is another model: nothing is known to wait. */
+void queue_drop(struct queue *q);
 /* slots.c: a pass is over. True: the services' entries changed. */
 bool slots_after_sweep(struct reconcile *r, uint64_t pass);
 /* slots.c: marks servers that connections may still go to without a record. */

@@ -67,7 +67,8 @@ void reconcile_after_sweep(struct reconcile *r, const struct sweep_result *s)
 {
 	bool changed = slots_after_sweep(r, s->pass);
 
-	if (s->epoch != r->epoch || r->waiting) {
+	/* While tables wait, those who leave have slots. */
+	if (s->epoch != r->epoch || r->waiting || r->untrue) {
 		if (changed)
 			reconcile_run(r, r->health);
 		return;

@@ -215,9 +215,6 @@ static int take(struct reload *l)
 	if (a->attaching)
 		interfaces_apply(a);
 	reconcile_addresses_changed(a->reconcile);
-	if (a->running)
-		reconcile_run(a->reconcile, a->health);
-	announce_update(a->announce);
 	l->taken = true;
 	return 0;
 }
@@ -328,19 +325,33 @@ static void later(struct reload *l, void (*step)(struct reload *l))
 		step(l);
 }
 
+/* Thousands of tables take several turns of their own. */
 static void conclude(struct reload *l)
 {
-	finish(l, 0);
+	const struct timeval soon = { .tv_usec = STEP_MS * 1000 };
+
+	if (!reconcile_has_more(l->agent->reconcile) || !l->timer || evtimer_add(l->timer, &soon))
+		finish(l, 0);
 }
 
-static void take_and_tell(struct reload *l)
+static void put(struct reload *l)
+{
+	struct agent *a = l->agent;
+
+	if (a->running)
+		reconcile_run(a->reconcile, a->health);
+	announce_update(a->announce);
+	later(l, conclude);
+}
+
+static void take_and_put(struct reload *l)
 {
 	const int r = take(l);
 
 	if (r < 0)
 		finish(l, r);
 	else
-		later(l, conclude);
+		later(l, put);
 }
 
 /* ---- another program in the kernel ---- */
@@ -354,7 +365,7 @@ static void on_replaced(int r, const char *error, void *ctx)
 	if (r < 0)
 		finish(l, r);
 	else
-		take_and_tell(l);
+		take_and_put(l);
 }
 
 /* The tables are ready: with the program that there is, or with another. */
@@ -379,7 +390,7 @@ static void go_on(void *ctx)
 	switches.without_rates &= now->without_rates;
 	switches.shared = now->shared || (switches.shared && !dataplane_sharing_refused(a->dataplane));
 	if (slots == dataplane_maps(a->dataplane)->slot_count && memcmp(&switches, now, sizeof(*now)) == 0) {
-		later(l, take_and_tell);
+		later(l, take_and_put);
 		return;
 	}
 	r = program_replace(a, slots, &switches, on_replaced, l);

@@ -59,7 +59,7 @@ static int throw_away(struct reconcile *r, struct region region)
 
 	if (!region.size)
 		return 0;
-	old = vec_push(&r->next_garbage);
+	old = vec_push(&r->named);
 	if (!old)
 		return -ENOMEM;
 	*old = region;
@@ -179,6 +179,9 @@ static int put_anew(struct reconcile *r, struct held *h, const struct slots_shap
 		h->old_shape = h->shape;
 		h->moved_ms = r->now_ms + window_ms;
 	}
+	r->unread += !h->unread;
+	h->unread = true;
+	h->window_ms = window_ms;
 	free(h->notes);
 	h->notes = take_ptr(notes);
 	h->changes++;
@@ -315,35 +318,49 @@ int slots_choose(struct reconcile *r, const struct health *h, size_t b, struct l
 	return layout_choose(backend, views, &r->at.servers[r->at.first[b]], &r->at.keys[r->at.first[b]], ret);
 }
 
-int slots_put(struct reconcile *r, struct layout *layouts)
+bool slots_differ(struct reconcile *r, size_t b, const struct layout *wanted)
 {
-	int first = 0;
+	const struct model_backend *backend = &r->model->backends.items[b];
+	const struct slots_shape shape = slots_shape_of(backend, &r->secret);
+	struct held *held = &r->held[r->at.backends[b]];
+	bool reshape;
 
-	for (size_t b = 0; b < r->model->backends.count; b++) {
-		const struct model_backend *backend = &r->model->backends.items[b];
-		const struct slots_shape shape = slots_shape_of(backend, &r->secret);
-		struct held *held = &r->held[r->at.backends[b]];
-		struct layout *wanted = &layouts[b];
-		int e = 0;
+	if (held->moved_ms == SLOTS_TIME_UNKNOWN)
+		held->moved_ms = r->now_ms + backend->idle_timeout_ms;
+	reshape = (!slots_same_shape(&shape, &held->shape) || held->resize_waits) && !held->old_region.size;
+	if (reshape && r->flipped)
+		r->again = true;
+	if (!layout_equal(wanted, &held->layout) || (reshape && !r->flipped))
+		return true;
+	maglev_cache_done(&held->next); /* wanted no more */
+	return false;
+}
 
-		if (held->moved_ms == SLOTS_TIME_UNKNOWN)
-			held->moved_ms = r->now_ms + backend->idle_timeout_ms;
-		const bool reshape = (!slots_same_shape(&shape, &held->shape) || held->resize_waits) &&
-				     !held->old_region.size;
+int slots_put(struct reconcile *r, size_t b, struct layout *wanted)
+{
+	const struct model_backend *backend = &r->model->backends.items[b];
+	const struct slots_shape shape = slots_shape_of(backend, &r->secret);
 
-		if (reshape && r->flipped)
-			r->again = true;
-		if (!layout_equal(wanted, &held->layout) || (reshape && !r->flipped))
-			e = put_slots(r, held, b, wanted, &shape, backend->idle_timeout_ms);
-		else
-			maglev_cache_done(&held->next); /* wanted no more */
-		if (e < 0 && !first)
-			first = e;
-	}
-	return first;
+	return put_slots(r, &r->held[r->at.backends[b]], b, wanted, &shape, backend->idle_timeout_ms);
 }
 
 /* ---- time goes by ---- */
+
+void slots_are_read(struct reconcile *r)
+{
+	for (uint32_t id = 0; r->unread && id < MAX_BACKENDS; id++) {
+		struct held *h = &r->held[id];
+
+		if (!h->unread)
+			continue;
+		r->unread--;
+		h->unread = false;
+		h->begin_ms = r->now_ms;
+		h->begin_pass = r->next_pass;
+		if (h->old_region.size)
+			h->moved_ms = r->now_ms + h->window_ms;
+	}
+}
 
 static void settle(struct reconcile *r, struct held *h, uint64_t pass)
 {
@@ -352,10 +369,11 @@ static void settle(struct reconcile *r, struct held *h, uint64_t pass)
 		uint64_t *at = slot_at(r, index);
 		const uint64_t old = *at;
 
-		if (SLOT_STATE(old) == SLOT_DIRTY && r->now_ms >= h->notes[i]) {
+		if (SLOT_STATE(old) == SLOT_DIRTY && r->now_ms >= h->notes[i] && r->now_ms >= h->begin_ms + h->window_ms) {
 			store_word(at, slot_settle(old));
 			h->notes[i] = pass + 2;
-		} else if (SLOT_STATE(old) == SLOT_TRACKED && pass >= h->notes[i] && !r->foreign[index]) {
+		} else if (SLOT_STATE(old) == SLOT_TRACKED && pass >= h->notes[i] &&
+			   pass >= h->begin_pass && !r->foreign[index]) {
 			store_word(at, slot_clean(old));
 		}
 	}
@@ -370,10 +388,10 @@ bool slots_after_sweep(struct reconcile *r, uint64_t pass)
 	for (uint32_t id = 0; id < MAX_BACKENDS; id++) {
 		struct held *h = &r->held[id];
 
-		if (h->unsettled)
+		if (h->unsettled && !h->unread)
 			settle(r, h, pass);
 		r->unsettled |= h->unsettled > 0;
-		if (h->old_region.size && r->now_ms >= h->moved_ms && !r->flipped &&
+		if (h->old_region.size && !h->unread && r->now_ms >= h->moved_ms && !r->flipped &&
 		    throw_away(r, h->old_region) == 0) {
 			h->old_region.size = 0;
 			changed = true;
@@ -453,7 +471,7 @@ bool reconcile_record_is_needless(struct reconcile *r, const struct flow_view *f
 	if (service == SIZE_MAX || f->from || (f->kind & ~FLOW_REPLY) == IPPROTO_UDP)
 		return false;
 	h = &r->held[r->at.backends[r->model->services.items[service].backend]];
-	if (h->shape.records || !h->region.size)
+	if (h->shape.records || !h->region.size || h->unread)
 		return false;
 	index = h->region.offset + hash_slot(flow_slot_hash(&h->shape, f, &local), h->region.size);
 	slot = *slot_at(r, index);

@@ -47,6 +47,10 @@ struct held {
 	struct region old_region;
 	struct slots_shape old_shape;
 	uint64_t moved_ms;
+	/* A table that takes another's place is read only when all else is true as well: its times begin then. */
+	bool unread;
+	uint64_t begin_ms, begin_pass;
+	uint64_t window_ms;      /* X, when it was laid out */
 };
 
 #define SLOTS_TIME_UNKNOWN UINT64_MAX

@@ -120,6 +120,8 @@ void agent_stop(struct agent *a)
 		event_free(a->beat);
 	if (a->run_event)
 		event_free(a->run_event);
+	if (a->more)
+		event_free(a->more);
 	if (a->first_round_timer)
 		event_free(a->first_round_timer);
 	if (a->stop_timer)
