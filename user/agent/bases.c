@@ -172,6 +172,8 @@ static void *build_thread(void *arg)
 		struct base *t = &b->items.items[i];
 		_cleanup_free_ uint32_t *slots = calloc(t->size + 1, sizeof(*slots));
 
+		if (!layout_needs_base(&t->layout))
+			layout_choose_all(&t->layout); /* soon there will be more */
 		/* What fails here is left to the reconciler. */
 		if (!slots || layout_fill(&t->layout, t->balance, &t->cache, slots, t->size) < 0)
 			maglev_cache_done(&t->cache);

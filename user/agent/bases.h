@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The costly part of a large table, its base over the configured servers and their weights, built by a thread: before a
- * model comes into force, or when a weight has changed (reconcile_ops.on_slow). The loop has then only to put in what
- * differs. A guess about who is up comes with it; where it is wrong, or nothing was built, the reconciler finds the same
+ * model comes into force, or when a weight has changed or backups take over (reconcile_ops.on_slow). The loop has then only
+ * to put in what differs. A guess about who is up comes with it; where it is wrong, or nothing was built, the reconciler finds the same
  * answer itself, later.
  */
 #ifndef AGENT_BASES_H

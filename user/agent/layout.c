@@ -15,6 +15,7 @@ int layout_choose(const struct model_backend *b, const struct health_view *views
 	bool use_backups = false, first = true;
 
 	ret->members.count = 0;
+	ret->two_sides = ret->backups = false;
 	/*
 	 * Backups take over only when one of them can: while nobody is up, the base stays that of the others, or the table
 	 * would change its size and forget to whom the connections belong that were there before.
@@ -23,11 +24,13 @@ int layout_choose(const struct model_backend *b, const struct health_view *views
 		use_backups |= b->servers.items[i].backup && views[i].accepts_new;
 	for (size_t i = 0; i < b->servers.count; i++)
 		use_backups &= b->servers.items[i].backup || !views[i].accepts_new;
+	ret->backups = use_backups;
 	for (size_t i = 0; i < b->servers.count; i++) {
 		struct layout_member *m = vec_push(&ret->members);
 
 		if (!m)
 			return -ENOMEM;
+		ret->two_sides |= b->servers.items[i].backup != b->servers.items[0].backup;
 		m->key = keys[i];
 		m->id = ids[i];
 		m->chosen = views[i].accepts_new && b->servers.items[i].backup == use_backups;
@@ -116,6 +119,21 @@ uint32_t layout_size(const struct layout *l, enum model_balance balance)
 	return servers ? maglev_size(servers, l->members.count) : 0;
 }
 
+bool layout_needs_base(const struct layout *l)
+{
+	size_t chosen = 0;
+
+	for (size_t i = 0; i < l->members.count; i++)
+		chosen += l->members.items[i].chosen;
+	return chosen > 1;
+}
+
+void layout_choose_all(struct layout *l)
+{
+	for (size_t i = 0; i < l->members.count; i++)
+		l->members.items[i].chosen = l->members.items[i].weight > 0;
+}
+
 bool layout_is_quick(const struct layout *l, const struct maglev_cache *cache, uint32_t size)
 {
 	_cleanup_free_ struct maglev_server *servers = maglev_members(l);
@@ -135,6 +153,13 @@ int layout_fill(const struct layout *l, enum model_balance balance, struct magle
 	_cleanup_free_ struct maglev_server *servers = maglev_members(l);
 
 	return servers ? maglev_fill_cached(cache, servers, l->members.count, slots, size) : -ENOMEM;
+}
+
+int layout_fill_makeshift(const struct layout *l, uint32_t *slots, uint32_t size)
+{
+	_cleanup_free_ struct maglev_server *servers = maglev_members(l);
+
+	return servers ? maglev_fill_makeshift(servers, l->members.count, slots, size) : -ENOMEM;
 }
 
 int layout_change(const struct layout *l, struct maglev_cache *cache, uint32_t size, struct maglev_changes *ret)
@@ -178,6 +203,8 @@ int layout_copy(const struct layout *l, struct layout *ret)
 		}
 		*m = l->members.items[i];
 	}
+	ret->two_sides = l->two_sides;
+	ret->backups = l->backups;
 	return 0;
 }
 

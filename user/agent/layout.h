@@ -26,6 +26,8 @@ struct layout_member {
 
 struct layout {
 	struct vec(struct layout_member) members;
+	bool two_sides;   /* there are backups beside others ... */
+	bool backups;     /* ... and the table is theirs. No parts of it: the weights say it */
 };
 
 /*
@@ -48,6 +50,11 @@ bool layout_is_quick(const struct layout *l, const struct maglev_cache *cache, u
 /* Fills slots[0 .. size) with server ids; `cache` is the backend's, for the hashes. 0, -ENOMEM or -EEXIST. */
 int layout_fill(const struct layout *l, enum model_balance balance, struct maglev_cache *cache, uint32_t *slots,
 		uint32_t size);
+/* For the time that the base of a large table takes: of the same servers, by their weights. 0, -ENOMEM or -EEXIST. */
+int layout_fill_makeshift(const struct layout *l, uint32_t *slots, uint32_t size);
+/* Not with nobody, or only one, to choose. */
+bool layout_needs_base(const struct layout *l);
+void layout_choose_all(struct layout *l);
 /* Appends what of it is not as `cache` has it, for the hashes; then it has. 0, -ENOMEM, -EEXIST; -ESTALE: fill it. */
 int layout_change(const struct layout *l, struct maglev_cache *cache, uint32_t size, struct maglev_changes *ret);
 /*

@@ -24,6 +24,7 @@ void held_done(struct held *h)
 	layout_done(&h->layout);
 	maglev_cache_done(&h->cache);
 	maglev_cache_done(&h->next);
+	maglev_cache_done(&h->spare);
 	free(h->notes);
 	free(h->shares.counts);
 	memset(h, 0, sizeof(*h));
@@ -191,33 +192,35 @@ static int put_anew(struct reconcile *r, struct held *h, const struct slots_shap
 	return 0;
 }
 
-/* Every slot of a backend's new layout. */
-static int put_all(struct reconcile *r, struct held *h, const struct layout *wanted, const struct slots_shape *shape,
-		   uint32_t size, bool in_place, uint64_t window_ms)
-{
-	_cleanup_free_ uint32_t *owners = NULL;
-	int e;
-
-	if (!in_place && size > region_largest(&r->slots))
-		return -ENOSPC;
-	owners = calloc(size + 1, sizeof(*owners));
-	if (!owners)
-		return -ENOMEM;
-	h->cache_is_put = false;
-	e = size ? layout_fill(wanted, shape->balance, &h->cache, owners, size) : 0;
-	if (e == 0)
-		e = in_place ? put_in_place(r, h, owners, window_ms) :
-			       put_anew(r, h, shape, owners, size, window_ms);
-	h->cache_is_put = e == 0 && !model_balance_deals(shape->balance) && h->cache.size == size;
-	return e;
-}
-
 /* How a layout goes into the map. */
 struct put {
 	const struct slots_shape *shape;
 	uint32_t size;
-	bool resize_waits, in_place;
+	bool resize_waits, in_place, makeshift;
 };
+
+/* Every slot of a backend's new layout. */
+static int put_all(struct reconcile *r, struct held *h, const struct layout *wanted, const struct put *p, uint64_t window_ms)
+{
+	_cleanup_free_ uint32_t *owners = NULL;
+	int e = 0;
+
+	if (!p->in_place && p->size > region_largest(&r->slots))
+		return -ENOSPC;
+	owners = calloc(p->size + 1, sizeof(*owners));
+	if (!owners)
+		return -ENOMEM;
+	h->cache_is_put = false;
+	if (p->makeshift)
+		e = layout_fill_makeshift(wanted, owners, p->size);
+	else if (p->size)
+		e = layout_fill(wanted, p->shape->balance, &h->cache, owners, p->size);
+	if (e == 0)
+		e = p->in_place ? put_in_place(r, h, owners, window_ms) :
+				  put_anew(r, h, p->shape, owners, p->size, window_ms);
+	h->cache_is_put = e == 0 && !p->makeshift && !model_balance_deals(p->shape->balance) && h->cache.size == p->size;
+	return e;
+}
 
 static struct put plan_put(const struct reconcile *r, const struct held *h, const struct layout *wanted,
 			   const struct slots_shape *shape)
@@ -238,9 +241,21 @@ static struct put plan_put(const struct reconcile *r, const struct held *h, cons
 	return p;
 }
 
-/* What was laid out beside the loop, unless something else is wanted by now. */
+/* What was laid out beside the loop, unless something else is wanted by now; or what served before. */
 static void take_next(struct held *h, const struct layout *wanted, uint32_t size)
 {
+	const struct maglev_cache cache = h->cache;
+
+	/* When it is the other side's turn again, its base is there. */
+	if (wanted->two_sides && wanted->backups != h->backups) {
+		h->cache = h->spare;
+		h->spare = cache;
+		h->backups = wanted->backups;
+		h->cache_is_put = false;
+	} else if (!wanted->two_sides) {
+		maglev_cache_done(&h->spare);
+		h->backups = false;
+	}
 	if (h->next.size == size && layout_is_quick(wanted, &h->next, size)) {
 		maglev_cache_done(&h->cache);
 		h->cache = h->next;
@@ -248,6 +263,19 @@ static void take_next(struct held *h, const struct layout *wanted, uint32_t size
 		h->next = (struct maglev_cache){};
 	}
 	maglev_cache_done(&h->next);
+}
+
+/*
+ * A large base that is not known would hold the loop. Where the weights of before would not do (is_laid_later()), as backups
+ * take the place of all others, new connections can't wait for it: they go by a small table meanwhile.
+ */
+static bool is_makeshift(struct reconcile *r, const struct held *h, size_t b, const struct layout *wanted, const struct put *p)
+{
+	if (!r->ops.on_slow || h->lay_here || model_balance_deals(p->shape->balance) || !layout_needs_base(wanted) ||
+	    layout_is_quick(wanted, &h->cache, p->size))
+		return false;
+	return r->laying ||
+	       bases_add(r, r->backends.table[r->at.backends[b]].identity, p->shape->balance, wanted, p->size) == 0;
 }
 
 /*
@@ -280,20 +308,26 @@ static int put_slots(struct reconcile *r, struct held *h, size_t b, struct layou
 		if (layout_equal(wanted, &h->layout))
 			return 0;
 		p = (struct put){ .shape = &h->shape, .size = h->region.size, .in_place = true };
+	} else {
+		p.makeshift = is_makeshift(r, h, b, wanted, &p);
 	}
+	if (p.makeshift && h->makeshift && p.in_place && layout_equal(wanted, &h->layout))
+		return 0; /* it is there */
 	h->lay_here = false;
-	e = p.in_place ? put_changes(r, h, wanted, window_ms) : -ESTALE;
+	e = p.in_place && !p.makeshift ? put_changes(r, h, wanted, window_ms) : -ESTALE;
 	if (e == -ESTALE)
-		e = put_all(r, h, wanted, p.shape, p.size, p.in_place, window_ms);
+		e = put_all(r, h, wanted, &p, window_ms);
 	if (e == -ENOSPC && room_wanted(r)) {
 		p = plan_put(r, h, wanted, shape);
 		if (!p.in_place)
 			return 0; /* as it was, until there is room */
-		e = put_all(r, h, wanted, p.shape, p.size, true, window_ms);
+		p.makeshift = is_makeshift(r, h, b, wanted, &p);
+		e = put_all(r, h, wanted, &p, window_ms);
 	}
 	if (e < 0)
 		return e;
 	h->resize_waits = p.resize_waits;
+	h->makeshift = p.makeshift;
 	swap = h->layout;
 	h->layout = *wanted;
 	*wanted = swap;
@@ -330,7 +364,7 @@ bool slots_differ(struct reconcile *r, size_t b, const struct layout *wanted)
 	reshape = (!slots_same_shape(&shape, &held->shape) || held->resize_waits) && !held->old_region.size;
 	if (reshape && r->flipped)
 		r->again = true;
-	if (!layout_equal(wanted, &held->layout) || (reshape && !r->flipped))
+	if (!layout_equal(wanted, &held->layout) || held->makeshift || (reshape && !r->flipped))
 		return true;
 	maglev_cache_done(&held->next); /* wanted no more */
 	return false;

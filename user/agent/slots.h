@@ -36,6 +36,9 @@ struct held {
 	bool cache_is_put;       /* the region's owners are the cache's */
 	struct maglev_cache next; /* laid out beside the loop: taken by the next run, if it is still what is wanted */
 	bool lay_here;           /* it could not be: the run does it itself */
+	bool makeshift;          /* the region's owners are those of a small table, until the base is laid out */
+	struct maglev_cache spare; /* of the side that does not serve, backups or the others */
+	bool backups;            /* whose base `cache` is, where there are two sides */
 	struct region region;
 	bool resize_waits;       /* the layout wants another size, once the change under way is over */
 	struct slots_shape shape;

@@ -270,8 +270,10 @@ int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, ui
 		r = find_up(servers, count, &up);
 	if (r < 0)
 		return r;
-	if (!up.count) {
-		memset(slots, 0, (size_t)size * sizeof(*slots));
+	/* Whoever is alone is every slot's answer. */
+	if (up.count < 2) {
+		for (uint32_t slot = 0; slot < size; slot++)
+			slots[slot] = up.count ? servers[up.index[0]].value : 0;
 		return 0;
 	}
 	r = fill_base(servers, count, slots, size);
@@ -280,6 +282,15 @@ int maglev_fill(struct maglev_server *servers, size_t count, uint32_t *slots, ui
 	for (uint32_t slot = 0; slot < size; slot++)
 		slots[slot] = servers[answer(servers, &up, slots[slot], slot)].value;
 	return 0;
+}
+
+int maglev_fill_makeshift(struct maglev_server *servers, size_t count, uint32_t *slots, uint32_t size)
+{
+	int r = maglev_fill(servers, count, slots, MAGLEV_MAKESHIFT);
+
+	for (uint32_t slot = MAGLEV_MAKESHIFT; r == 0 && slot < size; slot++)
+		slots[slot] = slots[slot - MAGLEV_MAKESHIFT];
+	return r;
 }
 
 /* ---- the same, from what was known before ---- */
@@ -449,9 +460,9 @@ int maglev_fill_cached(struct maglev_cache *c, struct maglev_server *servers, si
 	if (r < 0)
 		return r;
 	fits = fits_sorted(c, servers, count, size);
-	/* With nobody up the base, and how it was last, are kept for those who will be. */
-	if (size < MAGLEV_CACHED_MIN || count >= UINT16_MAX || !n.up.count) {
-		if (!fits)
+	/* With nobody up, or one who needs no base, the one that is there is kept for those who will. */
+	if (size < MAGLEV_CACHED_MIN || count >= UINT16_MAX || n.up.count < (fits ? 1 : 2)) {
+		if (size < MAGLEV_CACHED_MIN || count >= UINT16_MAX)
 			maglev_cache_done(c);
 		c->nobody = true;
 		return maglev_fill(servers, count, slots, size);

@@ -24,6 +24,7 @@ enum maglev_limit {
 	MAGLEV_SLOTS_PER_SHARE = 64,  /* a share: a server's weight divided by the weights' common divisor */
 	MAGLEV_SLOTS_MIN = 509,
 	MAGLEV_SLOTS_MAX = 1048573,   /* backends that want more get this, with less even shares */
+	MAGLEV_MAKESHIFT = 8191,
 	MAGLEV_CACHED_MIN = 16381,    /* smaller tables are computed anew each time: that takes less than a millisecond */
 };
 
@@ -52,7 +53,7 @@ struct maglev_cache {
 	uint32_t *first, *owned;         /* owned[first[i] .. first[i + 1]): the slots of server i in the base table */
 	uint16_t *current;               /* by slot: index of the server that has it now */
 	bool equal_weights;              /* of those that are up */
-	bool nobody;                     /* was up when it was last asked; all else is as it was before that */
+	bool nobody;                     /* needed it when it was last asked; all else is as it was before that */
 };
 
 struct maglev_change {
@@ -70,6 +71,11 @@ int maglev_fill_cached(struct maglev_cache *c, struct maglev_server *servers, si
  */
 int maglev_change(struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t size,
 		  struct maglev_changes *ret);
+/*
+ * In place of it, for the time that its base takes: a table of MAGLEV_MAKESHIFT slots, again and again. Takes a millisecond or
+ * a few; the same on every balancer as well. size > MAGLEV_MAKESHIFT.
+ */
+int maglev_fill_makeshift(struct maglev_server *servers, size_t count, uint32_t *slots, uint32_t size);
 /* Is the base known? Sorts `servers`. */
 bool maglev_cache_fits(const struct maglev_cache *c, struct maglev_server *servers, size_t count, uint32_t size);
 void maglev_cache_done(struct maglev_cache *c);
