@@ -13,6 +13,7 @@ if [ -n "${LONG:-}" ]; then
 else
 	readonly TABLES=15 SERVERS=60 LONGEST_MS=1000
 fi
+readonly SIDE=20 # servers, and as many backups
 exec 3>&1
 
 # Backends whose weights make for the largest table there is. $2: the first server's weight.
@@ -28,9 +29,22 @@ crowd() {
 	done
 }
 
+# A backend whose servers go together, those of backend2, and whose backups have a table that is as large.
+two_sides() {
+	local s
+
+	quick_defaults
+	printf 'backend sides\n\tforward dsr\n\tbalance maglev\n\toption allbackups\n'
+	for ((s = 0; s < SIDE; s++)); do
+		printf '\tserver s%d 192.168.1.101:%d weight %d check port %d\n' "$s" $((10000 + s)) $((255 + s % 2)) $PORT
+		printf '\tserver b%d 192.168.1.100:%d weight %d no-check backup\n' "$s" $((10000 + s)) $((254 + s % 2))
+	done
+}
+
 # config TABLES WEIGHT
 config() {
 	{
+		two_sides
 		cat <<CFG
 global
 	metrics 127.0.0.1:9599
@@ -79,24 +93,44 @@ has_slots() {
 	lab_ctl -j show servers crowd$((TABLES - 1))/s1 | jq -e '.servers[0].slots_share > 0'
 }
 
+# s or b: they alone have all of it, each some.
+side_serves() {
+	lab_ctl -j show servers | jq -e --arg side "$1" --argjson count $SIDE '[.servers[] |
+		select(.backend == "sides" and .slots_share > 0) | .server[0:1]] | length == $count and unique == [$side]'
+}
+
+longest_turn() { awk '$1 > most { most = $1 } END { print int(most / 1000) }' "$LAB_DIR/turns"; }
+
+# At once, with what can be had, and for good when the table is laid out.
+takes_over() {
+	wait_until 10 "side $1 to serve" side_serves "$1" >/dev/null || return
+	wait_while_tables_are_laid_out || return
+	side_serves "$1" >/dev/null || { echo "not any more, with the table laid out"; return 1; }
+	echo "# side $1 takes over: the longest turn took $(longest_turn) ms" >&3
+}
+
+no_tables_are_laid_out() { ! tables_are_laid_out; }
+wait_while_tables_are_laid_out() { wait_until 20 "the table" no_tables_are_laid_out; }
+
+tables_are_laid_out() { grep -qx tables "/proc/$(agent_pid)/task/"*/comm; }
 begin --dsr --backends 2
 DSR4=$(lab_state dsr4)
 for i in 1 2; do
 	steady_serve "$i" $PORT
 done
 config 0
-start
+LD_PRELOAD=$LAB_BUILD/tests/system/preload/turns.so TURNS=$LAB_DIR/turns start
 load stream stream "$DSR4" $PORT 200
 load new new "$DSR4" $PORT 100
 config $TABLES
 check "tables that are new" asked_during reload
+check "none of them is laid out any more when it is done" no_tables_are_laid_out
 check "they are there when it is done" has_slots
 config $TABLES 2
 check "tables that change" asked_during reload
 load_passes
 load_check_all "large tables" node1,node2
 
-tables_are_laid_out() { grep -qx tables "/proc/$(agent_pid)/task/"*/comm; }
 # The log's order says it: while tables were laid out, checks went on.
 dies_meanwhile() {
 	local reloader
@@ -114,6 +148,13 @@ check "a server that dies during a reload is found out before it is over" dies_m
 steady_serve 2 $PORT
 wait_up dsr/node2
 check "a weight by hand" asked_during lab_ctl server weight crowd0/s1 7
+wait_while_tables_are_laid_out
+: >"$LAB_DIR/turns"
+steady_kill 2
+check "backups of a large table take over" takes_over b
+: >"$LAB_DIR/turns"
+steady_serve 2 $PORT
+check "so do those that come back" takes_over s
 # Its first thread is gone before the last one, which gives the tables' memory and the lock back.
 last_thread_is_gone() {
 	[ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ] && process_is_gone "$1"
