@@ -105,11 +105,35 @@ static void a_table_keeps_its_size_while_nobody_takes_connections(void **state)
 	end();
 }
 
+/* No slot moves for nothing: a table of other weights comes when it is whole. */
+static void weights_of_before_are_in_force_until_a_table_is_laid_out(void **state)
+{
+	uint8_t *before, *after;
+	uint32_t count;
+
+	begin(12, 12);
+	count = read_slots(w.dataplane, w.reconcile, 0, &before);
+	assert_true(count >= MAGLEV_CACHED_MIN);
+	w.servers[0].weight++;
+	reload();
+	assert_non_null(w.bases);
+	assert_int_equal(read_slots(w.dataplane, w.reconcile, 0, &after), count);
+	assert_memory_equal(after, before, count);
+	settle();
+	free(after);
+	assert_int_equal(read_slots(w.dataplane, w.reconcile, 0, &after), count);
+	assert_memory_not_equal(after, before, count);
+	free(before);
+	free(after);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_change_breaks_a_connection),
 		cmocka_unit_test(nor_in_a_large_table),
+		cmocka_unit_test(weights_of_before_are_in_force_until_a_table_is_laid_out),
 		cmocka_unit_test(a_connection_outlives_the_window_of_its_slot),
 		cmocka_unit_test(a_size_that_had_to_wait_comes_in_the_end),
 		cmocka_unit_test(a_table_keeps_its_size_while_nobody_takes_connections),

@@ -480,6 +480,51 @@ static void changes_add_up(void **state)
 	maglev_cache_done(&cache);
 }
 
+/* No base is laid out for who is alone, and what is known of another stays. */
+static void who_is_alone_needs_no_base(void **state)
+{
+	enum { SERVERS = 8, SIZE = 16381 };
+	struct maglev_server servers[SERVERS], others[SERVERS];
+	static uint32_t slots[SIZE];
+	struct maglev_cache cache = {};
+
+	make(servers, SERVERS, 4);
+	for (unsigned i = 0; i < SERVERS; i++)
+		set_up(servers, i, i == 3);
+	assert_int_equal(maglev_fill_cached(&cache, servers, SERVERS, slots, SIZE), 0);
+	assert_int_equal(count_of(slots, SIZE, 4), SIZE);
+	assert_int_equal(cache.size, 0);
+	make(servers, SERVERS, 4);
+	assert_int_equal(maglev_fill_cached(&cache, servers, SERVERS, slots, SIZE), 0);
+	make(others, SERVERS, 5);
+	for (unsigned i = 0; i < SERVERS; i++)
+		set_up(others, i, i == 6);
+	assert_int_equal(maglev_fill_cached(&cache, others, SERVERS, slots, SIZE), 0);
+	assert_int_equal(count_of(slots, SIZE, 7), SIZE);
+	assert_true(maglev_cache_fits(&cache, servers, SERVERS, SIZE));
+	maglev_cache_done(&cache);
+}
+
+/* Each has about its share of a makeshift table, whatever its size, and one that goes gives away only its own slots. */
+static void a_makeshift_table_is_fair(void **state)
+{
+	enum { SERVERS = 8, SIZE = 32749 };
+	struct maglev_server servers[SERVERS];
+	static uint32_t slots[SIZE], later[SIZE];
+
+	make(servers, SERVERS, 4);
+	assert_int_equal(maglev_fill_makeshift(servers, SERVERS, slots, SIZE), 0);
+	for (unsigned i = 0; i < SERVERS; i++)
+		assert_in_range(count_of(slots, SIZE, i + 1), SIZE / SERVERS * 9 / 10, SIZE / SERVERS * 11 / 10);
+	servers[2].up = false;
+	assert_int_equal(maglev_fill_makeshift(servers, SERVERS, later, SIZE), 0);
+	for (unsigned i = 0; i < SIZE; i++) {
+		assert_int_not_equal(later[i], servers[2].value);
+		if (slots[i] != servers[2].value)
+			assert_int_equal(later[i], slots[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,6 +540,8 @@ int main(void)
 		cmocka_unit_test(a_history_leaves_no_trace),
 		cmocka_unit_test(a_cache_leaves_no_trace),
 		cmocka_unit_test(changes_add_up),
+		cmocka_unit_test(who_is_alone_needs_no_base),
+		cmocka_unit_test(a_makeshift_table_is_fair),
 		cmocka_unit_test(nobody),
 		cmocka_unit_test(the_last_one_up),
 		cmocka_unit_test(two_servers_of_one_key),
