@@ -243,7 +243,9 @@ static int setup(void **state)
 	peer("%s", sysctls);
 	make_wire(0, "02:00:00:00:00:0a");
 	make_wire(1, "02:00:00:00:00:0b");
-	here("ip addr add 2001:db8::1/64 dev v0");
+	/* The kernel takes an address into use in a while of its own, also without duplicate detection. */
+	here("ip addr add 2001:db8::1/64 dev v0;"
+	     "n=0; while ip -6 addr show dev v0 tentative | grep -q 2001: && [ $n -lt 500 ]; do sleep 0.01; n=$((n + 1)); done");
 	peer("ip addr add 2001:db8::2/64 dev p0");
 	w.base = event_base_new();
 	assert_non_null(w.base);
