@@ -90,7 +90,7 @@ void verb_get_acl(struct control_request *r, unsigned argc, const char *const *a
 				   found ? prefix_format(found, text) : NULL));
 }
 
-/* What has changed is made so at once, or when the grace period of the change before it is over. */
+/* What has changed is made so at once, or after tables that wait or the grace period of the change before it. */
 static void change(struct control_request *r, struct agent *a, const char *verb, size_t index, const char *what, int e)
 {
 	if (e < 0) {
