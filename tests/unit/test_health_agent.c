@@ -202,6 +202,18 @@ static void drain_and_maint_are_added_to_those_by_hand(void **state)
 	assert_int_equal(view(w, 0, 0).admin, HEALTH_READY);
 }
 
+/* It would wait for the acknowledgement of the handshake, which we hold back: 40 ms. One of many is enough. */
+static void who_speaks_first_is_heard_at_once(void **state)
+{
+	struct world *w = *state;
+
+	agent_server(w, "50%\n");
+	w->m.backends.items[0].check_timeout_ms = 25;
+	world_configure(w);
+	w->peers[0].text = "75%\n";
+	world_until(w, view(w, 0, 0).share_percent == 75);
+}
+
 static void it_is_sent_what_the_line_says(void **state)
 {
 	struct world *w = *state;
@@ -290,6 +302,7 @@ int main(void)
 		AGENT_TEST(down_and_up_are_the_agents),
 		AGENT_TEST(a_check_and_an_agent_must_agree),
 		AGENT_TEST(drain_and_maint_are_added_to_those_by_hand),
+		AGENT_TEST(who_speaks_first_is_heard_at_once),
 		AGENT_TEST(it_is_sent_what_the_line_says),
 		AGENT_TEST(orders_outlive_a_reload_of_the_same_agent),
 		AGENT_TEST(a_line_has_a_limit),
