@@ -143,6 +143,28 @@ static void a_killed_agents_socket_is_stale(void **state)
 	close(fd);
 }
 
+/* It has not had the time to take all who wait: alive all the same. */
+static void a_busy_agent_keeps_its_socket(void **state)
+{
+	enum { MORE_THAN_WAIT = 1024 };
+	struct rig *r = *state;
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct control *c;
+	int fds[MORE_THAN_WAIT];
+	size_t n = 0;
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", r->path);
+	do {
+		assert_true(n < MORE_THAN_WAIT);
+		fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		assert_true(fds[n] >= 0);
+	} while (connect(fds[n++], (struct sockaddr *)&at, sizeof(at)) == 0);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(open_at(r, r->path, &c), -EADDRINUSE);
+	while (n)
+		close(fds[--n]);
+}
+
 static void replaces_what_is_stale_only(void **state)
 {
 	struct rig *r = *state;
@@ -274,6 +296,7 @@ int main(void)
 		with_rig(is_born_narrow_even_under_umask_0),
 		with_rig(makes_a_missing_folder),
 		with_rig(a_killed_agents_socket_is_stale),
+		with_rig(a_busy_agent_keeps_its_socket),
 		with_rig(replaces_what_is_stale_only),
 		with_rig(knows_the_longest_path),
 		with_rig(moves_on_reload_without_losing_a_request),
