@@ -196,7 +196,8 @@ lock_is_held() {
 
 # Of a dispatcher that is attached nowhere: libxdp's pins with an entry of ours.
 pinned_by_libxdp() {
-	find /sys/fs/bpf/xdp -maxdepth 1 -name "dispatch-$1-*" 2>/dev/null | wc -l
+	# Not find: bpffs counts no links for folders, and find looks into none then.
+	compgen -G "/sys/fs/bpf/xdp/dispatch-$1-*" | wc -l
 }
 
 index_of() {
@@ -347,8 +348,7 @@ xdp_loader unload eth0 --all
 check "the whole dispatcher taken off: it comes back" wait_until 10 "the entry" are_programs alwayson
 check "it steers" steers
 check "it was noticed twice" expect "times" "$(times_logged event=taken_away)" -eq 2
-check "no pins of former dispatchers" expect "folders ($(echo /sys/fs/bpf/xdp/*), of $(index_of eth0))" \
-	"$(pinned_by_libxdp "$(index_of eth0)")" -eq 1
+check "no pins of former dispatchers" expect "folders" "$(pinned_by_libxdp "$(index_of eth0)")" -eq 1
 
 xdp_loader load eth0 "$PASS" -P 60
 agent_stop
@@ -389,12 +389,9 @@ start
 check "libxdp can't: alone as before" expect "modes" "$(mode_of eth0), $(mode_of eth1)" = "native, native"
 check "that is said" logged 'attach_failed.*eth0: libxdp.s dispatcher can.t be used'
 check "it steers" steers
-# As libxdp would, had it not seen that there is one.
+check "a reload tries anew" reload
+check "in vain: it steers" wait_until 10 "answers" steers
 rm /sys/fs/bpf/xdp
-mkdir -m 700 /sys/fs/bpf/xdp
-check "it can again: a reload" reload
-check "shares" wait_until 30 "the entry" are_programs alwayson
-check "it steers" wait_until 10 "answers" steers
 agent_stop
 XDP=""
 config

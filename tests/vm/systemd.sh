@@ -142,7 +142,7 @@ attached() {
 
 nothing_is_left() {
 	expect "program at eth0, eth1" "$(attached eth0), $(attached eth1)" = "nothing, nothing" &&
-		expect "pins" "$(find /sys/fs/bpf/alwayson -mindepth 1 2>/dev/null | wc -l)" -eq 0 &&
+		expect "pins" "$(compgen -G "/sys/fs/bpf/alwayson/default/*" | wc -l)" -eq 0 &&
 		expect "processes" "$(systemctl show -p ControlGroup --value "$UNIT")" = ""
 }
 
