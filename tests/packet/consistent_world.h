@@ -123,6 +123,7 @@ struct world {
 	unsigned backends;
 	uint32_t slice_us;     /* 0: all tables in one turn */
 	bool all_backups;      /* stand in */
+	const char *forward;   /* NULL: dsr */
 	const char *balance;
 	unsigned opened, packets, broken, late, misplaced, refused, stateless, lru, lru_entries, events, laid;
 };
@@ -172,7 +173,8 @@ static inline struct model *build_model(void)
 	for (unsigned b = 0; b < w.backends; b++) {
 		n += snprintf(text + n, sizeof(text) - n,
 			      "frontend f%u\n bind 192.0.2.10:%u\n default_backend b%u\n"
-			      "backend b%u\n forward dsr\n balance %s\n%s", b, PORT + b, b, b, w.balance,
+			      "backend b%u\n forward %s\n balance %s\n%s", b, PORT + b, b, b,
+			      w.forward ? w.forward : "dsr", w.balance,
 			      w.all_backups ? " option allbackups\n" : "");
 		for (unsigned i = 0; i < SERVERS_MAX; i++)
 			if (w.servers[i].configured)
@@ -252,7 +254,7 @@ static inline void open_agent(bool first)
 		.on_error = on_error, .on_slow = on_slow, .on_more = w.slice_us ? on_more : NULL, .slice_us = w.slice_us,
 	};
 	const struct dataplane_options options = {
-		.name = w.name, .slots = 1 << 20, .ports = 1 << 10, .buckets4 = 1 << 16, .buckets6 = 8, .fresh = first,
+		.name = w.name, .slots = 1 << 20, .ports = w.forward ? 1 << 17 : 1 << 10, .buckets4 = 1 << 16, .buckets6 = 8, .fresh = first,
 	};
 	char error[DATAPLANE_ERROR_MAX];
 

@@ -128,6 +128,35 @@ static void weights_of_before_are_in_force_until_a_table_is_laid_out(void **stat
 	end();
 }
 
+/* Who comes back while what took another one away is not over has own ports as soon as connections are dealt to him. */
+static void who_comes_back_is_given_connections_he_can_have(void **state)
+{
+	struct world nat = plain;
+	unsigned given = 0;
+
+	nat.forward = "nat";
+	begin_as(&nat, 1, 4);
+	for (unsigned i = 0; i < FLOWS / 4; i++)
+		assert_true(send_packet(&(struct flow_state){ .sport = 1024 + i, .host = 1 }, SYN) >= 0);
+	w.servers[0].configured = false;
+	reload();
+	settle();
+	w.servers[1].configured = false;
+	reload();
+	w.servers[0].configured = true;
+	reload();
+	/* Nothing has come to its end: no turn of the loop. */
+	for (unsigned i = 0; i < FLOWS / 4; i++) {
+		const int server = send_packet(&(struct flow_state){ .sport = 1024 + i, .host = 2 }, SYN);
+
+		assert_true(server >= 0);
+		given += server == 0;
+	}
+	assert_true(given > 0);
+	settle();
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +166,7 @@ int main(void)
 		cmocka_unit_test(a_connection_outlives_the_window_of_its_slot),
 		cmocka_unit_test(a_size_that_had_to_wait_comes_in_the_end),
 		cmocka_unit_test(a_table_keeps_its_size_while_nobody_takes_connections),
+		cmocka_unit_test(who_comes_back_is_given_connections_he_can_have),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,9 +91,17 @@ for i in 3 2 3 2 3; do
 	reload >/dev/null || not_ok "reload to $i servers" "refused"
 	stream_wait_more "$FLOW" 30 10
 done
+# Without a pause: who comes back does so while what took him away is not yet over.
+for i in 2 3 2 3 2 3 2 3 2 3; do
+	config_with "$i"
+	reload >/dev/null || not_ok "reload to $i servers" "refused"
+	[ "$i" = 2 ] || stream_wait_more "$FLOW" 6 10
+done
 stream_end
 check "requests were made during all of it" expect "requests" "$(wc -l <"$FLOW")" -ge 200
 check "none of them failed" expect "failures" "$(stream_count "$FLOW" 0 99999999999999 failed)" -eq 0
 check "none waited for a repeated SYN" expect "ms between two requests" "$(stream_longest_gap "$FLOW")" -lt 900
+check "no packet was dropped" expect "dropped" \
+	"$(lab_ctl -j show verdicts | jq '[.verdicts[] | select(.action == "drop") | .packets] | add')" -eq 0
 check "a connection older than all reloads ends well" long_is_right
 check "the agent is the same process" agent_is_running

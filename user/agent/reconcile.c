@@ -209,6 +209,22 @@ static bool gains(uint64_t old, uint64_t new)
 	return SERVER_FLAGS(new) & ~SERVER_FLAGS(old);
 }
 
+/*
+ * Who comes back while connections that he had go on has own ports again before a slot names him, which may be long before the
+ * flip. Until then nobody asks for them, so that two stores do.
+ */
+static void give_pool(struct server *active, const struct server *image)
+{
+	struct server with = *active;
+
+	with.pool_offset = image->pool_offset;
+	with.pool_count = image->pool_count;
+	if (active->pool_count || !image->pool_count || !same_but_word(&with, image))
+		return;
+	__atomic_store_n(&active->pool_offset, image->pool_offset, __ATOMIC_RELAXED);
+	__atomic_store_n(&active->pool_count, image->pool_count, __ATOMIC_RELEASE);
+}
+
 /* Entries that nobody sends by are written straight into the active half; words that gain before the slots change. */
 static bool put_servers(struct reconcile *r, bool gaining)
 {
@@ -228,6 +244,7 @@ static bool put_servers(struct reconcile *r, bool gaining)
 			if (active->ifindex == image->ifindex)
 				store_word((uint64_t *)&active->word, image->word);
 		}
+		give_pool(active, image);
 		structural |= !same_but_word(active, image);
 	}
 	return structural;
