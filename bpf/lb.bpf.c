@@ -5,6 +5,7 @@
  * (alwayson/abi.h); CONTINUE means that the next one decides.
  */
 #include "fragment.h"
+#include "reject.h"
 #include "trace.h"
 #include "transparent.h"
 
@@ -32,44 +33,6 @@ static __always_inline bool is_nat_port(__be16 port)
 	return c && p >= c->nat_low && p <= c->nat_high;
 }
 
-/* What our own answers need of stack is theirs alone: they are called, and from here only. */
-static __noinline int reject4(struct packet *p, enum verdict sent)
-{
-	return reject(p, sent, false);
-}
-
-static __noinline int reject6(struct packet *p, enum verdict sent)
-{
-	return reject(p, sent, true);
-}
-
-static __noinline int tell4(struct packet *p, enum verdict why)
-{
-	return icmp_tell(p, why, p->mtu, false);
-}
-
-static __noinline int tell6(struct packet *p, enum verdict why)
-{
-	return icmp_tell(p, why, p->mtu, true);
-}
-
-/* Whose packet goes no further is told why. */
-static __always_inline enum verdict handle_refused(struct packet *p, enum verdict verdict, const bool v6)
-{
-	switch (verdict) {
-	case VERDICT_REJECTED:
-	case VERDICT_NO_FLOW:
-	case VERDICT_ACCESS_DENIED:
-	case VERDICT_RATE_LIMITED:
-		return v6 ? reject6(p, verdict) : reject4(p, verdict);
-	case VERDICT_TOO_BIG:
-	case VERDICT_TTL_EXCEEDED:
-		return v6 ? tell6(p, verdict) : tell4(p, verdict);
-	default:
-		return verdict;
-	}
-}
-
 /* A TCP or UDP packet, or the first fragment of one. */
 static __always_inline enum verdict handle_flow(struct packet *p, __u64 word, const bool v6)
 {
@@ -82,7 +45,7 @@ static __always_inline enum verdict handle_flow(struct packet *p, __u64 word, co
 		if (with_transparent && verdict == VERDICT_NO_SERVICE)
 			verdict = v6 ? transparent6(p, word) : transparent4(p, word);
 	}
-	return handle_refused(p, verdict, v6);
+	return refuse(p, verdict, v6);
 }
 
 static __always_inline enum verdict handle(struct packet *p, __u64 word, const bool v6)

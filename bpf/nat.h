@@ -12,7 +12,6 @@
 #define BPF_NAT_H
 
 #include "dsr.h"
-#include "icmp.h"
 #include "record.h"
 
 /* What a packet's addresses become. Addresses as two words, IPv4 in the first 4 bytes. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Refusal of packets that can't be served, so that a client learns at once instead of waiting: a TCP RST (RFC 9293,
- * section 3.10.7.1) or ICMP port unreachable. The packet is rebuilt in place and goes back the way it came.
+ * section 3.10.7.1) or ICMP port unreachable. The packet is rebuilt in place and goes back the way it came. lb.bpf.c calls
+ * refuse() with whatever verdict a stage had; what is told of by ICMP alone is in icmp.h.
  */
 #ifndef BPF_REJECT_H
 #define BPF_REJECT_H
@@ -77,6 +78,44 @@ static __always_inline enum verdict reject(struct packet *p, enum verdict sent, 
 		return reject_tcp(p, sent, v6);
 	return v6 ? icmp_send6(p, ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH, 0, sent) :
 		    icmp_send4(p, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, sent);
+}
+
+/* Functions, called from one place: what they need of stack is theirs alone. */
+static __noinline int reject4(struct packet *p, enum verdict sent)
+{
+	return reject(p, sent, false);
+}
+
+static __noinline int reject6(struct packet *p, enum verdict sent)
+{
+	return reject(p, sent, true);
+}
+
+static __noinline int tell4(struct packet *p, enum verdict why)
+{
+	return icmp_tell(p, why, p->mtu, false);
+}
+
+static __noinline int tell6(struct packet *p, enum verdict why)
+{
+	return icmp_tell(p, why, p->mtu, true);
+}
+
+/* Whose packet goes no further is told why. */
+static __always_inline enum verdict refuse(struct packet *p, enum verdict verdict, const bool v6)
+{
+	switch (verdict) {
+	case VERDICT_REJECTED:
+	case VERDICT_NO_FLOW:
+	case VERDICT_ACCESS_DENIED:
+	case VERDICT_RATE_LIMITED:
+		return v6 ? reject6(p, verdict) : reject4(p, verdict);
+	case VERDICT_TOO_BIG:
+	case VERDICT_TTL_EXCEEDED:
+		return v6 ? tell6(p, verdict) : tell4(p, verdict);
+	default:
+		return verdict;
+	}
 }
 
 #endif

@@ -10,6 +10,7 @@
 #ifndef BPF_RELATED_H
 #define BPF_RELATED_H
 
+#include "icmp.h"
 #include "steer.h"
 
 #define ICMP_HEADER 8

@@ -10,7 +10,6 @@
 #include "guard.h"
 #include "nat.h"
 #include "quic.h"
-#include "reject.h"
 #include "tunnel.h"
 
 /* A packet on its way: where it is going, found step by step. */
@@ -416,7 +415,7 @@ static __always_inline enum verdict steer_by_slot(struct packet *p, struct steer
 	return VERDICT_CONTINUE;
 }
 
-static __always_inline enum verdict steer_refuse(const struct packet *p, const struct steer *s, enum verdict verdict)
+static __always_inline enum verdict steer_count_refused(const struct packet *p, const struct steer *s, enum verdict verdict)
 {
 	if (!packet_is_tcp(p) || packet_opens(p))
 		account_refused(s->place.service);
@@ -447,12 +446,12 @@ static __always_inline enum verdict steer(struct packet *p, __u64 word, const bo
 	    (packet_opens(p) || (!packet_is_tcp(p) && !(s.service->flags & SERVICE_RECORDS)))) {
 		verdict = steer_guard(p, &s, v6);
 		if (verdict)
-			return steer_refuse(p, &s, verdict);
+			return steer_count_refused(p, &s, verdict);
 	}
 	verdict = s.service->flags & SERVICE_RECORDS || !with_dsr ? steer_by_record(p, &s, v6) :
 								    steer_by_slot(p, &s, v6);
 	if (verdict)
-		return steer_refuse(p, &s, verdict);
+		return steer_count_refused(p, &s, verdict);
 	if (steer_translates(&s))
 		verdict = nat_send_request(p, &s.fields, s.server, s.server_word,
 					   with_transparent && s.service->forward == FORWARD_TRANSPARENT, v6);
