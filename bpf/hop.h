@@ -102,4 +102,17 @@ static __always_inline enum verdict hop_look_up(struct packet *p, const bool v6)
 	return VERDICT_CONTINUE;
 }
 
+/* Towards a client: by hop `id`, or by the kernel's route where there is none. */
+static __always_inline enum verdict hop_send(struct packet *p, __u32 id, const bool v6)
+{
+	struct hop *h = bpf_map_lookup_elem(&hops, &id);
+
+	if (!id || !h)
+		return hop_look_up(p, v6);
+	mac_store(p->eth->h_dest, h->peer);
+	mac_store(p->eth->h_source, h->own);
+	p->way_out = h->ifindex;
+	return VERDICT_CONTINUE;
+}
+
 #endif

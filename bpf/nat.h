@@ -205,8 +205,6 @@ static __always_inline enum verdict nat_reply(struct packet *p, __u64 word, cons
 	struct traffic *traffic;
 	enum verdict v;
 	struct flow f;
-	struct hop *h;
-	__u32 hop;
 
 	own = v6 ? service_find6(word, (const __u64 *)&p->ip6->daddr, 0, 0, ENTRY_OWN) :
 		   service_find4(word, p->ip4->daddr, 0, 0, ENTRY_OWN);
@@ -230,17 +228,9 @@ static __always_inline enum verdict nat_reply(struct packet *p, __u64 word, cons
 	t.to[1] = r.to[1];
 	t.to_port = r.to_port;
 	nat_write(p, &t, v6);
-	hop = r.hop;
-	h = bpf_map_lookup_elem(&hops, &hop);
-	if (hop && h) {
-		mac_store(p->eth->h_dest, h->peer);
-		mac_store(p->eth->h_source, h->own);
-		p->way_out = h->ifindex;
-	} else {
-		v = hop_look_up(p, v6);
-		if (v)
-			return v;
-	}
+	v = hop_send(p, r.hop, v6);
+	if (v)
+		return v;
 	at = v6 ? service_find6(word, t.from, t.from_port, p->protocol, ENTRY_SERVICE) :
 		  service_find4(word, t.from[0], t.from_port, p->protocol, ENTRY_SERVICE);
 	traffic = at.address ? account_service(at.service) : NULL;

@@ -301,8 +301,6 @@ static __always_inline enum verdict related_send_client(struct packet *p, const 
 	struct quote q = {};
 	__u64 outer_from[2];
 	enum verdict verdict;
-	struct hop *h;
-	__u32 hop;
 
 	if (!r || !related_quote(p, &q, v6))
 		return VERDICT_INTERNAL;
@@ -316,16 +314,8 @@ static __always_inline enum verdict related_send_client(struct packet *p, const 
 		outer_from[1] = r->t.to[1];
 	}
 	related_write(p, &q, &r->t, outer_from, r->t.from, v6);
-	hop = r->hop;
-	h = bpf_map_lookup_elem(&hops, &hop);
-	if (!hop || !h) {
-		verdict = hop_look_up(p, v6);
-		return verdict ? verdict : VERDICT_ICMP_ERROR;
-	}
-	mac_store(p->eth->h_dest, h->peer);
-	mac_store(p->eth->h_source, h->own);
-	p->way_out = h->ifindex;
-	return VERDICT_ICMP_ERROR;
+	verdict = hop_send(p, r->hop, v6);
+	return verdict ? verdict : VERDICT_ICMP_ERROR;
 }
 
 /* From the network, about a packet from a service's address to a client: the server that sent it. */

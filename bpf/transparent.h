@@ -31,18 +31,6 @@ static __always_inline void transparent_note_reply(const struct packet *p, struc
 		flow_touch(f, tick);
 }
 
-static __always_inline enum verdict transparent_hop(struct packet *p, __u32 hop, const bool v6)
-{
-	struct hop *h = bpf_map_lookup_elem(&hops, &hop);
-
-	if (!hop || !h)
-		return hop_look_up(p, v6);
-	mac_store(p->eth->h_dest, h->peer);
-	mac_store(p->eth->h_source, h->own);
-	p->way_out = h->ifindex;
-	return VERDICT_CONTINUE;
-}
-
 static __always_inline void transparent_account(const struct packet *p, __u32 service, __u32 server)
 {
 	struct traffic *t = account_service(service);
@@ -110,7 +98,7 @@ static __always_inline enum verdict transparent_reply(struct packet *p, __u64 wo
 		return VERDICT_INTERNAL;
 	transparent_note_reply(p, &f);
 	nat_write(p, t, v6);
-	v = transparent_hop(p, fields.hop, v6);
+	v = hop_send(p, fields.hop, v6);
 	if (v)
 		return v;
 	transparent_account(p, ENTRY_SERVED_SERVICE(served.service), FLOW_SERVER(f.value));
